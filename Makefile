@@ -1,0 +1,37 @@
+# Everything a developer or a new user runs. `make run` and `make test` need only Python 3.11, pip and make.
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: setup run test verify fix proto lock bench bench-micro
+
+.venv/.installed: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+setup: .venv/.installed
+
+run: setup
+	$(BIN)/kcp start
+
+verify: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	PYTHON=$(BIN)/python scripts/proto --check
+	$(BIN)/python scripts/match_tests.py
+	$(BIN)/pytest tests -m "not slow"
+
+test: verify
+
+fix: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+proto: setup
+	PYTHON=$(BIN)/python scripts/proto
+
+lock: setup
+	$(BIN)/pip-compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-find-links --no-header --allow-unsafe --output-file requirements.lock pyproject.toml

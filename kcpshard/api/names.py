@@ -1,0 +1,61 @@
+"""Names of logical clusters and objects: which are legal, and the words that say why not.
+
+Sources: RFC 1123 (labels, subdomains), RFC 1035, k8s.io/apimachinery `validation` for the sentences.
+"""
+
+import re
+from typing import NewType
+
+ClusterPath = NewType("ClusterPath", str)
+ROOT = ClusterPath("root")
+WILDCARD = ClusterPath("*")
+
+_SEGMENT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+MAX_SEGMENT, MAX_PATH = 63, 253
+
+
+def cluster_path(text: str) -> ClusterPath | None:
+    """The path of a logical cluster, or None if `text` is not one. `*` is not a path; see WILDCARD."""
+    if not text or len(text) > MAX_PATH:
+        return None
+    for segment in text.split(":"):
+        if len(segment) > MAX_SEGMENT or not _SEGMENT.fullmatch(segment):
+            return None
+    return ClusterPath(text)
+
+
+def parent_path(path: ClusterPath) -> ClusterPath | None:
+    head, found, _ = path.rpartition(":")
+    return ClusterPath(head) if found else None
+
+
+_DNS_LABEL_TEXT = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
+    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
+_DNS_SUBDOMAIN_TEXT = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+def dns_label_faults(value: str) -> list[str]:
+    """IsDNS1123Label: why `value` is not a label; empty if it is."""
+    faults = [] if len(value) <= 63 else ["must be no more than 63 bytes"]
+    return faults if _SEGMENT.fullmatch(value) else [*faults, _DNS_LABEL_TEXT]
+
+
+def dns_subdomain_faults(value: str) -> list[str]:
+    """IsDNS1123Subdomain."""
+    faults = [] if len(value) <= 253 else ["must be no more than 253 bytes"]
+    return faults if _SUBDOMAIN.fullmatch(value) else [*faults, _DNS_SUBDOMAIN_TEXT]
+
+
+def path_segment_faults(value: str) -> list[str]:
+    """IsValidPathSegmentName: names of RBAC objects and the like."""
+    if value in (".", ".."):
+        return [f"may not be '{value}'"]
+    return [f"may not contain '{c}'" for c in "/%" if c in value]

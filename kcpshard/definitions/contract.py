@@ -1,0 +1,111 @@
+"""What a resource type is, to verbs, watch, discovery and tables. Built-ins and CRDs are both values of this shape."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from kcpshard.api.errors import FieldError
+from kcpshard.storage.contract import LogicalCluster
+
+Object = dict[str, Any]
+
+
+class Subresource(NamedTuple):
+    """`status`, `finalize`, `scale`, `token`, …: its own verbs and, where it differs, its own kind."""
+
+    name: str
+    verbs: tuple[str, ...]
+    kind: str = ""
+    group: str = ""
+    version: str = ""
+
+
+class Strategy(Protocol):
+    """What is particular to one kind, as pure functions on unstructured objects (registry strategies upstream).
+
+    Objects are changed in place by `default` and `prepare_*`. `validate_*` return every fault and never raise.
+    Metadata (names, labels, owner references, finalizers, generation, timestamps) is the verbs' business, not theirs.
+    """
+
+    def default(self, obj: Object) -> None:
+        """Fill in what the API documents as default."""
+
+    def prepare_create(self, obj: Object) -> None:
+        """Drop what a creator may not set (status)."""
+
+    def prepare_update(self, new: Object, old: Object, subresource: str) -> None:
+        """Keep what this update may not change (status on the main resource, everything else on a subresource)."""
+
+    def validate_create(self, obj: Object) -> list[FieldError]: ...
+    def validate_update(self, new: Object, old: Object, subresource: str) -> list[FieldError]: ...
+    def warnings(self, obj: Object) -> list[str]:
+        """Texts for `Warning:` headers."""
+
+    def selectable_fields(self, obj: Object) -> Mapping[str, str]:
+        """Beyond metadata.name and metadata.namespace, which every type has."""
+
+    def has_generation(self) -> bool:
+        """metadata.generation is 1 at creation and counts changes outside metadata and status."""
+
+    def graceful(self, obj: Object, grace_period_s: int | None) -> int:
+        """Seconds that a deletion takes (pods); 0: at once."""
+
+
+class Resource:
+    """One served resource type in one version. Immutable, shared by every logical cluster that serves it."""
+
+    __slots__ = (
+        "api_version", "categories", "columns", "create_on_update", "field_names", "fingerprint", "group",
+        "group_resource", "kind", "list_kind", "name_rule", "namespaced", "plural", "retention", "schema", "short_names",
+        "singular", "storage_resource", "storage_version", "strategy", "subresources", "unconditional_update", "verbs",
+        "version", "virtual",
+    )  # fmt: skip
+
+    group: str
+    version: str
+    plural: str
+    singular: str
+    kind: str
+    list_kind: str
+    short_names: tuple[str, ...]
+    categories: tuple[str, ...]
+    namespaced: bool
+    verbs: frozenset[str]  # of the main resource: create delete deletecollection get list patch update watch
+    subresources: Mapping[str, Subresource]
+    api_version: str  # "apps/v1", "v1"
+    group_resource: str  # the storage key: "deployments.apps"; of events.k8s.io events: "events"
+    storage_version: str  # apiVersion that stored JSON has; another one goes through convert
+    storage_resource: "Resource | None"  # where version ≠ storage_version: the type stored
+    strategy: Strategy
+    schema: Any  # structural schema with merge keys and list types, None if unknown; see definitions.facts
+    fingerprint: int
+    retention: int  # class of the log records: 0 default, 1 events, 2 leases
+    name_rule: str  # "subdomain", "label", "path_segment": how metadata.name is validated
+    field_names: frozenset[str]  # labels legal in a field selector
+    columns: bytes  # JSON additionalPrinterColumns; empty: the front has a printer of its own
+    unconditional_update: bool  # an update without resourceVersion is allowed
+    create_on_update: bool  # PUT of a missing object creates it (leases, events, RBAC objects)
+    virtual: bool  # create-only, nothing is stored (reviews)
+
+
+class Catalog(Protocol):
+    """Which resource types a logical cluster serves. Point reads; what it derives per cluster hangs on `cluster.cached`.
+
+    `cluster` is None for a path that is not alive yet: it serves the built-ins.
+    """
+
+    def find(self, cluster: LogicalCluster | None, group: str, version: str, plural: str) -> Resource | None: ...
+    def resources(self, cluster: LogicalCluster | None) -> Sequence[Resource]:
+        """All of them, in discovery order."""
+
+    def document(self, cluster: LogicalCluster | None, path: str, accept: str, if_none_match: str) -> "Document | None":
+        """Discovery (/api, /apis, …) and OpenAPI (/openapi/v2, /openapi/v3/…); None: no such path."""
+
+    def convert(self, obj: Object, wanted: Resource) -> Object:
+        """The stored object in the wanted version (a new dict; the caller keeps the old one)."""
+
+
+class Document(NamedTuple):
+    code: int  # 200 or 304
+    body: bytes
+    etag: str = ""
+    content_type: str = "application/json"

@@ -1,0 +1,258 @@
+"""What the store promises to verbs, watch and placement. Signatures and prose; the code is beside it.
+
+Words: a *group* is the writes that one sync makes durable. The *pending* state is the store with all accepted writes;
+the *durable* state has only what a sync has covered. Verbs decide against the pending state, readers see the durable
+one. Everything here runs on the shard's event loop and awaits nothing unless it says `async`.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from kcpshard.api.events import Commit
+
+
+class Group(Protocol):
+    """Writes that become durable with one sync."""
+
+    def when_durable(self, callback: Callable[[], None]) -> None:
+        """Call back on the loop, in order of registration, after the sync; at once if it has happened.
+
+        Never called if the sync fails: the process ends then, because what the disk holds is unknown.
+        """
+
+
+class NotDurable(Exception):
+    """A read touched something written but not yet synced: read again when `group` is durable."""
+
+    def __init__(self, group: Group) -> None:
+        super().__init__("not durable yet")
+        self.group = group
+
+
+class ReadOnly(Exception):
+    """The store takes no writes but deletions; `cause` says why in a sentence (full disk, read-only file system)."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class Compacted(Exception):
+    """The revision asked for is older than `oldest`, the oldest that this logical cluster can still show or resume."""
+
+    def __init__(self, revision: int, oldest: int) -> None:
+        super().__init__(f"{revision} is older than {oldest}")
+        self.revision, self.oldest = revision, oldest
+
+
+class LogicalCluster:
+    """One incarnation of a logical cluster on this shard. One instance per incarnation while anybody holds it.
+
+    Instances are made on demand and kept in a bounded cache: an idle logical cluster costs nothing here.
+    """
+
+    __slots__ = ("__weakref__", "cached", "created_revision", "id", "oldest_revision", "path", "prefix", "state")
+
+    path: str
+    id: int  # 64 bits, never reused: the revision of its birth
+    prefix: bytes  # the 8 bytes that begin each of its keys
+    created_revision: int
+    oldest_revision: int  # reads and watches below it are 410; grows with compaction
+    state: str  # "Active", "Sealed" (moving away), "Deleting"
+    cached: dict[
+        str, object
+    ]  # what upper layers derive per logical cluster (catalog, policies); lost with the instance
+
+
+class Put(NamedTuple):
+    """Create or replace one object. `json` has resource_versions.PLACEHOLDER at `hole`; the writer fills it."""
+
+    group_resource: str
+    namespace: str
+    name: str
+    json: bytes
+    hole: int
+    annotations: int  # where wildcard reads splice kcp.io/cluster; see envelope.encode_object
+    uid: str
+    api_version: str
+    labels: Mapping[str, str]
+    fields: Mapping[str, str]  # selectable fields
+    fingerprint: int = 0  # of the schema it was written under; 0: built in, current
+    retention: int = 0  # class of its log record, an index into settings.retention
+
+
+class Remove(NamedTuple):
+    """Delete one object; it must exist in the pending state. `json`, `hole` as in Put: the last state for watchers."""
+
+    group_resource: str
+    namespace: str
+    name: str
+    json: bytes
+    hole: int
+    retention: int = 0
+
+
+class PendingCommit(NamedTuple):
+    """An accepted commit: revision assigned, visible to later decisions, durable with `group`."""
+
+    revision: int
+    values: Sequence[bytes]  # the envelopes, revision filled in, one per write in order
+    group: Group
+
+
+class RecordedWrite(NamedTuple):
+    """The first result of a write that is repeated: HTTP code and envelope as logged."""
+
+    code: int
+    revision: int
+    value: bytes
+
+
+class ScanItem(NamedTuple):
+    namespace: str
+    name: str
+    value: bytes  # envelope
+
+
+class ObjectStore(Protocol):
+    """Objects of all logical clusters of this shard, by key and revision."""
+
+    @property
+    def durable_revision(self) -> int:
+        """Every commit at or below it is durable and announced."""
+
+    @property
+    def pending_revision(self) -> int:
+        """The newest assigned revision."""
+
+    def raise_clock(self, revision: int) -> None:
+        """Make every later commit's revision exceed `revision`. Raises ServiceUnavailable if that is more than
+        500 ms beyond the wall clock and the operator has not accepted it."""
+
+    # --- logical clusters
+
+    def find_cluster(self, path: str) -> LogicalCluster | None:
+        """The present incarnation, or None. A cluster born but not durable yet raises NotDurable. Not an ownership check."""
+
+    def pending_cluster(self, path: str) -> LogicalCluster | None:
+        """As find_cluster, but of the pending state."""
+
+    def create_cluster(self, path: str, puts: Sequence[Put]) -> tuple[LogicalCluster, PendingCommit]:
+        """Birth in one batch: path index, record, first objects. The path must be free in the pending state."""
+
+    def clusters(self, after: str = "") -> Iterator[LogicalCluster]:
+        """Live incarnations in path order."""
+
+    # --- one object
+
+    def get(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bytes | None:
+        """The durable envelope. Raises NotDurable if a newer one is pending."""
+
+    def pending(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bytes | None:
+        """The newest accepted envelope, durable or not: what a precondition is checked against."""
+
+    def commit(
+        self, cluster: LogicalCluster, writes: Sequence[Put | Remove], request_id: bytes = b"", code: int = 0
+    ) -> PendingCommit:
+        """All writes at one revision, atomically. The caller has checked everything in this same loop turn.
+
+        Raises ReadOnly (never for a commit of Removes only, as long as the disk takes them).
+        """
+
+    def recorded(self, cluster: LogicalCluster, request_id: bytes, since_us: int) -> RecordedWrite | None:
+        """What a write with this id did, looked for in the log from `since_us` (minus the allowed clock difference)."""
+
+    # --- ranges
+
+    def scan(
+        self,
+        cluster: LogicalCluster,
+        group_resource: str,
+        namespace: str,
+        revision: int,
+        after: tuple[str, str] | None,
+        limit: int,
+    ) -> list[ScanItem]:
+        """At most `limit` objects in (namespace, name) order after `after`; namespace "" means all of them.
+
+        `revision` 0: the durable state of this moment; raises NotDurable if something in the range is pending.
+        Otherwise the state at that revision; raises Compacted if that is below the cluster's oldest. Runs on the loop:
+        callers ask for slices of at most settings.scan_slice. A list over several slices passes the durable revision
+        of its first slice to the later ones: then they are one cut.
+        """
+
+    def count(self, cluster: LogicalCluster, group_resource: str) -> int:
+        """Objects of that type in the durable state. Constant time."""
+
+    def clusters_with(self, group_resource: str, after: int = 0) -> Iterator[int]:
+        """Ids of logical clusters holding at least one such object, ascending (wildcard reads)."""
+
+    # --- the log
+
+    def log(self, cluster: LogicalCluster, after: int, upto: int, limit: int) -> list[Commit]:
+        """Durable commits with after < revision ≤ upto, in order, at most about `limit` changes, commits whole.
+        Raises Compacted if `after` is below the cluster's oldest revision."""
+
+    def log_all(self, after: int, upto: int, limit: int) -> list[Commit]:
+        """The same over all logical clusters of the shard (wildcard resume)."""
+
+    # --- meta (ownership, map, settings); key and value opaque, committed with a group like everything else
+
+    def get_meta(self, key: bytes) -> bytes | None:
+        """The newest accepted value."""
+
+    def put_meta(self, items: Mapping[bytes, bytes | None]) -> Group: ...
+
+    # --- life
+
+    def on_commit(self, listener: Callable[[Sequence[Commit]], None]) -> None:
+        """Call with the commits of each group, in revision order, once they are durable and before the group's own
+        callbacks (so that a watch event is never later than the answer to its write). Listeners must not raise."""
+
+    def on_compaction(self, listener: Callable[[LogicalCluster], None]) -> None:
+        """Call when a cluster's oldest revision has grown."""
+
+    async def compact(self, now_us: int) -> int:
+        """Drop log records past their retention in slices that hold the loop under 5 ms each; returns how many."""
+
+    async def close(self) -> None:
+        """Sync what is pending, then close the engine."""
+
+
+class KeyValueSnapshot(Protocol):
+    """One consistent view; must be closed."""
+
+    def get(self, family: str, key: bytes) -> bytes | None: ...
+    def scan(
+        self, family: str, start: bytes, end: bytes, limit: int, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]: ...
+    def close(self) -> None: ...
+
+
+class KeyValueBatch(Protocol):
+    def put(self, family: str, key: bytes, value: bytes) -> None: ...
+    def delete(self, family: str, key: bytes) -> None: ...
+    def delete_range(self, family: str, start: bytes, end: bytes) -> None: ...
+
+
+class KeyValueEngine(Protocol):
+    """Ordered bytes in named families, atomic batches, one writer. See DESIGN "Group commit" for why two steps."""
+
+    def get(self, family: str, key: bytes) -> bytes | None: ...
+    def scan(
+        self, family: str, start: bytes, end: bytes, limit: int, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        """Pairs with start ≤ key < end, at most `limit`, ascending unless `reverse`."""
+
+    def batch(self) -> KeyValueBatch: ...
+    def write(self, batch: KeyValueBatch) -> None:
+        """Atomic, visible at once, not yet durable. Raises OSError for a full or read-only disk."""
+
+    def sync(self) -> None:
+        """Make everything written durable. Blocks without the GIL: call it on the sync thread."""
+
+    def snapshot(self) -> KeyValueSnapshot: ...
+    def checkpoint(self, directory: str) -> None: ...
+    def flush(self) -> None: ...
+    def statistics(self) -> Mapping[str, int]: ...
+    def close(self) -> None: ...
