@@ -1,0 +1,89 @@
+"""What callers of a shard hold on to: the shapes of the session client, the watch client and the front's router.
+
+`rpc.client.ShardClient` and `rpc.watch_client.WatchClient` talk to one shard; `kcpfront.routing.router.Router` offers the
+same calls for any logical cluster, following the shard map and 421 answers.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import NamedTuple, Protocol
+
+from kcpshard.api.requests import ListInfo
+from kcpshard.rpc import shard_pb2 as pb
+
+
+class Result(NamedTuple):
+    """A whole answer. For a list `body` is the items joined by commas and `info` what goes around them."""
+
+    code: int
+    body: bytes
+    info: ListInfo | None = None
+    warnings: Sequence[str] = ()
+    columns: bytes = b""
+    moved_to: int = -1  # ≥ 0 with code 421
+    etag: str = ""
+    content_type: str = ""
+    retry_after_s: int = 0
+    settings_revision: int = 0
+
+
+class ListStream(Protocol):
+    """A list that may be long. Iterate for the pieces of its body; the shard stays at most 16 frames ahead.
+
+    Leaving early: `close()`. After the last piece `info` is set. A failure in the middle raises ServiceUnavailable.
+    """
+
+    code: int
+    columns: bytes
+    warnings: Sequence[str]
+    info: ListInfo | None
+    complete: bool  # the first piece was the only one: `info` is set already
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    def close(self) -> None: ...
+
+
+class Caller(Protocol):
+    """Raises ServiceUnavailable when no shard answers, Timeout when the deadline passes. Deadlines are loop times."""
+
+    def call(self, request: pb.Request, deadline: float) -> Awaitable[Result]:
+        """Everything but lists; cancelling it sends a Cancel. `id`, `request_id` and `timeout_ms` are filled in here."""
+
+    def list(self, request: pb.Request, deadline: float) -> Awaitable[ListStream | Result]:
+        """A Result where the answer is a Status (code ≥ 400) or 421."""
+
+
+class WatchedEvent:
+    """One event, shared by every watch of this process that wants it; `frames` caches it per representation."""
+
+    __slots__ = ("frames", "object", "position", "revision", "type")
+
+    def __init__(self, type_: int, revision: int, object_: bytes, position: str = "") -> None:
+        self.type, self.revision, self.object, self.position = type_, revision, object_, position
+        self.frames: dict[str, bytes] = {}
+
+
+class WatchSink(Protocol):
+    """The HTTP side of one watch. Called on the loop, in order; must neither raise nor wait."""
+
+    def event(self, event: WatchedEvent) -> None: ...
+    def initial_done(self, revision: int) -> None:
+        """All initial events have been given; they show the state at `revision`."""
+
+    def ended(self, status: bytes) -> None:
+        """A JSON Status (410 Expired, …); nothing follows. Breaks that a resume heals are not reported."""
+
+
+class WatchHandle(Protocol):
+    @property
+    def revision(self) -> int:
+        """Everything up to here has been given to the sink: the value of a bookmark. 0 during initial events."""
+
+    @property
+    def columns(self) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class Watcher(Protocol):
+    def watch(self, start: pb.StartWatch, sink: WatchSink) -> WatchHandle:
+        """Start and keep going over shard restarts and moves until closed or ended. `id` is filled in here."""

@@ -1,0 +1,24 @@
+"""What every verb works on: the shard's parts, wired in `server`."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from kcpshard.definitions.contract import Catalog
+from kcpshard.storage.contract import ObjectStore
+
+
+class Ownership(Protocol):
+    def check(self, path: str) -> None:
+        """Return if this shard serves `path`; raise verbs.outcome.NotOwned otherwise. Microseconds, no I/O."""
+
+
+class Shard:
+    """The parts that verbs use. `now_us` is the wall clock in microseconds."""
+
+    __slots__ = ("catalog", "now_us", "ownership", "store")
+
+    def __init__(self, store: ObjectStore, catalog: Catalog, ownership: Ownership, now_us: Callable[[], int]) -> None:
+        self.store = store
+        self.catalog = catalog
+        self.ownership = ownership
+        self.now_us = now_us
