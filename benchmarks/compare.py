@@ -1,0 +1,198 @@
+"""`make bench`: the table of costs beside a real kube-apiserver, interleaved, and the plots.
+
+Starts a fresh kcp and, if the peer programs are built, a fresh kube-apiserver with etcd; fills both with the same
+objects; then runs each operation in turn against both, round by round. Any other server joins with --kubeconfig.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cost import Cost, measure, median_and_spread, memory_pss, run_load, spec_for
+from benchmarks.target import PEERS, KcpInstance, KubeInstance, Target, from_kubeconfig
+
+HERE = Path(__file__).parent
+
+# operation, list limit, connections, share of the rival's cost that is the condition and the aim
+OPERATIONS: dict[str, tuple[str, int, int, float, float]] = {
+    "get": ("get", 0, 32, 1 / 2, 1 / 4),
+    "list of 10": ("list", 10, 32, 1 / 2, 1 / 4),
+    "list of 500": ("list", 500, 8, 1 / 2, 1 / 4),
+    "list of 5000": ("list", 5000, 2, 1 / 2, 1 / 4),
+    "create": ("create", 0, 32, 2 / 3, 1 / 3),
+    "update": ("update", 0, 32, 2 / 3, 1 / 3),
+    "merge patch": ("patch", 0, 32, 2 / 3, 1 / 3),
+    "delete": ("delete", 0, 32, 2 / 3, 1 / 3),
+}
+DELETIONS = 6000  # objects that a delete round makes first, then deletes
+LARGE_TENANT = 900_000  # the number of the tenant that holds the objects for long lists
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tenants", type=int, default=1000)
+    parser.add_argument("--objects", type=int, default=100, help="ConfigMaps in each tenant")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of one measurement")
+    parser.add_argument("--shards", type=int, default=1)
+    parser.add_argument("--fronts", type=int, default=1)
+    parser.add_argument("--only", default="", help="comma-separated operations")
+    parser.add_argument("--kubeconfig", type=Path, help="another server to measure instead of kube-apiserver")
+    parser.add_argument("--pids", default="", help="root processes of that server, comma-separated")
+    parser.add_argument("--no-rival", action="store_true")
+    parser.add_argument("--port", type=int, default=17443)
+    parser.add_argument("--out", type=Path, default=HERE / "results")
+    return parser.parse_args()
+
+
+def say(text: str) -> None:
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
+
+
+def open_targets(args: argparse.Namespace, stack: ExitStack) -> list[Target]:
+    kcp = KcpInstance(args.port, args.shards, args.fronts)
+    stack.callback(kcp.stop)
+    targets = [kcp.wait_ready()]
+    if args.kubeconfig:
+        roots = [int(p) for p in args.pids.split(",") if p]
+        targets.append(from_kubeconfig("rival", args.kubeconfig, False, roots))
+    elif not args.no_rival and (PEERS / "bin" / "kube-apiserver").exists():
+        rival = KubeInstance(args.port + 10)
+        stack.callback(rival.stop)
+        targets.append(rival.wait_ready())
+    return targets
+
+
+def populate(target: Target, args: argparse.Namespace) -> None:
+    began = time.monotonic()
+    done = run_load(spec_for(target, "populate", args.tenants, objects=args.objects))
+    large = spec_for(target, "populate", 1, objects=5000)
+    large.tenants = [target.tenant(LARGE_TENANT)]
+    run_load(large)
+    say(
+        f"{target.name}: {done.requests} objects in {time.monotonic() - began:.0f} s, answers {done.codes}, "
+        f"Pss {memory_pss(target.pids()) / 1e6:.0f} MB"
+    )
+
+
+def one_round(target: Target, name: str, number: int, args: argparse.Namespace) -> Cost:
+    operation, limit, connections, _, _ = OPERATIONS[name]
+    spec = spec_for(target, operation, args.tenants, objects=args.objects, seconds=args.seconds, seed=number)
+    spec.connections, spec.limit, spec.batch = connections, limit, f"{name[:1]}{number}"
+    if name.startswith("list") and limit > args.objects:
+        spec.tenants = [target.tenant(LARGE_TENANT)]
+    if operation in ("get", "list"):
+        spec.writers = 1
+    if operation == "delete":
+        run_load(spec_for(target, "create in order", args.tenants, requests=DELETIONS, batch=spec.batch))
+        spec.requests, spec.seconds = DELETIONS, 0
+    return measure(target, spec)
+
+
+def summarise(found: dict[str, dict[str, list[Cost]]], targets: list[Target]) -> list[dict[str, Any]]:
+    rows = []
+    for name, by_target in found.items():
+        row: dict[str, Any] = {"operation": name, "condition": OPERATIONS[name][3], "aim": OPERATIONS[name][4]}
+        for target in targets:
+            costs = by_target[target.name]
+            cpu, spread = median_and_spread([c.cpu_us for c in costs])
+            quiet = [c for c in costs if c.is_quiet]
+            row[target.name] = {
+                "cpu_us": round(cpu, 1),
+                "spread": round(spread, 3),
+                "kilo_instructions": round(statistics.median(c.kilo_instructions for c in costs), 1),
+                "requests_per_s": round(statistics.median(c.requests_per_s for c in costs)),
+                "quiet_rounds": len(quiet),
+                "p50_ms": statistics.median(c.latencies_ms["p50"] for c in quiet) if quiet else None,
+                "p99_ms": statistics.median(c.latencies_ms["p99"] for c in quiet) if quiet else None,
+            }
+        if len(targets) > 1:
+            ours, theirs = by_target[targets[0].name], by_target[targets[1].name]
+            ratios = [a.cpu_us / b.cpu_us for a, b in zip(ours, theirs, strict=True)]
+            row["ratio"], row["ratio_spread"] = (round(x, 3) for x in median_and_spread(ratios))
+        rows.append(row)
+    return rows
+
+
+def table(rows: list[dict[str, Any]], targets: list[Target]) -> str:
+    names = [t.name for t in targets]
+    lines = ["| operation | " + " | ".join(f"{n}: CPU µs (±)" for n in names) + " | ratio (±) | condition | aim |"]
+    lines.append("|---|" + "---|" * (len(names) + 3))
+    for row in rows:
+        cells = [f"{row[n]['cpu_us']} (±{row[n]['spread'] * 100:.0f} %)" for n in names]
+        ratio = f"{row['ratio']} (±{row['ratio_spread'] * 100:.0f} %)" if "ratio" in row else "–"
+        lines.append(
+            f"| {row['operation']} | "
+            + " | ".join(cells)
+            + f" | {ratio} | ≤ {row['condition']:.2f} | {row['aim']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def plot(rows: list[dict[str, Any]], targets: list[Target], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    import matplotlib.pyplot as pyplot
+
+    figure, axes = pyplot.subplots(1, len(rows), figsize=(2.1 * len(rows), 3.6))
+    colours = ["#2a6f97", "#c9ada7", "#9a8c98"]
+    for axis, row in zip(axes if len(rows) > 1 else [axes], rows, strict=True):
+        for place, target in enumerate(targets):
+            values = row[target.name]
+            axis.bar(place, values["cpu_us"], yerr=values["cpu_us"] * values["spread"], color=colours[place], capsize=3)
+        if len(targets) > 1:
+            axis.axhline(
+                row[targets[1].name]["cpu_us"] * row["condition"], color="#b23a48", linestyle="--", linewidth=1
+            )
+        axis.set_title(row["operation"], fontsize=9)
+        axis.set_xticks(range(len(targets)), [t.name for t in targets], rotation=30, fontsize=7)
+        axis.tick_params(axis="y", labelsize=7)
+    figure.suptitle("CPU µs per request over all server processes; dashed: the condition", fontsize=10)
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def main() -> int:
+    args = arguments()
+    args.out.mkdir(parents=True, exist_ok=True)
+    chosen = [o for o in OPERATIONS if not args.only or o in args.only.split(",")]
+    with ExitStack() as stack:
+        targets = open_targets(args, stack)
+        for target in targets:
+            populate(target, args)
+        found: dict[str, dict[str, list[Cost]]] = {o: {t.name: [] for t in targets} for o in chosen}
+        for number in range(args.rounds):
+            for name in chosen:
+                for target in targets if number % 2 == 0 else targets[::-1]:
+                    cost = one_round(target, name, number, args)
+                    found[name][target.name].append(cost)
+                    say(
+                        f"round {number + 1} {name} {target.name}: {cost.cpu_us:.0f} µs, {cost.requests_per_s:.0f}/s, "
+                        f"p99 {cost.latencies_ms['p99']} ms, timer {cost.timer_p99_ms:.2f} ms"
+                    )
+    rows = summarise(found, targets)
+    raw = {n: {t: [asdict(c) for c in costs] for t, costs in by.items()} for n, by in found.items()}
+    machine = {
+        "machine": platform.platform(),
+        "python": platform.python_version(),
+        "arguments": vars(args) | {"out": ""},
+    }
+    (args.out / "compare.json").write_text(json.dumps({**machine, "rows": rows, "rounds": raw}, indent=1, default=str))
+    plot(rows, targets, args.out / "compare.svg")
+    print(table(rows, targets))
+    missed = [r["operation"] for r in rows if r.get("ratio", 0) > r["condition"]]
+    if missed:
+        print(f"condition missed: {', '.join(missed)}", file=sys.stderr)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
