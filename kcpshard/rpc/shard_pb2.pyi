@@ -799,6 +799,8 @@ class ShardEntry(_message.Message):
     SYNC_ADDRESS_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     CORDONED_FIELD_NUMBER: _builtins.int
+    OWNERSHIP_EPOCH_FIELD_NUMBER: _builtins.int
+    DATA_ID_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     name: _builtins.str
     address: _builtins.str
@@ -807,6 +809,10 @@ class ShardEntry(_message.Message):
     sync_address: _builtins.str
     weight: _builtins.int
     cordoned: _builtins.bool
+    ownership_epoch: _builtins.int
+    """the newest the keeper knows of; a shard that comes back with an older one is an old disk"""
+    data_id: _builtins.bytes
+    """of the data directory that registered first; empty until then"""
     def __init__(
         self,
         *,
@@ -817,10 +823,12 @@ class ShardEntry(_message.Message):
         sync_address: _builtins.str = ...,
         weight: _builtins.int = ...,
         cordoned: _builtins.bool = ...,
+        ownership_epoch: _builtins.int = ...,
+        data_id: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "admin_address", b"admin_address", "cordoned", b"cordoned", "name", b"name", "number", b"number", "sync_address", b"sync_address", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "admin_address", b"admin_address", "cordoned", b"cordoned", "data_id", b"data_id", "name", b"name", "number", b"number", "ownership_epoch", b"ownership_epoch", "sync_address", b"sync_address", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -960,8 +968,11 @@ class RegisterShardRequest(_message.Message):
     SHARD_FIELD_NUMBER: _builtins.int
     OWNERSHIP_EPOCH_FIELD_NUMBER: _builtins.int
     ownership_epoch: _builtins.int
+    """0: has not claimed its initial slots yet"""
     @_builtins.property
-    def shard(self) -> Global___ShardEntry: ...
+    def shard(self) -> Global___ShardEntry:
+        """data_id always set"""
+
     def __init__(
         self,
         *,
@@ -982,7 +993,11 @@ class GrantSlotsRequest(_message.Message):
 
     EPOCH_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
+    """of the move; a repeat gets the first answer, an older one is refused"""
+    revision: _builtins.int
+    """the former owner's newest: the clock is raised past it first"""
     @_builtins.property
     def slots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
@@ -990,10 +1005,11 @@ class GrantSlotsRequest(_message.Message):
         *,
         epoch: _builtins.int = ...,
         slots: _abc.Iterable[_builtins.int] | None = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "revision", b"revision", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
