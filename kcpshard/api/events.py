@@ -30,8 +30,9 @@ class Change(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """All changes of one revision in one logical cluster."""
+    """All changes of one revision in one logical cluster. A birth names the path that came to life in `born`."""
 
     revision: int
     cluster_id: int
     changes: tuple[Change, ...]
+    born: str = ""

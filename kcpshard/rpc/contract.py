@@ -63,7 +63,14 @@ class WatchedEvent:
 
 
 class WatchSink(Protocol):
-    """The HTTP side of one watch. Called on the loop, in order; must neither raise nor wait."""
+    """The HTTP side of one watch. Called on the loop, in order; must neither raise nor wait.
+
+    What it cannot pass on fast enough it holds, and calls `WatchHandle.pause` before that is too much.
+    """
+
+    def started(self) -> None:
+        """The shard has accepted the watch: time to send headers. Called once, before anything else but `ended`;
+        an `ended` before it is an answer of its own (404, 403), one after it an ERROR event."""
 
     def event(self, event: WatchedEvent) -> None: ...
     def initial_done(self, revision: int) -> None:
@@ -79,7 +86,14 @@ class WatchHandle(Protocol):
         """Everything up to here has been given to the sink: the value of a bookmark. 0 during initial events."""
 
     @property
-    def columns(self) -> bytes: ...
+    def columns(self) -> bytes:
+        """JSON additionalPrinterColumns, if asked for and declared; known once `started`."""
+
+    def pause(self) -> None:
+        """Give the sink nothing until `resume`. The shard keeps nothing for a paused watch: it goes on from the log or
+        from its place in the initial events. May be called from within `WatchSink.event`."""
+
+    def resume(self) -> None: ...
 
     def close(self) -> None: ...
 

@@ -113,6 +113,7 @@ class Hello(_message.Message):
     SHARD_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     CREDITS_PER_CLUSTER_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
     protocol: _builtins.int
     """1; neighbours one apart work together"""
     process: _builtins.str
@@ -125,6 +126,8 @@ class Hello(_message.Message):
     """the shard's durable revision, from shards"""
     credits_per_cluster: _builtins.int
     """requests one logical cluster may have in flight, from shards"""
+    link: _builtins.int
+    """random; the Watch and the CatchUp stream of one front that belong together"""
     def __init__(
         self,
         *,
@@ -134,10 +137,11 @@ class Hello(_message.Message):
         shard: _builtins.int = ...,
         revision: _builtins.int = ...,
         credits_per_cluster: _builtins.int = ...,
+        link: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credits_per_cluster", b"credits_per_cluster", "process", b"process", "protocol", b"protocol", "revision", b"revision", "shard", b"shard", "software", b"software"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credits_per_cluster", b"credits_per_cluster", "link", b"link", "process", b"process", "protocol", b"protocol", "revision", b"revision", "shard", b"shard", "software", b"software"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -505,6 +509,8 @@ class StartWatch(_message.Message):
     IDENTITY_FIELD_NUMBER: _builtins.int
     MINIMUM_REVISION_FIELD_NUMBER: _builtins.int
     WANT_COLUMNS_FIELD_NUMBER: _builtins.int
+    RESUMED_FIELD_NUMBER: _builtins.int
+    CLUSTER_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """unique in the front process, also over reconnects"""
     cluster: _builtins.str
@@ -528,6 +534,10 @@ class StartWatch(_message.Message):
     minimum_revision: _builtins.int
     """with initial: the state is at least this new (resourceVersionMatch=NotOlderThan)"""
     want_columns: _builtins.bool
+    resumed: _builtins.bool
+    """goes on after a break: the client has seen the state at `revision`"""
+    cluster_id: _builtins.int
+    """with resumed: the incarnation it saw (WatchJoined); 0: not born then"""
     def __init__(
         self,
         *,
@@ -547,10 +557,12 @@ class StartWatch(_message.Message):
         identity: _builtins.bytes = ...,
         minimum_revision: _builtins.int = ...,
         want_columns: _builtins.bool = ...,
+        resumed: _builtins.bool = ...,
+        cluster_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "field_selector", b"field_selector", "group", b"group", "id", b"id", "identity", b"identity", "initial", b"initial", "initial_after", b"initial_after", "initial_revision", b"initial_revision", "label_selector", b"label_selector", "minimum_revision", b"minimum_revision", "name", b"name", "namespace", b"namespace", "resource", b"resource", "revision", b"revision", "version", b"version", "want_columns", b"want_columns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "cluster_id", b"cluster_id", "field_selector", b"field_selector", "group", b"group", "id", b"id", "identity", b"identity", "initial", b"initial", "initial_after", b"initial_after", "initial_revision", b"initial_revision", "label_selector", b"label_selector", "minimum_revision", b"minimum_revision", "name", b"name", "namespace", b"namespace", "resource", b"resource", "resumed", b"resumed", "revision", b"revision", "version", b"version", "want_columns", b"want_columns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -642,6 +654,31 @@ class WatchEvent(_message.Message):
 Global___WatchEvent: _TypeAlias = WatchEvent  # noqa: Y015
 
 @_typing.final
+class WatchStarted(_message.Message):
+    """The watch is accepted: resource type, selectors and logical cluster are known good. Its first message."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WATCH_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    watch: _builtins.int
+    columns: _builtins.bytes
+    """as in Response, if asked for"""
+    def __init__(
+        self,
+        *,
+        watch: _builtins.int = ...,
+        columns: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "watch", b"watch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchStarted: _TypeAlias = WatchStarted  # noqa: Y015
+
+@_typing.final
 class WatchJoined(_message.Message):
     """The watch has everything up to `revision`; what comes after is on the Watch stream."""
 
@@ -649,21 +686,21 @@ class WatchJoined(_message.Message):
 
     WATCH_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
-    COLUMNS_FIELD_NUMBER: _builtins.int
+    CLUSTER_ID_FIELD_NUMBER: _builtins.int
     watch: _builtins.int
     revision: _builtins.int
-    columns: _builtins.bytes
-    """as in Response"""
+    cluster_id: _builtins.int
+    """the incarnation of its logical cluster; 0: not born yet (said again at its birth)"""
     def __init__(
         self,
         *,
         watch: _builtins.int = ...,
         revision: _builtins.int = ...,
-        columns: _builtins.bytes = ...,
+        cluster_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "revision", b"revision", "watch", b"watch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "revision", b"revision", "watch", b"watch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -725,7 +762,7 @@ Global___WatchEnded: _TypeAlias = WatchEnded  # noqa: Y015
 
 @_typing.final
 class WatchBatch(_message.Message):
-    """Entries take effect in field order: initial_done before joined before live events of a later batch."""
+    """Entries take effect in this order: started, events, initial_done, joined, ended; so initial_done before joined before live events of a later batch."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -734,6 +771,7 @@ class WatchBatch(_message.Message):
     INITIAL_DONE_FIELD_NUMBER: _builtins.int
     JOINED_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
+    STARTED_FIELD_NUMBER: _builtins.int
     CLOSED_REVISION_FIELD_NUMBER: _builtins.int
     closed_revision: _builtins.int
     """Watch stream: every event at or below it, for every joined watch, has been sent"""
@@ -747,6 +785,8 @@ class WatchBatch(_message.Message):
     def joined(self) -> _containers.RepeatedCompositeFieldContainer[Global___WatchJoined]: ...
     @_builtins.property
     def ended(self) -> _containers.RepeatedCompositeFieldContainer[Global___WatchEnded]: ...
+    @_builtins.property
+    def started(self) -> _containers.RepeatedCompositeFieldContainer[Global___WatchStarted]: ...
     def __init__(
         self,
         *,
@@ -755,11 +795,12 @@ class WatchBatch(_message.Message):
         initial_done: _abc.Iterable[Global___WatchInitialDone] | None = ...,
         joined: _abc.Iterable[Global___WatchJoined] | None = ...,
         ended: _abc.Iterable[Global___WatchEnded] | None = ...,
+        started: _abc.Iterable[Global___WatchStarted] | None = ...,
         closed_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_revision", b"closed_revision", "ended", b"ended", "events", b"events", "hello", b"hello", "initial_done", b"initial_done", "joined", b"joined"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed_revision", b"closed_revision", "ended", b"ended", "events", b"events", "hello", b"hello", "initial_done", b"initial_done", "joined", b"joined", "started", b"started"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
