@@ -1,0 +1,51 @@
+"""Every knob of a shard, with its unit in the name, its default and the reason for it.
+
+One frozen value is built at start and handed to the parts; nothing reads it from a global.
+"""
+
+import os
+from dataclasses import dataclass
+
+DEFAULT, EVENTS, LEASES = range(3)  # retention classes: indexes into Settings.retention_s
+
+# Invariants whose breach would corrupt silently are checked when this is set; always on in tests.
+VERIFY = os.environ.get("KCP_VERIFY", "") not in ("", "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    # --- storage
+
+    # How long log records are kept, by retention class: a client that was away shorter resumes its watch without a
+    # list. A day for most; events are written a lot and read once; leases are rewritten every few seconds.
+    retention_s: tuple[int, ...] = (24 * 3600, 3600, 300)
+    # Log bytes one logical cluster may keep within its retention: a busy tenant must not fill everybody's disk.
+    retained_bytes_per_cluster: int = 256 << 20
+    # Objects a scan may return in one call: 256 of 1 kB hold the loop for well under a millisecond.
+    scan_slice: int = 256
+    # A batch is written early when this much has gathered behind a running sync: about 1 ms of writing.
+    write_batch_bytes: int = 128 << 10
+    # Logical clusters kept ready although nobody holds them: ~1 kB each; making one again costs two point reads.
+    cached_clusters: int = 2_000
+    # How far a revision may be ahead of the wall clock before a shard refuses: beyond it, something is wrong with a
+    # clock, and every later resourceVersion of this shard would carry the error.
+    clock_ahead_us: int = 500_000
+    # The operator has looked at the clock and says go on (--accept-clock).
+    accept_clock: bool = False
+    # Clock difference allowed between a front that first sent a write and this shard, when looking for its record.
+    request_clock_difference_us: int = 1_000_000
+    # Below this much free space only deletions are taken: room for RocksDB to flush and compact, which frees space.
+    reserved_bytes: int = 64 << 20
+    # How often free space is looked at (a statvfs is 2 µs, but the answer does not change that fast).
+    space_check_interval_s: float = 0.25
+    # Log records compacted in one slice: about 3 ms on the loop (5 ms is the limit for anything).
+    compaction_slice: int = 200
+    # How often compaction looks for records past their retention; leases' five minutes set the scale.
+    compaction_interval_s: float = 30.0
+    # Memory of RocksDB: unflushed writes of all families together, and blocks read from disk.
+    write_buffer_bytes: int = 64 << 20
+    block_cache_bytes: int = 64 << 20
+    # Open table files: well under the usual limit of 1,024 descriptors, which connections need too.
+    open_files: int = 256
+    # Log files of at most this size in all; what is in them is replayed at start.
+    wal_bytes: int = 128 << 20
