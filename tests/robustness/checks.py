@@ -4,10 +4,11 @@ Revisions of a shard are its order of commits, so no order has to be searched fo
 of acknowledged writes, are put together by revision and everything else is compared with that.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from tests.robustness.history import History, Operation, Watch
 
@@ -179,14 +180,38 @@ def bookmarks_true(history: History) -> Iterator[str]:
                     break
 
 
-def _acknowledged_before(writes: list[Operation], when: float) -> int:
-    """The highest revision acknowledged before `when`; `writes` is ordered by return."""
-    highest = 0
-    for o in writes:
-        if o.returned >= when:
-            break
-        highest = max(highest, o.revision)
-    return highest
+class Acknowledged:
+    """The highest revision acknowledged before a time."""
+
+    def __init__(self, writes: list[Operation]) -> None:
+        ordered = sorted((o for o in writes if o.revision), key=lambda o: o.returned)
+        self.times = [o.returned for o in ordered]
+        self.highest = list(accumulate((o.revision for o in ordered), max))
+
+    def before(self, when: float) -> int:
+        place = bisect_left(self.times, when)
+        return self.highest[place - 1] if place else 0
+
+
+def acknowledged_deletes_present(history: History) -> Iterator[str]:
+    """An answer to a deletion carries no revision: look for a DELETED between what was known before and asked after."""
+    for cluster in history.clusters():
+        facts = truth(history, cluster)
+        mine = [o for o in history.operations if o.cluster == cluster and o.outcome == "ok"]
+        writes = [o for o in mine if o.verb in WRITES and o.revision]
+        acknowledged = Acknowledged(writes)
+        by_call = sorted(writes, key=lambda o: o.called)
+        calls = [o.called for o in by_call]
+        # lowest[i]: the lowest revision among writes called at or after the i-th call
+        lowest = [*accumulate((o.revision for o in reversed(by_call)), min)][::-1]
+        for o in mine:
+            if o.verb != "delete":
+                continue
+            place = bisect_left(calls, o.returned)
+            ceiling = lowest[place] if place < len(lowest) else 1 << 63
+            floor = acknowledged.before(o.called)
+            if not any(floor < r < ceiling and facts.changes[r][1] is None for r in facts.by_name.get(o.name, [])):
+                yield f"{cluster}/{o.name}: acknowledged delete between {floor} and {ceiling} is in no watch"
 
 
 def reads_fresh(history: History) -> Iterator[str]:
@@ -194,12 +219,14 @@ def reads_fresh(history: History) -> Iterator[str]:
     for cluster in history.clusters():
         facts = truth(history, cluster)
         mine = [o for o in history.operations if o.cluster == cluster and o.outcome == "ok"]
-        writes = sorted((o for o in mine if o.verb in WRITES and o.revision), key=lambda o: o.returned)
+        writes = [o for o in mine if o.verb in WRITES and o.revision]
+        acknowledged = Acknowledged(writes)
+        by_name = {name: Acknowledged([w for w in writes if w.name == name]) for name in {o.name for o in mine}}
         for o in mine:
             if o.verb == "get":
-                yield from _check_get(o, facts, _acknowledged_before([w for w in writes if w.name == o.name], o.called))
+                yield from _check_get(o, facts, by_name[o.name].before(o.called))
             elif o.verb == "list":
-                yield from _check_list(o, facts, _acknowledged_before(writes, o.called))
+                yield from _check_list(o, facts, acknowledged.before(o.called))
 
 
 def _check_get(o: Operation, facts: Truth, floor: int) -> Iterator[str]:
@@ -221,6 +248,7 @@ def _check_list(o: Operation, facts: Truth, floor: int) -> Iterator[str]:
 
 CHECKS: tuple[Callable[[History], Iterator[str]], ...] = (
     acknowledged_writes_present,
+    acknowledged_deletes_present,
     order_of_commits,
     written_once,
     watch_order,

@@ -58,6 +58,10 @@ def lose_acknowledged_write(h: History) -> None:
     h.final["b"].pop(lost.name, None)
 
 
+def lose_acknowledged_delete(h: History) -> None:
+    h.operations.append(Operation(3, "delete", "a", "cm-2", h.operations[-3].returned + 1, 99, "ok", 200))
+
+
 def some_event(watch: Watch) -> int:
     """The place of an event in the middle, not a bookmark."""
     return [i for i, e in enumerate(watch.events) if e.type != "BOOKMARK"][5]
@@ -99,7 +103,7 @@ def stale_list(h: History) -> None:
 
 def torn_list(h: History) -> None:
     lists = [o for o in h.operations if o.verb == "list" and o.cluster == "a"]
-    lists[-1].items = {**lists[-1].items, **{"cm-1": lists[2].items["cm-1"]}}
+    lists[-1].items = {**lists[-1].items, "cm-1": lists[2].items["cm-1"]}
 
 
 def written_twice(h: History) -> None:
@@ -128,6 +132,7 @@ def wrong_type(h: History) -> None:
     ("plant", "check"),
     [
         pytest.param(lose_acknowledged_write, "acknowledged_writes_present", id="an acknowledged write is gone"),
+        pytest.param(lose_acknowledged_delete, "acknowledged_deletes_present", id="an acknowledged delete is gone"),
         pytest.param(lose_event, "watch_complete", id="an event lost"),
         pytest.param(repeat_event, "watch_order", id="an event repeated"),
         pytest.param(reorder_events, "watch_order", id="events reordered"),

@@ -1,0 +1,103 @@
+"""The tier under test as processes: start, find, kill, restart."""
+
+import base64
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from ssl import create_default_context
+
+import psutil
+import yaml
+
+
+class Tier:
+    """`kcp start` in a directory of its own."""
+
+    def __init__(
+        self, directory: Path, port: int, shards: int, fronts: int, environment: dict[str, str] | None = None
+    ) -> None:
+        self.directory, self.port, self.shards, self.fronts = directory, port, shards, fronts
+        self.environment = environment or dict(os.environ)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = (directory.parent / f"{directory.name}.log").open("ab")
+
+    def start(self, extra_environment: dict[str, str] | None = None) -> None:
+        command = [sys.executable, "-m", "kcp", "start", "--root-directory", str(self.directory)]
+        command += ["--listen", f"127.0.0.1:{self.port}", "--shards", str(self.shards), "--fronts", str(self.fronts)]
+        environment = self.environment | (extra_environment or {})
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=environment)
+        self.wait_ready()
+
+    def wait_ready(self, timeout_s: float = 60) -> None:
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self.process is not None and self.process.poll() is not None:
+                raise RuntimeError(f"kcp start ended with {self.process.returncode}: see {self.log.name}")
+            with contextlib.suppress(OSError, FileNotFoundError, TypeError, KeyError):
+                server, _, authority = self.access()
+                context = create_default_context(cadata=authority)
+                context.check_hostname = False
+                with urllib.request.urlopen(f"{server}/readyz", context=context, timeout=5):
+                    return
+            time.sleep(0.05)
+        raise TimeoutError("the tier did not become ready")
+
+    def access(self) -> tuple[str, str, str]:
+        """Server URL, token and CA in PEM."""
+        config = yaml.safe_load((self.directory / "admin.kubeconfig").read_text())
+        cluster = config["clusters"][0]["cluster"]
+        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        return f"https://127.0.0.1:{self.port}", config["users"][0]["user"]["token"], authority
+
+    def members(self, kind: str) -> list[psutil.Process]:
+        """Processes by kind: front, shard; children of the supervisor."""
+        assert self.process is not None
+        found = []
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if f"kcp{kind}" in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
+
+    def kill(self, kind: str, chance: random.Random) -> str:
+        """SIGKILL one front, one shard, the supervisor, or everything; the last two are followed by a new start."""
+        assert self.process is not None
+        if kind in ("front", "shard"):
+            victims = self.members(kind)
+            if not victims:
+                return f"{kind} (none alive)"
+            victim = chance.choice(victims)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.kill()
+            return f"{kind} {victim.pid}"
+        members = self.members("front") + self.members("shard") if kind == "all" else []
+        self.process.kill()
+        for member in members:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        self.process.wait()
+        self.start()
+        return kind
+
+    def kill_everything(self) -> None:
+        assert self.process is not None
+        members = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
+        for member in members:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        self.process.wait()
+        psutil.wait_procs(members, 10)
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(30)
+        self.log.close()
+        return code
