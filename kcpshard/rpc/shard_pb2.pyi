@@ -1035,22 +1035,28 @@ class GrantSlotsRequest(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    ELSEWHERE_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     """of the move; a repeat gets the first answer, an older one is refused"""
     revision: _builtins.int
     """the former owner's newest: the clock is raised past it first"""
     @_builtins.property
     def slots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def elsewhere(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pin]:
+        """logical clusters of these slots that live on other shards"""
+
     def __init__(
         self,
         *,
         epoch: _builtins.int = ...,
         slots: _abc.Iterable[_builtins.int] | None = ...,
         revision: _builtins.int = ...,
+        elsewhere: _abc.Iterable[Global___Pin] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "revision", b"revision", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elsewhere", b"elsewhere", "epoch", b"epoch", "revision", b"revision", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1089,6 +1095,7 @@ class OwnershipResponse(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    ELSEWHERE_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     revision: _builtins.int
     """the shard's newest revision when it sealed"""
@@ -1096,16 +1103,21 @@ class OwnershipResponse(_message.Message):
     def refused(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """slots with a logical cluster in them, not sealed"""
 
+    @_builtins.property
+    def elsewhere(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pin]:
+        """as in GrantSlotsRequest"""
+
     def __init__(
         self,
         *,
         epoch: _builtins.int = ...,
         refused: _abc.Iterable[_builtins.int] | None = ...,
         revision: _builtins.int = ...,
+        elsewhere: _abc.Iterable[Global___Pin] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "refused", b"refused", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elsewhere", b"elsewhere", "epoch", b"epoch", "refused", b"refused", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
