@@ -1,8 +1,8 @@
 """Kills under load, judged: `make robustness` and `make powerloss`.
 
 Starts a tier, keeps writers, readers and watches busy, kills processes one after the other (or cuts the power), lets
-everything settle, and judges what the clients saw. Prints one line per phase and exits with 1 if any promise was broken;
-the history is kept in --out for looking at.
+everything settle, and judges what the clients saw. Prints one line per phase; exits with 1 if any promise was broken.
+The histories are kept in --out for looking at.
 """
 
 import argparse
@@ -111,7 +111,6 @@ async def kill_phase(
 async def failpoint_phase(tier: Tier, args: argparse.Namespace, failpoint: str) -> list[str]:
     """The shards kill themselves at the named point, again and again, until it has happened often enough."""
     tier.stop()
-    tier.log = Path(tier.log.name).open("ab")
     await asyncio.to_thread(tier.start, {"KCP_FAILPOINTS": f"{failpoint}=kill:0.02"})
     async with asyncio.TaskGroup() as group:
         phase = Phase(tier, args, "fp-" + failpoint.replace(".", "-").replace("_", "-"))
@@ -123,8 +122,7 @@ async def failpoint_phase(tier: Tier, args: argparse.Namespace, failpoint: str) 
             now = {p.pid for p in tier.members("shard")}
             deaths += len(now - pids)
             pids |= now
-        tier_ends = asyncio.to_thread(restart_without_failpoints, tier)
-        await tier_ends
+        await asyncio.to_thread(restart_without_failpoints, tier)
         await asyncio.sleep(1)
         breaches = await phase.end()
     print(f"    {failpoint}: {deaths} deaths", flush=True)
@@ -133,7 +131,6 @@ async def failpoint_phase(tier: Tier, args: argparse.Namespace, failpoint: str) 
 
 def restart_without_failpoints(tier: Tier) -> None:
     tier.stop()
-    tier.log = Path(tier.log.name).open("ab")
     tier.start()
 
 

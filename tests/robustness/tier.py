@@ -98,6 +98,4 @@ class Tier:
     def stop(self) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(30)
-        self.log.close()
-        return code
+        return self.process.wait(30)
