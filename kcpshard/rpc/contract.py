@@ -4,7 +4,7 @@
 same calls for any logical cluster, following the shard map and 421 answers.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from kcpshard.api.requests import ListInfo
@@ -101,3 +101,20 @@ class WatchHandle(Protocol):
 class Watcher(Protocol):
     def watch(self, start: pb.StartWatch, sink: WatchSink) -> WatchHandle:
         """Start and keep going over shard restarts and moves until closed or ended. `id` is filled in here."""
+
+
+MovedWatch = Callable[[WatchHandle, pb.StartWatch, int], None]
+"""What a WatchClient calls (attribute `on_moved`) when the shard gave a watch's logical cluster up: the handle, which is
+dead from here on; a StartWatch that goes on exactly where it ended, also inside the initial events; the shard to ask,
+0 if only the map can tell. Never called from within `watch`."""
+
+
+class ShardChannels(Protocol):
+    """The front's connections: one Caller and one Watcher per shard number of the newest map."""
+
+    @property
+    def callers(self) -> Mapping[int, Caller]: ...
+    @property
+    def watchers(self) -> Mapping[int, Watcher]: ...
+    def update(self, shards: Sequence[pb.ShardEntry]) -> None:
+        """A new map: connect to shards that are new or have another address, let go of those that are gone."""
