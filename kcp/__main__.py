@@ -1,0 +1,41 @@
+"""The command line. Each command's module is imported when it is used, so that `kcp start` starts quickly."""
+
+import importlib
+
+import click
+
+_COMMANDS = {
+    "start": ("kcp.start", "start", "Start kcp on this machine."),
+    "shard": ("kcp.join", "shard", "Run one shard of an installation on another machine; verify a shard's data."),
+    "front": ("kcp.join", "front", "Run one front of an installation on another machine."),
+    "shards": ("kcp.shards", "shards", "List shards."),
+    "token": ("kcp.join_tokens", "token", "Make tokens with which other machines join."),
+    "version": ("kcp.version", "version", "Print the version."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module, attribute, _ = _COMMANDS[name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, _, summary) in _COMMANDS.items()])
+
+
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """kcp: a Kubernetes-like control plane for very many tenants."""
+
+
+if __name__ == "__main__":
+    main(prog_name="kcp")

@@ -1,0 +1,113 @@
+"""The keys, certificates, tokens and kubeconfig of an installation: made once, renewed in time.
+
+Imported only when needed: cryptography costs 60 ms.
+"""
+
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from kcp import certificates, kubeconfig, tokens
+from kcp.certificates import Pair, Subject
+from kcp.files import make_private_directory, write_private
+from kcp.installation import AUTHORITIES, Installation
+from kcp.output import Refused
+
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  compared with, not listened on
+
+
+def make(made: Installation, server: str, hosts: Sequence[str]) -> None:
+    """Everything a new installation needs, over whatever an interrupted first start left."""
+    now = certificates.now_utc()
+    make_private_directory(made.pki)
+    for name in AUTHORITIES:
+        _write_pair(made.pki / name, certificates.make_authority(f"kcp {name} {made.id[:8]}", now))
+    write_private(made.token_file, tokens.format_tokens([tokens.administrator()]).encode())
+    refresh(made, server, hosts)
+
+
+def refresh(made: Installation, server: str, hosts: Sequence[str]) -> list[str]:
+    """Renew certificates that need it and make admin.kubeconfig point to `server`; returns what was renewed.
+
+    Called at every start and now and then while serving: fronts read renewed files by themselves.
+    """
+    serving, front, admin = Subject("kcp front"), Subject("front", unit="front"), Subject("admin", unit="admin")
+    renewed = {
+        "serving": _renew(made, made.pki / "serving", "serving-ca", serving, hosts),
+        "front": _renew(made, made.pki / "front", "internal-ca", front),
+        "admin": _renew(made, made.pki / "admin", "internal-ca", admin),
+    }
+    _write_kubeconfig(made, server)
+    return [name for name, done in renewed.items() if done]
+
+
+def write_tls_directory(made: Installation, directory: Path, subject: Subject, hosts: Sequence[str]) -> None:
+    """`ca.crt`, `tls.crt`, `tls.key`: what a process needs to talk TLS inside the installation."""
+    make_private_directory(directory)
+    authority = (made.pki / "internal-ca.crt").read_bytes()
+    if not (directory / "ca.crt").exists() or (directory / "ca.crt").read_bytes() != authority:
+        write_private(directory / "ca.crt", authority)
+    _renew(made, directory / "tls", "internal-ca", subject, hosts)
+
+
+def serving_hosts(listen: str, advertised: Sequence[str]) -> list[str]:
+    """The names a client may use for the fronts of this machine."""
+    hosts = [*advertised, "localhost", "127.0.0.1", "::1", socket.gethostname()]
+    return list(dict.fromkeys(hosts if listen in ANY_ADDRESS else [*hosts, listen]))
+
+
+def _renew(made: Installation, path: Path, authority: str, subject: Subject, hosts: Sequence[str] = ()) -> bool:
+    """Issue anew what is missing, short of life or without one of `hosts`. An existing key is kept."""
+    now = certificates.now_utc()
+    present = _read_pair(path)
+    if present and not certificates.needs_renewal(present.certificate, now, hosts):
+        return False
+    signer = _read_pair(made.pki / authority)
+    if signer is None:
+        raise Refused(f"{made.root} is damaged: {authority}.crt and {authority}.key in pki do not belong together")
+    pair = certificates.issue(signer, subject, now, hosts, present.key if present else b"")
+    _write_pair(path, pair, with_key=not present)
+    return True
+
+
+def _read_pair(path: Path) -> Pair | None:
+    """The pair, or None if a file is missing or they do not belong together."""
+    try:
+        pair = Pair(path.with_suffix(".crt").read_bytes(), path.with_suffix(".key").read_bytes())
+    except FileNotFoundError:
+        return None
+    return pair if certificates.is_pair(*pair) else None
+
+
+def _write_pair(path: Path, pair: Pair, *, with_key: bool = True) -> None:
+    if with_key:
+        write_private(path.with_suffix(".key"), pair.key)
+    write_private(path.with_suffix(".crt"), pair.certificate)
+
+
+def _write_kubeconfig(made: Installation, server: str) -> None:
+    authority = (made.pki / "serving-ca.crt").read_bytes()
+    token = _administrator_token(made.token_file)
+    try:
+        present = yaml.safe_load(made.kubeconfig.read_bytes())
+    except (FileNotFoundError, yaml.YAMLError):
+        present = None
+    if isinstance(present, dict):
+        wanted = kubeconfig.update(present, server, authority, token)
+    else:
+        wanted = kubeconfig.build(server, authority, token)
+    if wanted != present:
+        write_private(made.kubeconfig, yaml.safe_dump(wanted, sort_keys=False).encode())
+
+
+def _administrator_token(path: Path) -> str:
+    try:
+        known = list(tokens.parse_tokens(path.read_text()))
+    except ValueError as fault:
+        raise Refused(f"{path} is damaged: {fault}") from None
+    for each in known:
+        if "system:masters" in each.groups:
+            return each.token
+    raise Refused(f"{path} is damaged: it holds no token of the group system:masters")

@@ -1,0 +1,98 @@
+"""The processes of an installation: how each is started, and in which order they stop."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kcp.installation import Installation
+
+# -P keeps the current directory off the module path: whoever can write there must not become us.
+PYTHON = (sys.executable, "-P", "-m")
+
+
+@dataclass(frozen=True)
+class Program:
+    """One process to keep running. Those with a lower `stage` are stopped, and have ended, before the next."""
+
+    name: str
+    arguments: tuple[str, ...]
+    stage: int = 0
+
+
+@dataclass(frozen=True)
+class Logging:
+    level: str = "info"
+    form: str = "text"
+
+    def options(self) -> tuple[str, ...]:
+        return ("--log-level", self.level, "--log-format", self.form)
+
+
+@dataclass(frozen=True)
+class InternalAddresses:
+    """Where this machine's shards listen for processes on other machines: joining at `port`, shard N at `port` + N."""
+
+    host: str
+    port: int
+
+    def shard(self, number: int) -> str:
+        return join_address(self.host, self.port + number)
+
+    def joining(self) -> str:
+        return join_address(self.host, self.port)
+
+
+def shard_program(
+    installation: Installation,
+    number: int,
+    logging: Logging,
+    accept_clock: bool = False,
+    internal: InternalAddresses | None = None,
+) -> Program:
+    arguments = [*PYTHON, "kcpshard", "--data", str(installation.shard_directory(number) / "data")]
+    arguments += ["--number", str(number), "--initial-shards", str(installation.initial_shards)]
+    for listener in ("front", "admin", "sync"):
+        arguments += [f"--{listener}-socket", str(shard_socket(installation, number, listener))]
+    for peer in range(1, installation.shards + 1):
+        if peer != number:
+            arguments += ["--peer", f"unix:{shard_socket(installation, peer, 'admin')}"]
+    if accept_clock:
+        arguments.append("--accept-clock")
+    if internal:
+        directory = installation.shard_directory(number) / "tls"
+        arguments += ["--listen", internal.shard(number), "--tls-directory", str(directory)]
+        if number == 1:
+            arguments += ["--join-listen", internal.joining(), "--pki", str(installation.pki)]
+    return Program(f"shard-{number}", (*arguments, *logging.options()), stage=1)
+
+
+def front_program(installation: Installation, number: int, listen: str, logging: Logging) -> Program:
+    arguments = [*PYTHON, "kcpfront", "--name", f"front-{number}", "--listen", listen, "--reuse-port"]
+    arguments += ["--pki", str(installation.pki), "--token-file", str(installation.token_file)]
+    for shard in range(1, installation.shards + 1):
+        arguments += ["--shard", f"unix:{shard_socket(installation, shard, 'front')}"]
+    return Program(f"front-{number}", (*arguments, *logging.options()), stage=0)
+
+
+def shard_socket(installation: Installation, number: int, listener: str) -> Path:
+    return installation.run_directory / f"shard-{number}" / f"{listener}.sock"
+
+
+def join_address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """`host:port`, `[::1]:port`; raises ValueError for anything else."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{text!r} is not host:port")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if ":" in host and not bracketed:
+        raise ValueError(f"{text!r} is not [address]:port")
+    return (host[1:-1] if bracketed else host), int(port)
+
+
+def names(programs: Sequence[Program]) -> str:
+    return ", ".join(program.name for program in programs)

@@ -1,0 +1,217 @@
+"""`kcp start`: one machine's installation, set up if need be, served until a signal."""
+
+import asyncio
+import os
+import resource
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from kcp import credentials
+from kcp import installation as installations
+from kcp.certificates import Subject
+from kcp.directory_lock import lock_directory
+from kcp.files import make_private_directory
+from kcp.installation import MAX_SHARDS, Installation
+from kcp.listening import Reservation, reserve
+from kcp.output import Refused, os_sentence
+from kcp.programs import (
+    InternalAddresses,
+    Logging,
+    Program,
+    front_program,
+    join_address,
+    shard_program,
+    split_address,
+)
+from kcp.supervisor import Supervisor
+
+LOG_LEVELS = ["debug", "info", "warning", "error"]
+
+
+class Address(click.ParamType[tuple[str, int]]):
+    """`host:port` as a pair."""
+
+    name = "host:port"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return split_address(str(value))
+        except ValueError as fault:
+            self.fail(str(fault), param, ctx)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the operator asked for; None: as the installation or the machine has it."""
+
+    root: Path
+    listen: tuple[str, int]
+    advertise: tuple[str, ...]
+    shards: int | None
+    fronts: int | None
+    internal: InternalAddresses | None
+    logging: Logging
+    accept_clock: bool
+
+
+root_option = click.option(
+    "--root-directory",
+    "root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=".kcp",
+    show_default=True,
+    help="Where the installation keeps its data, keys and kubeconfig.",
+)
+level_option = click.option(
+    "--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True, help="The least that is logged."
+)
+form_option = click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="One line per record."
+)
+
+
+@click.command()
+@root_option
+@click.option("--listen", type=Address(), default="127.0.0.1:6443", show_default=True, help="Where clients connect.")
+@click.option(
+    "--advertise",
+    multiple=True,
+    metavar="HOST",
+    help="A further name of this server; the first is in admin.kubeconfig.",
+)
+@click.option(
+    "--shards", type=click.IntRange(1, MAX_SHARDS), help="Shard processes [default: as before, or one per two cores]."
+)
+@click.option("--fronts", type=click.IntRange(1, 999), help="Front processes [default: one per two cores].")
+@click.option(
+    "--internal-listen",
+    type=Address(),
+    metavar="HOST:PORT",
+    help="Let processes on other machines join: they join at PORT, shard N listens at PORT + N.",
+)
+@level_option
+@form_option
+@click.option("--accept-clock", is_flag=True, help="Start although the clock is far behind the newest revision.")
+def start(
+    root: Path,
+    listen: tuple[str, int],
+    advertise: tuple[str, ...],
+    shards: int | None,
+    fronts: int | None,
+    internal_listen: tuple[str, int] | None,
+    log_level: str,
+    log_format: str,
+    accept_clock: bool,
+) -> None:
+    """Start kcp on this machine: shards, fronts and, the first time, everything they need.
+
+    Runs until SIGTERM or Ctrl-C, which finish the requests in flight; a second signal ends it at once.
+    """
+    internal = InternalAddresses(*internal_listen) if internal_listen else None
+    logging = Logging(log_level, log_format)
+    serve(Options(root.absolute(), listen, advertise, shards, fronts, internal, logging, accept_clock))
+
+
+def serve(options: Options) -> None:
+    """Set up, then supervise until stopped. Raises Refused; what a refused first start made is gone again."""
+    with installations.first_start_undone(options.root):
+        lock = lock_directory(options.root)
+        reserved = reserve(*options.listen)
+        made = prepare(options, reserved)
+    programs = _programs(made, options, reserved)
+    _allow_many_descriptors()
+    hosts = _hosts(options)
+    supervisor = Supervisor(programs, options.logging.form, inherit=(lock.descriptor,))
+    if sys.version_info < (3, 12):  # later versions watch children by pidfd unasked; the older way costs a thread each
+        asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+    asyncio.run(
+        supervisor.run(
+            when_ready=lambda: click.echo(_usage(made, options, reserved), nl=False),
+            periodically=lambda: _refresh(made, _server(options, reserved), hosts),
+        )
+    )
+
+
+def prepare(options: Options, reserved: Reservation) -> Installation:
+    """The installation as this start needs it on disk. The caller holds the directory's lock."""
+    server, hosts = _server(options, reserved), _hosts(options)
+    present = installations.load(options.root)
+    if present is None:
+        made = installations.plan(options.root, options.shards or default_processes())
+        credentials.make(made, server, hosts)
+        installations.save(made)
+    else:
+        made = installations.grow(present, options.shards or present.shards)
+        credentials.refresh(made, server, hosts)
+    make_private_directory(made.run_directory)
+    if made.run_directory.stat().st_uid != os.getuid():
+        raise Refused(f"{made.run_directory}, the place for sockets, belongs to another user")
+    for number in range(1, made.shards + 1):
+        make_private_directory(made.shard_directory(number))
+        make_private_directory(made.run_directory / f"shard-{number}")
+        if options.internal:
+            name = f"shard-{number}"
+            subject = Subject(name, unit="shard")
+            credentials.write_tls_directory(made, made.root / name / "tls", subject, [options.internal.host])
+    return made
+
+
+def default_processes() -> int:
+    """Of each kind: shards and fronts take turns to be busy, so that together they fill the machine."""
+    return max(1, len(os.sched_getaffinity(0)) // 2)
+
+
+def _programs(made: Installation, options: Options, reserved: Reservation) -> Sequence[Program]:
+    shards = [
+        shard_program(made, number, options.logging, options.accept_clock, options.internal)
+        for number in range(1, made.shards + 1)
+    ]
+    fronts = [
+        front_program(made, number, reserved.listen, options.logging)
+        for number in range(1, (options.fronts or default_processes()) + 1)
+    ]
+    return [*shards, *fronts]  # in the order they are started: shards take longer
+
+
+def _hosts(options: Options) -> list[str]:
+    return credentials.serving_hosts(options.listen[0], options.advertise)
+
+
+def _server(options: Options, reserved: Reservation) -> str:
+    host = options.advertise[0] if options.advertise else options.listen[0]
+    if host in credentials.ANY_ADDRESS:  # this machine can use its own
+        host = "::1" if host == "::" else "127.0.0.1"
+    return f"https://{join_address(host, reserved.port)}"
+
+
+def _refresh(made: Installation, server: str, hosts: Sequence[str]) -> None:
+    try:
+        credentials.refresh(made, server, hosts)
+    except OSError as fault:
+        raise Refused(os_sentence("cannot renew certificates", fault)) from fault
+
+
+def _allow_many_descriptors() -> None:
+    """Each watch is a connection; the soft limit of 1 024 is from the days of select()."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _usage(made: Installation, options: Options, reserved: Reservation) -> str:
+    fronts = options.fronts or default_processes()
+    return f"""\
+kcp is ready at {_server(options, reserved)} (shards: {made.shards}, fronts: {fronts}). In another terminal:
+
+    export KUBECONFIG={shlex.quote(str(made.kubeconfig))}
+    kubectl get namespaces
+    kubectl config use-context user   # another logical cluster; there are root, admin and user
+
+Ctrl-C stops it.
+"""
