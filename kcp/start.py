@@ -4,7 +4,6 @@ import asyncio
 import os
 import resource
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,8 +128,6 @@ def serve(options: Options) -> None:
     _allow_many_descriptors()
     hosts = _hosts(options)
     supervisor = Supervisor(programs, options.logging.form, inherit=(lock.descriptor,))
-    if sys.version_info < (3, 12):  # later versions watch children by pidfd unasked; the older way costs a thread each
-        asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
     asyncio.run(
         supervisor.run(
             when_ready=lambda: click.echo(_usage(made, options, reserved), nl=False),

@@ -62,6 +62,9 @@ class Supervisor:
             for child in self._children.values():
                 child.kill()
 
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
     def stop(self) -> None:
         """Begin to stop; called again, stop at once."""
         if self._stopping.is_set():
