@@ -1,0 +1,62 @@
+"""Which slots should move next so that every shard has its share. Pure.
+
+A share is proportional to the shard's weight. A cordoned shard keeps what it has and gets nothing; a shard that has not
+claimed its initial slots takes no part yet.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from kcpshard.api.slots import decode_table
+from kcpshard.rpc import shard_pb2 as pb
+
+
+class PlannedMove(NamedTuple):
+    source: int
+    destination: int
+    slots: tuple[int, ...]
+
+
+def plan_move(shard_map: pb.ShardMap, immovable: Collection[int]) -> PlannedMove | None:
+    """The largest useful move of slots outside `immovable`, None if nothing can be improved."""
+    table = decode_table(shard_map.slots)
+    excess = _excess(table, _weights(shard_map))
+    if not excess:
+        return None
+    destination = min(excess, key=lambda shard: (excess[shard], shard))
+    if excess[destination] >= 0:
+        return None
+    for source in sorted(excess, key=lambda shard: (-excess[shard], shard)):
+        count = min(excess[source], -excess[destination])
+        if count <= 0:
+            return None
+        movable = [slot for slot, owner in enumerate(table) if owner == source and slot not in immovable]
+        if movable:
+            return PlannedMove(source, destination, tuple(movable[:count]))
+    return None
+
+
+def shares(slots: int, weights: Mapping[int, int]) -> dict[int, int]:
+    """`slots` divided in proportion to the weights; what does not divide goes to the largest remainders."""
+    total = sum(weights.values())
+    if not total:
+        return {}
+    found = {shard: slots * weight // total for shard, weight in weights.items()}
+    by_remainder = sorted(weights, key=lambda shard: (-(slots * weights[shard] % total), shard))
+    for shard in by_remainder[: slots - sum(found.values())]:
+        found[shard] += 1
+    return found
+
+
+def _weights(shard_map: pb.ShardMap) -> dict[int, int]:
+    return {e.number: e.weight for e in shard_map.shards if e.ownership_epoch and not e.cordoned}
+
+
+def _excess(table: Sequence[int], weights: Mapping[int, int]) -> dict[int, int]:
+    """Slots above the share (below it: negative) of each shard that takes part."""
+    held = dict.fromkeys(weights, 0)
+    for owner in table:
+        if owner in held:
+            held[owner] += 1
+    wanted = shares(sum(held.values()), weights)
+    return {shard: held[shard] - wanted[shard] for shard in wanted}

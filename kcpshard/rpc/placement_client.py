@@ -1,0 +1,124 @@
+"""The placement and admin calls of one shard to another, and the map stream that fronts follow too.
+
+A gRPC failure becomes one of three: Unreachable (ask again, or somebody else), NotKeeper (ask the keeper), Refused (its
+text is a sentence for the operator; asking again will not help).
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import grpc
+
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc import shard_pb2_grpc
+
+PROTOCOL = 1
+# A shard that does not answer within this is asked again later: a seal looks at every logical cluster, and a grant
+# waits for a sync.
+CALL_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 3.0
+
+Dial = Callable[[str], Any]
+"""Address → a new grpc.aio.Channel with this process's credentials and keepalive."""
+
+Reply = TypeVar("Reply")
+
+
+class Unreachable(Exception):
+    """The shard did not answer; what was asked may have happened."""
+
+
+class NotKeeper(Exception):
+    """The shard asked does not keep the map."""
+
+
+class Refused(Exception):
+    """The shard's records contradict what was asked; nothing happened."""
+
+
+_REFUSALS = frozenset(
+    {
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNAUTHENTICATED,
+    }
+)
+NOT_KEEPER = grpc.StatusCode.ABORTED
+REFUSED = grpc.StatusCode.FAILED_PRECONDITION
+
+
+def translate(error: Any) -> Exception:
+    if error.code() is NOT_KEEPER:
+        return NotKeeper(error.details())
+    if error.code() in _REFUSALS:
+        return Refused(error.details())
+    return Unreachable(f"{error.code().name}: {error.details()}")
+
+
+class PlacementClient:
+    """One shard's admin address. Each call has a deadline; raises what the module says."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._admin: Any = shard_pb2_grpc.ShardAdminStub(channel)  # type: ignore[no-untyped-call]
+
+    async def register(self, request: pb.RegisterShardRequest) -> pb.ShardMap:
+        return await _answer(self._admin.RegisterShard(request, timeout=CALL_TIMEOUT_S))
+
+    async def grant(self, request: pb.GrantSlotsRequest) -> pb.OwnershipResponse:
+        return await _answer(self._admin.GrantSlots(request, timeout=CALL_TIMEOUT_S))
+
+    async def seal(self, request: pb.SealSlotsRequest) -> pb.OwnershipResponse:
+        return await _answer(self._admin.SealSlots(request, timeout=CALL_TIMEOUT_S))
+
+    async def statistics(self, timeout_s: float = CALL_TIMEOUT_S) -> bytes:
+        """JSON; see placement_service."""
+        reply: pb.StatisticsResponse = await _answer(self._admin.Statistics(pb.StatisticsRequest(), timeout=timeout_s))
+        return reply.statistics
+
+    async def checkpoint(self, directory: str) -> int:
+        """The revision up to which the checkpoint has everything."""
+        call = self._admin.Checkpoint(pb.CheckpointRequest(directory=directory))
+        reply: pb.CheckpointResponse = await _answer(call)
+        return reply.revision
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+
+async def _answer(call: Awaitable[Reply]) -> Reply:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise translate(error) from error
+
+
+class MapFollower:
+    """Reads the map from any shard, each time over a connection of its own."""
+
+    def __init__(self, dial: Dial, process: str) -> None:
+        self._dial = dial
+        self._process = process
+
+    async def follow(self, address: str, known_epoch: int) -> AsyncGenerator[pb.ShardMap, None]:
+        """Maps newer than `known_epoch`, as they come. Ends when the shard closes the stream, else raises Unreachable
+        (or Refused, where the address is not for us)."""
+        hello = pb.Hello(protocol=PROTOCOL, process=self._process)
+        request = pb.FollowMapRequest(hello=hello, known_epoch=known_epoch)
+        async with self._dial(address) as channel:
+            placement: Any = shard_pb2_grpc.ShardPlacementStub(channel)  # type: ignore[no-untyped-call]
+            call = placement.FollowMap(request)
+            try:
+                # The server sends its metadata at once, the first map perhaps only in a year.
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await call.wait_for_connection()
+                async for message in call:
+                    yield message
+            except grpc.aio.AioRpcError as error:
+                raise translate(error) from error
+            except TimeoutError as error:
+                raise Unreachable(f"no answer from {address} in {CONNECT_TIMEOUT_S:.0f} s") from error
+            finally:
+                call.cancel()
