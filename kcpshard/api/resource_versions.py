@@ -90,7 +90,7 @@ def list_revision(resource_version: str, match: str, limit: int, continue_token:
 
 
 class ContinueToken(NamedTuple):
-    """Where a paged list goes on: the state at `revision`, after object `namespace`/`name`, of incarnation `cluster_id`.
+    """Where a paged list goes on: the state at `revision` of incarnation `cluster_id`, after object `namespace`/`name`.
 
     A revision of 0 means the newest state (the first page's state was compacted; the list is then inconsistent, as the
     client accepted by using the token that came with the 410).
