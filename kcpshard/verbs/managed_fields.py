@@ -1,7 +1,7 @@
 """Who set which field: `metadata.managedFields`, kept on every write, and the merge of server-side apply.
 
 Decides entries, conflicts and merged objects from plain values; the verbs decide when. Objects are unstructured;
-`schema` is the resource's (None: maps granular, lists atomic). Sources: KEP-555, Kubernetes documentation "Server-Side Apply".
+`schema` is the resource's (None: maps granular, lists atomic). Source: KEP-555.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,6 @@ from kcpshard.api.field_sets import (
     insert,
     intersection,
     paths,
-    recursive_difference,
     union,
     with_named_fields,
 )

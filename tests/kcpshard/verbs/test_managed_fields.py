@@ -148,7 +148,7 @@ def test_agreeing_with_another_manager_is_no_conflict_but_shared_ownership() -> 
 def test_items_keep_the_servers_order_around_the_applied_ones() -> None:
     live = obj(spec={"containers": [{"name": n} for n in "xay"]})
     done = applied(live, [], obj(spec={"containers": [{"name": "a", "image": "1"}, {"name": "n"}]}), A)
-    assert [c["name"] for c in done.obj["spec"]["containers"]] == ["x", "a", "n", "y"]
+    assert [c["name"] for c in done.obj["spec"]["containers"]] == ["x", "a", "y", "n"]
 
 
 def test_the_first_apply_over_an_unmanaged_object_names_its_past() -> None:
