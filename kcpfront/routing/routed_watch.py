@@ -59,6 +59,10 @@ class RoutedWatch:
     def columns(self) -> bytes:
         return self.handle.columns if self.handle is not None else b""
 
+    @property
+    def kind(self) -> str:
+        return self.handle.kind if self.handle is not None else ""
+
     def pause(self) -> None:
         self.paused = True
         if self.handle is not None:

@@ -89,6 +89,10 @@ class WatchHandle(Protocol):
     def columns(self) -> bytes:
         """JSON additionalPrinterColumns, if asked for and declared; known once `started`."""
 
+    @property
+    def kind(self) -> str:
+        """Of the objects ("ConfigMap"), for bookmarks; known once `started`."""
+
     def pause(self) -> None:
         """Give the sink nothing until `resume`. The shard keeps nothing for a paused watch: it goes on from the log or
         from its place in the initial events. May be called from within `WatchSink.event`."""
