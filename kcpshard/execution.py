@@ -1,0 +1,266 @@
+"""What becomes of one request: from a verb's outcome to an answer given to whoever asked.
+
+Decides nothing about verbs and knows nothing of gRPC: `service` and `local_shard` are its receivers. A request that a
+verb answers at once leaves no trace here. Anything else is a *job*: it has a deadline, can be cancelled, and a write
+that is repeated (same request id) while the first one still runs joins it instead of running twice, even if the first
+came on a stream that has ended since. The end of a stream cancels its reads; its writes go on.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
+from typing import Any, Protocol, cast
+
+import orjson
+
+from kcpshard.api.errors import ApiError, InternalError, ServiceUnavailable, Timeout
+from kcpshard.api.requests import Answer
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.deadlines import Deadlines
+from kcpshard.rpc.messages import WRITES
+from kcpshard.storage.contract import NotDurable, ReadOnly
+from kcpshard.verbs.outcome import AfterSync, NotOwned, Outcome
+
+_log = logging.getLogger(__name__)
+
+INTERNAL_ERROR = "Internal error occurred: see the shard's log"
+DEFAULT_TIMEOUT_S = 60.0  # of a request that names none
+
+Dispatch = Callable[[pb.Request], Outcome]
+
+
+class Receiver(Protocol):
+    """Where the answers to one caller's requests go. `jobs` is kept by Execution."""
+
+    jobs: dict[int, "Job"]
+
+    def answer(self, id_: int, answer: Answer) -> None:
+        """The whole answer, or the error that ends a list already begun."""
+
+    async def piece(self, id_: int, answer: Answer) -> None:
+        """A part of a long list, the last one if `info` is set. Returns when the next one is wanted."""
+
+
+class Job:
+    """A request that was not answered in its loop turn. `followers` are repeats of it, to be answered alike."""
+
+    __slots__ = ("deadline", "followers", "is_done", "receiver", "request", "task", "task_expired")
+
+    def __init__(self, request: pb.Request, receiver: Receiver, deadline: float) -> None:
+        self.request, self.receiver, self.deadline = request, receiver, deadline
+        self.followers: list[tuple[Receiver, int]] = []
+        self.task: asyncio.Task[None] | None = None
+        self.is_done = self.task_expired = False
+
+
+class Execution:
+    """All requests of one shard process. Tasks live in the TaskGroup of whoever runs the shard."""
+
+    def __init__(self, dispatch: Dispatch, tasks: asyncio.TaskGroup) -> None:
+        self._dispatch, self._tasks = dispatch, tasks
+        self._loop = asyncio.get_running_loop()
+        self._deadlines: Deadlines[Job] = Deadlines(self._loop, self._expire)
+        self._writes: dict[bytes, Job] = {}  # by request id; bounded by what the callers' credits let in
+        self._jobs = 0
+        self._idle: asyncio.Future[None] | None = None
+
+    @property
+    def jobs(self) -> int:
+        return self._jobs
+
+    def execute(self, request: pb.Request, receiver: Receiver) -> None:
+        if request.repeat and (first := self._writes.get(request.request_id)):
+            first.followers.append((receiver, request.id))
+            return
+        try:
+            outcome = self._dispatch(request)
+        except NotDurable as reason:
+            job = self._begin(request, receiver)
+            reason.group.when_durable(partial(self._ask_again, job))
+            return
+        except Exception as error:  # noqa: BLE001 - the boundary: what nobody translated is logged and answered 500
+            receiver.answer(request.id, error_answer(error, request))
+            return
+        if type(outcome) is Answer:
+            receiver.answer(request.id, outcome)
+        else:
+            self._follow(self._begin(request, receiver), outcome)
+
+    def cancel(self, receiver: Receiver, id_: int) -> None:
+        """The caller does not want the answer any more. What a verb has accepted stays accepted."""
+        job = receiver.jobs.get(id_)
+        if job is not None and not job.followers:
+            self._abandon(job)
+
+    def abandon(self, receiver: Receiver) -> None:
+        """The caller is gone. Its writes go on: it may have come back on another stream, asking for their result."""
+        for job in list(receiver.jobs.values()):
+            if job.request.verb not in WRITES:
+                self._abandon(job)
+
+    async def wait_until_idle(self) -> None:
+        """Until no job is left. New ones prolong it."""
+        while self._jobs:
+            self._idle = self._loop.create_future()
+            await self._idle
+
+    def close(self) -> None:
+        self._deadlines.close()
+
+    # --- a job's life
+
+    def _begin(self, request: pb.Request, receiver: Receiver) -> Job:
+        job = Job(request, receiver, self._loop.time() + (request.timeout_ms / 1000 or DEFAULT_TIMEOUT_S))
+        receiver.jobs[request.id] = job
+        if request.request_id:
+            self._writes[request.request_id] = job
+        self._deadlines.add(job, job.deadline)
+        self._jobs += 1
+        return job
+
+    def _end(self, job: Job) -> None:
+        job.is_done = True
+        job.receiver.jobs.pop(job.request.id, None)
+        if job.request.request_id:
+            self._writes.pop(job.request.request_id, None)
+        self._deadlines.discard(job, job.deadline)
+        self._jobs -= 1
+        if not self._jobs and self._idle and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _finish(self, job: Job, answer: Answer) -> None:
+        if job.is_done:
+            return
+        self._end(job)
+        job.receiver.answer(job.request.id, answer)
+        for receiver, id_ in job.followers:
+            receiver.answer(id_, answer)
+
+    def _fail(self, job: Job, error: BaseException) -> None:
+        if not job.is_done:
+            self._finish(job, error_answer(error, job.request))
+
+    def _abandon(self, job: Job) -> None:
+        """Nobody waits for it. A coroutine is cancelled; an accepted write has none and just goes unanswered."""
+        if job.task is not None:
+            job.task.cancel()
+        if not job.is_done:
+            self._end(job)
+
+    def _expire(self, job: Job) -> None:
+        if job.is_done:
+            return
+        if job.task is not None:
+            job.task_expired = True  # the answer is given once the verb has really stopped: it may just be finishing
+            job.task.cancel()
+        else:
+            self._fail(job, _timeout())
+
+    def _ask_again(self, job: Job) -> None:
+        """Everything that the verb stumbled over is durable now."""
+        if job.is_done:
+            return
+        try:
+            outcome = self._dispatch(job.request)
+        except NotDurable as reason:
+            reason.group.when_durable(partial(self._ask_again, job))
+        except Exception as error:  # noqa: BLE001 - as in execute
+            self._fail(job, error)
+        else:
+            self._follow(job, outcome)
+
+    def _follow(self, job: Job, outcome: Outcome) -> None:
+        if isinstance(outcome, AfterSync):
+            outcome.group.when_durable(partial(self._finish, job, outcome.answer))
+        elif isinstance(outcome, Answer):
+            self._finish(job, outcome)
+        elif inspect.iscoroutine(outcome):
+            job.task = self._tasks.create_task(self._run(job, outcome))
+        elif job.request.verb in WRITES:
+            job.task = self._tasks.create_task(self._run(job, _collect(cast(AsyncIterator[Answer], outcome))))
+        else:
+            job.task = self._tasks.create_task(self._stream(job, cast(AsyncIterator[Answer], outcome)))
+
+    async def _run(self, job: Job, coroutine: Coroutine[Any, Any, Answer | AfterSync]) -> None:
+        try:
+            outcome = await coroutine
+        except asyncio.CancelledError:
+            self._stopped(job)
+            raise
+        except NotDurable as reason:
+            job.task = None
+            reason.group.when_durable(partial(self._ask_again, job))
+        except Exception as error:  # noqa: BLE001 - as in execute
+            self._fail(job, error)
+        else:
+            job.task = None
+            self._follow(job, outcome)
+
+    async def _stream(self, job: Job, pieces: AsyncIterator[Answer]) -> None:
+        try:
+            async for piece in pieces:
+                await job.receiver.piece(job.request.id, piece)
+        except asyncio.CancelledError:
+            self._stopped(job)
+            raise
+        except NotDurable as reason:  # only ever before the first piece
+            job.task = None
+            reason.group.when_durable(partial(self._ask_again, job))
+        except Exception as error:  # noqa: BLE001 - as in execute
+            self._fail(job, error)
+        else:
+            if not job.is_done:
+                self._end(job)
+
+    def _stopped(self, job: Job) -> None:
+        if job.task_expired:
+            self._fail(job, _timeout())
+        elif not job.is_done:
+            self._end(job)
+
+
+async def _collect(pieces: AsyncIterator[Answer]) -> Answer:
+    """A write's answer is kept whole: a repeat may ask for it on another stream."""
+    found = [piece async for piece in pieces]
+    return found[0]._replace(body=b"".join(piece.body for piece in found), info=found[-1].info)
+
+
+def _timeout() -> Timeout:
+    return Timeout("Timeout: request did not complete within the allotted timeout")
+
+
+def error_answer(error: BaseException, request: pb.Request) -> Answer:
+    """The one translation of exceptions at this boundary. An exception nobody expected is a bug: logged whole, 500."""
+    match error:
+        case ApiError():
+            return Answer(error.code, error.body(), retry_after_s=error.retry_after_s)
+        case NotOwned():
+            return Answer(421, _MISDIRECTED, moved_to=error.moved_to)
+        case ReadOnly():
+            return error_answer(
+                ServiceUnavailable(f"the shard takes no writes: {error.cause}", retry_after_s=5), request
+            )
+    _log.error(
+        "unexpected %s in %s %s of logical cluster %s",
+        type(error).__name__,
+        pb.Verb.Name(request.verb) if request.verb in pb.Verb.values() else request.verb,
+        request.resource or request.name,
+        request.cluster,
+        exc_info=error,
+    )
+    return error_answer(InternalError(INTERNAL_ERROR), request)
+
+
+_MISDIRECTED = orjson.dumps(
+    {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": "this shard does not serve the logical cluster",
+        "reason": "MisdirectedRequest",
+        "code": 421,
+    }
+)

@@ -1,0 +1,186 @@
+"""Which bytes make up a stream's next message: small entries together, long bodies in frames that take turns.
+
+Pure: whoever owns the stream asks `Outbox.take` for a message and is told through `wake` that there is one. The
+protobuf encoding of a message is the concatenation of its entries, so entries are encoded where they are made and only
+joined here. Bounds: a message carries at most BATCH_ENTRIES entries and, beyond its last entry, at most BATCH_BYTES.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+BATCH_BYTES = 256 * 1024
+BATCH_ENTRIES = 256
+FRAME_BYTES = 64 * 1024
+WINDOW_FRAMES = 16  # how far a windowed body runs ahead of its reader
+
+
+def entry(tag: bytes, payload: bytes) -> bytes:
+    """One length-delimited protobuf field."""
+    size = len(payload)
+    if size < 128:
+        return tag + size.to_bytes(1, "big") + payload
+    if size < 16384:
+        return tag + bytes((size & 127 | 128, size >> 7)) + payload
+    prefix = bytearray(tag)
+    while size >= 128:
+        prefix.append(size & 127 | 128)
+        size >>= 7
+    prefix.append(size)
+    return bytes(prefix) + payload
+
+
+def split(body: bytes) -> list[bytes]:
+    """Pieces of about equal size, none above FRAME_BYTES; one empty piece for an empty body."""
+    size = len(body)
+    if size <= FRAME_BYTES:
+        return [body]
+    count = -(-size // FRAME_BYTES)
+    step = -(-size // count)
+    return [body[start : start + step] for start in range(0, size, step)]
+
+
+class FramedBody:
+    """One long body on its way out. `encode(piece, first, more)` makes an entry of each frame.
+
+    Windowed, it stops WINDOW_FRAMES ahead of its reader's credits. `on_drained` is called each time that everything
+    added so far has gone into messages.
+    """
+
+    __slots__ = ("_finished", "_outbox", "_pieces", "_queued", "_started", "_window", "encode", "on_drained")
+
+    def __init__(self, outbox: "Outbox", encode: Callable[[bytes, bool, bool], bytes], windowed: bool) -> None:
+        self._outbox, self.encode = outbox, encode
+        self._window = WINDOW_FRAMES if windowed else -1
+        self._pieces: deque[bytes] = deque()
+        self._started = self._finished = self._queued = False
+        self.on_drained: Callable[[], None] | None = None
+
+    @property
+    def is_drained(self) -> bool:
+        return not self._pieces
+
+    @property
+    def is_ready(self) -> bool:
+        return bool(self._pieces) and self._window != 0
+
+    def add(self, body: bytes, last: bool) -> None:
+        self._finished = last
+        self._pieces.extend(split(body))
+        self._outbox.bytes += len(body)
+        self._enter()
+
+    def grant(self, frames: int) -> None:
+        if self._window >= 0:
+            self._window += frames
+            self._enter()
+
+    def drop(self) -> None:
+        """Send no more of it."""
+        self._outbox.bytes -= sum(map(len, self._pieces))
+        self._pieces.clear()
+        self._finished = True
+
+    def next_entry(self) -> bytes:
+        piece = self._pieces.popleft()
+        self._outbox.bytes -= len(piece)
+        encoded = self.encode(piece, not self._started, bool(self._pieces) or not self._finished)
+        self._started = True
+        if self._window > 0:
+            self._window -= 1
+        if not self._pieces and self.on_drained:
+            self.on_drained()
+        return encoded
+
+    def _enter(self) -> None:
+        if not self._queued and self.is_ready:
+            self._outbox.enter(self)
+            self._queued = True
+
+    def left_queue(self) -> None:
+        self._queued = False
+
+
+class Outbox:
+    """What waits to be sent on one stream. `bytes` is all of it; the stream's owner bounds that by reading less."""
+
+    __slots__ = ("_bodies", "_entries", "_wake", "bytes")
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._entries: deque[bytes] = deque()
+        self._bodies: deque[FramedBody] = deque()  # those with a frame to send, the next one first
+        self._wake = wake
+        self.bytes = 0
+
+    def put(self, encoded: bytes) -> None:
+        self._entries.append(encoded)
+        self.bytes += len(encoded)
+        self._wake()
+
+    def enter(self, body: FramedBody) -> None:
+        self._bodies.append(body)
+        self._wake()
+
+    def clear(self) -> None:
+        self._entries.clear()
+        for body in self._bodies:
+            body.drop()
+            body.left_queue()
+        self._bodies.clear()
+        self.bytes = 0
+
+    def take(self) -> bytes:
+        """The next message; empty if there is nothing to send."""
+        parts: list[bytes] = []
+        # A quarter of the message is kept for frames while there are any, so that neither kind starves the other.
+        budget = BATCH_BYTES - FRAME_BYTES if self._bodies else BATCH_BYTES
+        limit = BATCH_ENTRIES - 4 if self._bodies else BATCH_ENTRIES
+        size = self._take_entries(parts, budget, limit)
+        while self._bodies and size < BATCH_BYTES and len(parts) < BATCH_ENTRIES:
+            size += self._take_frame(parts)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _take_entries(self, parts: list[bytes], budget: int, limit: int) -> int:
+        size, entries = 0, self._entries
+        while entries and size < budget and len(parts) < limit:
+            encoded = entries.popleft()
+            size += len(encoded)
+            parts.append(encoded)
+        self.bytes -= size
+        return size
+
+    def _take_frame(self, parts: list[bytes]) -> int:
+        body = self._bodies.popleft()
+        size = 0
+        if body.is_ready:
+            parts.append(body.next_entry())
+            size = len(parts[-1])
+        if body.is_ready:
+            self._bodies.append(body)
+        else:
+            body.left_queue()
+        return size
+
+
+class BodyTooLarge(Exception):
+    """The frames of one body exceed what the receiver takes."""
+
+
+class Assembly:
+    """Frames of one body coming in, at most `limit` bytes."""
+
+    __slots__ = ("_limit", "_pieces", "size")
+
+    def __init__(self, limit: int) -> None:
+        self._pieces: list[bytes] = []
+        self._limit = limit
+        self.size = 0
+
+    def add(self, piece: bytes) -> None:
+        self.size += len(piece)
+        if self.size > self._limit:
+            self._pieces.clear()
+            raise BodyTooLarge
+        self._pieces.append(piece)
+
+    def joined(self) -> bytes:
+        return b"".join(self._pieces)

@@ -1,0 +1,163 @@
+"""Message ↔ API value for the Session stream, and the Hello that opens every stream.
+
+Entries are whole protobuf fields of RequestBatch and ResponseBatch; see `frames` for how they become messages.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from kcpshard.api.requests import Answer, ListInfo
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.contract import Result
+from kcpshard.rpc.frames import entry
+
+PROTOCOL = 1
+REQUEST_BODY_BYTES = 3 * 1024 * 1024 + 64 * 1024  # a submitted object is at most 3 MiB; some room for what wraps it
+RESPONSE_BODY_BYTES = 64 * 1024 * 1024  # the OpenAPI document of 500 CRDs is 20 MB; no object comes near
+
+WRITES = frozenset({pb.CREATE, pb.UPDATE, pb.PATCH, pb.DELETE, pb.DELETE_COLLECTION})
+_BULKY = frozenset({pb.LIST, pb.DELETE_COLLECTION, pb.DOCUMENT})
+
+_REQUESTS = _RESPONSES = b"\x12"  # field 2, length-delimited, in both batches
+_FRAMES = b"\x1a"  # field 3 of RequestBatch
+_PLAIN = Answer(0, b"")[2:]
+_Response = pb.Response
+
+
+def software() -> str:
+    try:
+        return version("kcp-python")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+SOFTWARE = software()
+
+
+class ProtocolMismatch(Exception):
+    """The other side speaks a protocol that is not a neighbour of ours, or did not start with Hello."""
+
+
+def check_hello(hello: pb.Hello | None) -> pb.Hello:
+    """Neighbours one version apart work together; raises ProtocolMismatch otherwise."""
+    if hello is None:
+        raise ProtocolMismatch("a stream starts with Hello")
+    if abs(hello.protocol - PROTOCOL) > 1:
+        raise ProtocolMismatch(
+            f"{hello.process or 'the peer'} ({hello.software or 'unknown release'}) speaks protocol {hello.protocol}, "
+            f"this process ({SOFTWARE}) speaks {PROTOCOL}; at most one apart work together: upgrade in steps"
+        )
+    return hello
+
+
+def front_hello(process: str) -> pb.Hello:
+    return pb.Hello(protocol=PROTOCOL, process=process, software=SOFTWARE)
+
+
+def is_bulky(request: pb.Request) -> bool:
+    """Whether it belongs on the second lane: lists, documents and whatever takes a large body along."""
+    return request.verb in _BULKY or len(request.body) > 64 * 1024
+
+
+# --- requests
+
+
+def request_entry(request: pb.Request) -> bytes:
+    return entry(_REQUESTS, request.SerializeToString())
+
+
+def frame_entry(id_: int, piece: bytes, more: bool) -> bytes:
+    return entry(_FRAMES, pb.RequestFrame(id=id_, body=piece, more=more).SerializeToString())
+
+
+def cancel_entry(id_: int) -> bytes:
+    return pb.RequestBatch(cancels=[id_]).SerializeToString()
+
+
+def credit_entry(id_: int, frames: int) -> bytes:
+    return pb.RequestBatch(credits=[pb.FrameCredit(id=id_, frames=frames)]).SerializeToString()
+
+
+# --- answers
+
+
+def answer_entry(id_: int, answer: Answer) -> bytes:
+    """An answer that fits into one entry."""
+    if answer[2:] == _PLAIN:
+        return entry(_RESPONSES, _Response(id=id_, code=answer.code, body=answer.body).SerializeToString())
+    response = _head(id_, answer, answer.body)
+    _add_list(response, answer.info)
+    return entry(_RESPONSES, response.SerializeToString())
+
+
+def answer_frame(id_: int, answer: Answer, piece: bytes, first: bool, more: bool) -> bytes:
+    """A frame of an answer: the first has everything but the body's rest, the last has what goes around a list."""
+    response = _head(id_, answer, piece) if first else _Response(id=id_, body=piece)
+    response.more = more
+    if not more:
+        _add_list(response, answer.info)
+    return entry(_RESPONSES, response.SerializeToString())
+
+
+def _head(id_: int, answer: Answer, body: bytes) -> pb.Response:
+    return _Response(
+        id=id_,
+        code=answer.code,
+        body=body,
+        warnings=answer.warnings,
+        columns=answer.columns,
+        moved_to=max(answer.moved_to, 0),
+        etag=answer.etag,
+        content_type=answer.content_type,
+        retry_after_s=answer.retry_after_s,
+    )
+
+
+def _add_list(response: pb.Response, info: ListInfo | None) -> None:
+    if info is not None:
+        response.list.CopyFrom(
+            pb.ListMetadata(
+                revision=info.revision,
+                continue_token=info.continue_token,
+                remaining_item_count=info.remaining_item_count,
+                api_version=info.api_version,
+                kind=info.kind,
+            )
+        )
+
+
+def list_info(response: pb.Response) -> ListInfo | None:
+    if not response.HasField("list"):
+        return None
+    found = response.list
+    return ListInfo(found.revision, found.continue_token, found.remaining_item_count, found.api_version, found.kind)
+
+
+def result_of(response: pb.Response, body: bytes, info: ListInfo | None) -> Result:
+    code = response.code
+    return Result(
+        code,
+        body,
+        info,
+        tuple(response.warnings),
+        response.columns,
+        response.moved_to if code == 421 else -1,
+        response.etag,
+        response.content_type,
+        response.retry_after_s,
+        response.settings_revision,
+    )
+
+
+def result_of_answer(answer: Answer, body: bytes) -> Result:
+    """The same for a shard in this process."""
+    return Result(
+        answer.code,
+        body,
+        answer.info,
+        tuple(answer.warnings),
+        answer.columns,
+        answer.moved_to,
+        answer.etag,
+        answer.content_type,
+        answer.retry_after_s,
+    )

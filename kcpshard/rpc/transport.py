@@ -1,0 +1,97 @@
+"""How processes of an installation connect: channel and server options, TLS files, addresses.
+
+Addresses are "unix:/path/front.sock" or "host:port"; the latter always with TLS, both sides showing a certificate.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import grpc
+import grpc.aio
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # ours stay under 1 MiB; anything above this ends the call, not the process
+
+_KEEPALIVE = (
+    # A peer that died without a word is noticed within 15 s: a ping after 10 s of silence, 5 s for its answer.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+)
+CHANNEL_OPTIONS = (
+    *_KEEPALIVE,
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # A restart of a shard takes about a second: look for it often, but without end.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 500),
+    # Two channels to one address are two connections: a large answer on one must not hold up the other.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+    # Our batches are built and counted by us; retries and their buffers would be wasted.
+    ("grpc.enable_retries", 0),
+)
+SERVER_OPTIONS = (
+    *_KEEPALIVE,
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 4_000),
+    ("grpc.so_reuseport", 0),  # an occupied port is an error
+)
+MAX_SOCKET_PATH = 107  # sun_path of Linux less its final zero
+
+
+class TlsFiles(NamedTuple):
+    """A process's certificate, key and the internal CA, PEM."""
+
+    certificate: bytes
+    key: bytes
+    authority: bytes
+
+
+def read_tls_directory(directory: str) -> TlsFiles:
+    found = Path(directory)
+    return TlsFiles(*((found / name).read_bytes() for name in ("tls.crt", "tls.key", "ca.crt")))
+
+
+def is_unix(address: str) -> bool:
+    return address.startswith("unix:")
+
+
+def dial(address: str, tls: TlsFiles | None) -> grpc.aio.Channel:
+    """A new channel; it connects when it is used. Raises ValueError for an address that needs TLS files we lack."""
+    if is_unix(address):
+        return grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
+    if tls is None:
+        raise ValueError(f"{address} needs a certificate of this installation: start with --tls-directory")
+    credentials = grpc.ssl_channel_credentials(tls.authority, tls.key, tls.certificate)
+    return grpc.aio.secure_channel(address, credentials, CHANNEL_OPTIONS)
+
+
+def listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None = None, ask_certificate: bool = True) -> None:
+    """Raises OSError with a sentence if the address cannot be listened on.
+
+    Without `ask_certificate` the server proves itself but anybody may call (joining); with it every caller has a
+    certificate of the internal CA. Unix sockets are for the owner only.
+    """
+    try:
+        if is_unix(address):
+            _listen_on_socket(server, address.removeprefix("unix:"))
+        elif tls is None:
+            raise ValueError(f"{address} needs a certificate")
+        else:
+            pairs = [(tls.key, tls.certificate)]
+            authority = tls.authority if ask_certificate else None
+            server.add_secure_port(address, grpc.ssl_server_credentials(pairs, authority, ask_certificate))
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {address}: the address is in use or not of this machine") from error
+
+
+def _listen_on_socket(server: grpc.aio.Server, path: str) -> None:
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise OSError(f"the path of a unix socket has at most {MAX_SOCKET_PATH} bytes: {path}")
+    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    server.add_insecure_port(f"unix:{path}")
+    # gRPC makes the file with the process's umask; a socket bound but not yet served by us answers nobody.
+    Path(path).chmod(0o600)
