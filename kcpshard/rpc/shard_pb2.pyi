@@ -662,21 +662,25 @@ class WatchStarted(_message.Message):
     WATCH_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
     CLUSTER_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     watch: _builtins.int
     columns: _builtins.bytes
     """as in Response, if asked for"""
     cluster_id: _builtins.int
     """as in WatchJoined"""
+    kind: _builtins.str
+    """of the objects: bookmarks need it"""
     def __init__(
         self,
         *,
         watch: _builtins.int = ...,
         columns: _builtins.bytes = ...,
         cluster_id: _builtins.int = ...,
+        kind: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "columns", b"columns", "watch", b"watch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "columns", b"columns", "kind", b"kind", "watch", b"watch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
