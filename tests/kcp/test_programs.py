@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from kcp.installation import Installation
+from kcp.programs import InternalAddresses, Logging, front_program, shard_program, split_address
+
+MADE = Installation(Path("/x/.kcp"), "id", 2, 3)
+
+
+def options(arguments: tuple[str, ...]) -> str:
+    return " ".join(arguments[arguments.index("-m") + 1 :])
+
+
+def test_a_shard_is_told_its_place() -> None:
+    assert options(shard_program(MADE, 2, Logging()).arguments) == (
+        "kcpshard --data /x/.kcp/shard-2/data --number 2 --initial-shards 2"
+        " --front-socket /x/.kcp/run/shard-2/front.sock --admin-socket /x/.kcp/run/shard-2/admin.sock"
+        " --sync-socket /x/.kcp/run/shard-2/sync.sock"
+        " --peer unix:/x/.kcp/run/shard-1/admin.sock --peer unix:/x/.kcp/run/shard-3/admin.sock"
+        " --log-level info --log-format text"
+    )
+
+
+def test_the_first_shard_of_several_machines_lets_others_join() -> None:
+    internal = InternalAddresses("10.0.0.1", 7000)
+    first, second = (options(shard_program(MADE, n, Logging(), True, internal).arguments) for n in (1, 2))
+    assert " --accept-clock --listen 10.0.0.1:7001 --tls-directory /x/.kcp/shard-1/tls" in first
+    assert " --join-listen 10.0.0.1:7000 --pki /x/.kcp/pki" in first
+    assert " --listen 10.0.0.1:7002" in second
+    assert "--join-listen" not in second
+
+
+def test_a_front_is_told_all_shards_and_shares_its_port() -> None:
+    assert options(front_program(MADE, 1, "127.0.0.1:6443", Logging("debug", "json")).arguments) == (
+        "kcpfront --name front-1 --listen 127.0.0.1:6443 --reuse-port --pki /x/.kcp/pki"
+        " --token-file /x/.kcp/tokens.csv --shard unix:/x/.kcp/run/shard-1/front.sock"
+        " --shard unix:/x/.kcp/run/shard-2/front.sock --shard unix:/x/.kcp/run/shard-3/front.sock"
+        " --log-level debug --log-format json"
+    )
+
+
+def test_fronts_stop_before_shards() -> None:
+    assert front_program(MADE, 1, "x:1", Logging()).stage < shard_program(MADE, 1, Logging()).stage
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:6443", ("127.0.0.1", 6443)),
+        ("localhost:0", ("localhost", 0)),
+        ("[::1]:6443", ("::1", 6443)),
+        ("0.0.0.0:65535", ("0.0.0.0", 65535)),
+    ],
+)
+def test_addresses(text: str, address: tuple[str, int]) -> None:
+    assert split_address(text) == address
+
+
+@pytest.mark.parametrize("text", ["", "localhost", ":6443", "localhost:", "localhost:x", "::1:6443", "a:65536", "a:-1"])
+def test_what_is_not_an_address(text: str) -> None:
+    with pytest.raises(ValueError, match="is not"):
+        split_address(text)
