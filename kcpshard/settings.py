@@ -49,3 +49,16 @@ class Settings:
     open_files: int = 256
     # Log files of at most this size in all; what is in them is replayed at start.
     wal_bytes: int = 128 << 20
+
+    # --- watch
+
+    # Recent commits kept in memory: fronts that reconnect resume from it without reading the log.
+    watch_history_bytes: int = 16 << 20
+    # Events queued for a front that does not read before its streams are cut: it resumes from the log.
+    watch_queue_bytes: int = 8 << 20
+    # Watches one front may have here: about 1 kB each.
+    watches_per_front: int = 100_000
+    # How long a watch from a revision that this shard has not reached waits for it (kube-apiserver: 3 s).
+    watch_future_revision_s: float = 3.0
+    # How often an idle front is told that its watches are complete up to now; bookmarks are once a minute.
+    closed_revision_interval_s: float = 1.0

@@ -6,7 +6,7 @@ one. Everything here runs on the shard's event loop and awaits nothing unless it
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from kcpshard.api.events import Commit
 
@@ -18,6 +18,12 @@ class Group(Protocol):
         """Call back on the loop, in order of registration, after the sync; at once if it has happened.
 
         Never called if the sync fails: the process ends then, because what the disk holds is unknown.
+        """
+
+    def when_refused(self, callback: Callable[["ReadOnly"], None]) -> None:
+        """Call back if the disk would not take the group at all (full, read-only): then `when_durable` never comes.
+
+        The writes are gone from the pending state; whether a restart finds them is unknown, so answer 503 or nothing.
         """
 
 
@@ -51,17 +57,26 @@ class LogicalCluster:
     Instances are made on demand and kept in a bounded cache: an idle logical cluster costs nothing here.
     """
 
-    __slots__ = ("__weakref__", "cached", "created_revision", "id", "oldest_revision", "path", "prefix", "state")
+    __slots__ = (
+        "__weakref__", "born_in", "cached", "created_revision", "deletions", "id", "known_since", "log_bytes", "oldest",
+        "oldest_revision", "path", "prefix", "state",
+    )  # fmt: skip
 
     path: str
     id: int  # 64 bits, never reused: the revision of its birth
     prefix: bytes  # the 8 bytes that begin each of its keys
     created_revision: int
-    oldest_revision: int  # reads and watches below it are 410; grows with compaction
+    oldest_revision: int  # reads and watches below it are 410; grows with compaction; of retention class 0
+    oldest: list[int]  # the same for each retention class: leases are forgotten sooner than config maps
     state: str  # "Active", "Sealed" (moving away), "Deleting"
     cached: dict[
         str, object
     ]  # what upper layers derive per logical cluster (catalog, policies); lost with the instance
+    # The store's own:
+    born_in: Group | None  # until its birth is durable
+    log_bytes: int  # of its retained log records
+    known_since: int  # `deletions` is complete from this revision on
+    deletions: dict[str, int]  # group resource → revision of the newest deletion
 
 
 class Put(NamedTuple):
@@ -125,14 +140,15 @@ class ObjectStore(Protocol):
     def pending_revision(self) -> int:
         """The newest assigned revision."""
 
-    def raise_clock(self, revision: int) -> None:
+    def raise_clock(self, revision: int) -> Group | None:
         """Make every later commit's revision exceed `revision`. Raises ServiceUnavailable if that is more than
-        500 ms beyond the wall clock and the operator has not accepted it."""
+        500 ms beyond the wall clock and the operator has not accepted it. A group comes back if the promise has to be
+        written down (the revision is in the future): it holds over a restart once that is durable."""
 
     # --- logical clusters
 
     def find_cluster(self, path: str) -> LogicalCluster | None:
-        """The present incarnation, or None. A cluster born but not durable yet raises NotDurable. Not an ownership check."""
+        """The present incarnation, or None. One born but not durable yet raises NotDurable. Not an ownership check."""
 
     def pending_cluster(self, path: str) -> LogicalCluster | None:
         """As find_cluster, but of the pending state."""
@@ -142,6 +158,12 @@ class ObjectStore(Protocol):
 
     def clusters(self, after: str = "") -> Iterator[LogicalCluster]:
         """Live incarnations in path order."""
+
+    def cluster_by_id(self, cluster_id: int) -> LogicalCluster | None:
+        """The incarnation with that id, if it is alive and durable."""
+
+    def set_cluster_state(self, cluster: LogicalCluster, state: str) -> Group:
+        """Write down Active, Sealed or Deleting; in force at once, over a restart once durable."""
 
     # --- one object
 
@@ -172,8 +194,10 @@ class ObjectStore(Protocol):
         revision: int,
         after: tuple[str, str] | None,
         limit: int,
+        retention: int = 0,
     ) -> list[ScanItem]:
-        """At most `limit` objects in (namespace, name) order after `after`; namespace "" means all of them.
+        """At most `limit` objects in (namespace, name) order after `after`; namespace "" means all of them. Fewer than
+        `limit` are the last. `retention` is the class of the resource type: it decides which revisions are too old.
 
         `revision` 0: the durable state of this moment; raises NotDurable if something in the range is pending.
         Otherwise the state at that revision; raises Compacted if that is below the cluster's oldest. Runs on the loop:
@@ -181,20 +205,39 @@ class ObjectStore(Protocol):
         of its first slice to the later ones: then they are one cut.
         """
 
+    def get_at(
+        self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str, revision: int, retention: int = 0
+    ) -> bytes | None:
+        """The envelope as of that durable revision. Raises Compacted as `scan` does."""
+
     def count(self, cluster: LogicalCluster, group_resource: str) -> int:
-        """Objects of that type in the durable state. Constant time."""
+        """Objects of that type. Constant time. Exact for the durable state unless something of the type is pending."""
 
     def clusters_with(self, group_resource: str, after: int = 0) -> Iterator[int]:
         """Ids of logical clusters holding at least one such object, ascending (wildcard reads)."""
 
     # --- the log
 
-    def log(self, cluster: LogicalCluster, after: int, upto: int, limit: int) -> list[Commit]:
+    def log(
+        self,
+        cluster: LogicalCluster,
+        after: int,
+        upto: int,
+        limit: int,
+        group_resource: str = "",
+        retention: int = 0,
+    ) -> list[Commit]:
         """Durable commits with after < revision ≤ upto, in order, at most about `limit` changes, commits whole.
-        Raises Compacted if `after` is below the cluster's oldest revision."""
 
-    def log_all(self, after: int, upto: int, limit: int) -> list[Commit]:
-        """The same over all logical clusters of the shard (wildcard resume)."""
+        Only changes of the retention class, and of the group resource if one is named (a watch names both). retention
+        -1: all classes. The last commit tells how far the log was read, and has no changes if nothing there was wanted;
+        an empty list says that there is nothing more up to `upto`. (So a short list does not mean the end.)
+        Raises Compacted if `after` is below the cluster's oldest revision of that class.
+        """
+
+    def log_all(self, after: int, upto: int, limit: int, group_resource: str = "", retention: int = 0) -> list[Commit]:
+        """The same over all logical clusters of the shard (wildcard resume). Raises Compacted if any of them has lost a
+        record of the class above `after`."""
 
     # --- meta (ownership, map, settings); key and value opaque, committed with a group like everything else
 
@@ -210,7 +253,7 @@ class ObjectStore(Protocol):
         callbacks (so that a watch event is never later than the answer to its write). Listeners must not raise."""
 
     def on_compaction(self, listener: Callable[[LogicalCluster], None]) -> None:
-        """Call when a cluster's oldest revision has grown."""
+        """Call when an oldest revision of a cluster has grown."""
 
     async def compact(self, now_us: int) -> int:
         """Drop log records past their retention in slices that hold the loop under 5 ms each; returns how many."""
@@ -230,6 +273,10 @@ class KeyValueSnapshot(Protocol):
 
 
 class KeyValueBatch(Protocol):
+    @property
+    def size(self) -> int:
+        """Bytes gathered, roughly."""
+
     def put(self, family: str, key: bytes, value: bytes) -> None: ...
     def delete(self, family: str, key: bytes) -> None: ...
     def delete_range(self, family: str, start: bytes, end: bytes) -> None: ...
@@ -238,18 +285,28 @@ class KeyValueBatch(Protocol):
 class KeyValueEngine(Protocol):
     """Ordered bytes in named families, atomic batches, one writer. See DESIGN "Group commit" for why two steps."""
 
+    @property
+    def sync_waits(self) -> bool:
+        """Whether `sync` may take a while, so that it belongs on a thread."""
+
     def get(self, family: str, key: bytes) -> bytes | None: ...
+    def getter(self, family: str) -> Callable[[bytes], bytes | None]:
+        """`get` of one family without the detour, for hot paths."""
+
     def scan(
         self, family: str, start: bytes, end: bytes, limit: int, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]:
         """Pairs with start ≤ key < end, at most `limit`, ascending unless `reverse`."""
 
     def batch(self) -> KeyValueBatch: ...
-    def write(self, batch: KeyValueBatch) -> None:
-        """Atomic, visible at once, not yet durable. Raises OSError for a full or read-only disk."""
+    def write(self, batch: Any) -> None:
+        """A batch of this engine. Atomic, visible at once, not yet durable. Raises OSError (full, read-only disk)."""
 
     def sync(self) -> None:
         """Make everything written durable. Blocks without the GIL: call it on the sync thread."""
+
+    def free_bytes(self) -> int | None:
+        """Space left where the data lives; None where that means nothing; 0 if nothing may be written there at all."""
 
     def snapshot(self) -> KeyValueSnapshot: ...
     def checkpoint(self, directory: str) -> None: ...

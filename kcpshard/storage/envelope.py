@@ -1,7 +1,7 @@
 """A stored value: a small binary header plus the JSON that a client receives.
 
-    0        8        16           24    28      32           36      40      44  45           46      47     48
-    revision created  fingerprint  body  hole    annotations  labels  fields  uid api version  key id  flags  texts…  JSON
+    0         8        16           24    28    32           36      40      44   45           46      47     48
+    revision  created  fingerprint  body  hole  annotations  labels  fields  uid  api version  key id  flags  texts JSON
 
 `body` is where the JSON begins; `hole` and `annotations` are offsets within the JSON; the others from `labels` on are
 lengths of the texts that follow in the order uid, apiVersion, labels, fields. Labels and fields are JSON objects with
@@ -90,6 +90,11 @@ def encode(
 def body(value: bytes) -> bytes:
     """The JSON that a client receives."""
     return value[_body_offset(value, _BODY_AT)[0] :]
+
+
+def hole(value: bytes) -> int:
+    """Where in the body the resourceVersion stands: what a Remove of this very state is given."""
+    return int(_hole_offsets(value, _HOLE_AT)[0])
 
 
 def revision(value: bytes) -> int:

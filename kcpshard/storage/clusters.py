@@ -1,0 +1,178 @@
+"""Incarnations of logical clusters: path ↔ id, their usage records, and which of them are kept ready.
+
+An idle logical cluster has three small records on disk and nothing in memory. Instances live while somebody holds them;
+two generations of a dictionary keep the recently used ones ready, bounded by settings.cached_clusters.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+from weakref import WeakValueDictionary
+
+from kcpshard.storage import keyspace
+from kcpshard.storage.clock import RevisionClock
+from kcpshard.storage.contract import KeyValueEngine, LogicalCluster, NotDurable
+from kcpshard.storage.writer import WriteGroup, Writer
+
+ACTIVE, SEALED, DELETING = "Active", "Sealed", "Deleting"
+_STATES = (ACTIVE, SEALED, DELETING)
+_PAGE = 256
+
+
+def encode_usage(log_bytes: int, oldest: Sequence[int]) -> bytes:
+    return struct.pack(f">{len(oldest) + 1}Q", log_bytes, *oldest)
+
+
+def decode_usage(raw: bytes, classes: int, created_revision: int) -> tuple[int, list[int]]:
+    """Log bytes and the oldest revision of each class; a class added since the record was written starts at birth."""
+    log_bytes, *oldest = struct.unpack(f">{len(raw) // 8}Q", raw)
+    return log_bytes, (oldest + [created_revision - 1] * classes)[:classes]
+
+
+def encode_path(cluster_id: int, state: str) -> bytes:
+    return keyspace.number(cluster_id) + bytes((_STATES.index(state),))
+
+
+def decode_path(raw: bytes) -> tuple[int, str]:
+    return int.from_bytes(raw[:8], "big"), _STATES[raw[8]]
+
+
+class Clusters:
+    def __init__(self, engine: KeyValueEngine, writer: Writer, clock: RevisionClock, classes: int, cached: int) -> None:
+        self._engine, self._writer, self._clock, self._classes = engine, writer, clock, classes
+        self._generation_size = max(cached // 2, 1)
+        self.young: dict[str, LogicalCluster] = {}  # looked into directly on the path of every request
+        self._old: dict[str, LogicalCluster] = {}
+        self._alive: WeakValueDictionary[int, LogicalCluster] = WeakValueDictionary()
+
+    def find(self, path: str) -> LogicalCluster | None:
+        """The durable incarnation; raises NotDurable for one that is being born."""
+        found = self.pending(path)
+        if found is not None and found.born_in is not None:
+            raise NotDurable(found.born_in)
+        return found
+
+    def pending(self, path: str) -> LogicalCluster | None:
+        found = self.young.get(path)
+        if found is not None:
+            return found
+        found = self._old.get(path)
+        if found is None:
+            raw = self._writer.get_meta(keyspace.path_key(path))
+            if raw is None:
+                return None
+            cluster_id, state = decode_path(raw)
+            found = self._alive.get(cluster_id) or self._load(cluster_id, path, state)
+        self._keep(found)
+        return found
+
+    def by_id(self, cluster_id: int) -> LogicalCluster | None:
+        found = self._alive.get(cluster_id)
+        if found is not None:
+            return found
+        raw_path = self._writer.get_meta(keyspace.name_key(cluster_id))
+        if raw_path is None:
+            return None
+        path = raw_path.decode()
+        raw = self._writer.get_meta(keyspace.path_key(path))
+        if raw is None or decode_path(raw)[0] != cluster_id:
+            return None
+        return self._load(cluster_id, path, decode_path(raw)[1])
+
+    def alive(self, cluster_id: int) -> LogicalCluster | None:
+        """The instance, if somebody holds one."""
+        return self._alive.get(cluster_id)
+
+    def bear(self, path: str, revision: int, group: WriteGroup) -> LogicalCluster:
+        """A new incarnation, in the same batch as its first objects."""
+        cluster = _incarnation(path, revision, ACTIVE, 0, [revision - 1] * self._classes, revision - 1)
+        cluster.born_in = group
+        self._alive[revision] = cluster
+        self._keep(cluster)
+        put = self._writer.put_meta
+        put(group, keyspace.path_key(path), encode_path(revision, ACTIVE))
+        put(group, keyspace.name_key(revision), path.encode())
+        group.usages[revision] = cluster
+        group.when_durable(lambda: _is_born(cluster))
+        return cluster
+
+    def set_state(self, cluster: LogicalCluster, state: str, group: WriteGroup) -> None:
+        self._writer.put_meta(group, keyspace.path_key(cluster.path), encode_path(cluster.id, state))
+        cluster.state = state
+
+    def write_usages(self, group: WriteGroup) -> None:
+        """Called before the group is written: one usage record for each logical cluster in it."""
+        for cluster in group.usages.values():
+            raw = encode_usage(cluster.log_bytes, cluster.oldest)
+            group.batch.put(keyspace.META, keyspace.usage_key(cluster.id), raw)
+
+    def reload(self, group: WriteGroup) -> None:
+        """The group was refused: what it had changed of its logical clusters is as on disk again."""
+        for cluster in group.usages.values():
+            raw = self._engine.get(keyspace.META, keyspace.usage_key(cluster.id))
+            if raw is None:  # it was being born
+                self.young.pop(cluster.path, None)
+                self._old.pop(cluster.path, None)
+                self._alive.pop(cluster.id, None)
+                continue
+            cluster.log_bytes, cluster.oldest = decode_usage(raw, self._classes, cluster.created_revision)
+            cluster.oldest_revision = cluster.oldest[0]
+        for key, value in group.meta.items():
+            if key.startswith(keyspace.PATHS) and value is not None:
+                self._reload_state(value)
+
+    def after(self, path: str) -> Iterator[LogicalCluster]:
+        """Durable incarnations in path order."""
+        start = keyspace.path_key(path) + b"\0" if path else keyspace.PATHS
+        end = keyspace.after_prefix(keyspace.PATHS)
+        while pairs := self._engine.scan(keyspace.META, start, end, _PAGE):
+            for key, raw in pairs:
+                cluster_id, state = decode_path(raw)
+                name = key[len(keyspace.PATHS) :].decode()
+                found = self._alive.get(cluster_id) or self._load(cluster_id, name, state)
+                if found.born_in is None:
+                    yield found
+            start = pairs[-1][0] + b"\0"
+
+    def usages(self, start: int, limit: int) -> list[tuple[int, int]]:
+        """(id, log bytes) of logical clusters from that id on, as written."""
+        first, end = keyspace.usage_key(start), keyspace.after_prefix(keyspace.USAGES)
+        pairs = self._engine.scan(keyspace.META, first, end, limit)
+        size = len(keyspace.USAGES)
+        return [(int.from_bytes(k[size:], "big"), int.from_bytes(v[:8], "big")) for k, v in pairs]
+
+    def _reload_state(self, value: bytes) -> None:
+        cluster = self._alive.get(decode_path(value)[0])
+        raw = self._writer.get_meta(keyspace.path_key(cluster.path)) if cluster else None
+        if cluster is not None and raw is not None:
+            cluster.state = decode_path(raw)[1]
+
+    def _load(self, cluster_id: int, path: str, state: str) -> LogicalCluster:
+        raw = self._writer.get_meta(keyspace.usage_key(cluster_id))
+        if raw is None:
+            raise RuntimeError(f"the logical cluster {path} has no usage record: run kcp shard verify")
+        log_bytes, oldest = decode_usage(raw, self._classes, cluster_id)
+        cluster = _incarnation(path, cluster_id, state, log_bytes, oldest, self._clock.last)
+        self._alive[cluster_id] = cluster
+        return cluster
+
+    def _keep(self, cluster: LogicalCluster) -> None:
+        # Two generations are an LRU good enough for point reads of 2 µs, without bookkeeping on every find.
+        if len(self.young) >= self._generation_size:
+            self._old, self.young = self.young, {}
+        self.young[cluster.path] = cluster
+
+
+def _is_born(cluster: LogicalCluster) -> None:
+    cluster.born_in = None
+
+
+def _incarnation(
+    path: str, cluster_id: int, state: str, log_bytes: int, oldest: list[int], known_since: int
+) -> LogicalCluster:
+    cluster = LogicalCluster()
+    cluster.path, cluster.id, cluster.prefix = path, cluster_id, keyspace.number(cluster_id)
+    cluster.created_revision, cluster.state, cluster.cached = cluster_id, state, {}
+    cluster.oldest, cluster.oldest_revision = oldest, oldest[0]
+    cluster.born_in, cluster.log_bytes = None, log_bytes
+    cluster.known_since, cluster.deletions = known_since, {}
+    return cluster

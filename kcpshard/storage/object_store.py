@@ -1,0 +1,407 @@
+"""Objects by key and revision: the ObjectStore of the contract, over any engine.
+
+Verbs decide against the pending state (overlay over engine), readers see the durable one. Data, log record, version,
+order and counts of a commit go into one batch.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kcpshard.api.events import Change, Commit, EventType
+from kcpshard.settings import VERIFY, Settings
+from kcpshard.storage import commit_log, envelope, format, keyspace, verification
+from kcpshard.storage.clock import RevisionClock
+from kcpshard.storage.clusters import Clusters
+from kcpshard.storage.commit_log import CommitLog
+from kcpshard.storage.compaction import Compaction
+from kcpshard.storage.contract import (
+    Compacted,
+    Group,
+    KeyValueEngine,
+    LogicalCluster,
+    NotDurable,
+    PendingCommit,
+    Put,
+    ReadOnly,
+    RecordedWrite,
+    Remove,
+    ScanItem,
+)
+from kcpshard.storage.past_reads import PastReads
+from kcpshard.storage.space import SpaceGuard
+from kcpshard.storage.writer import LoopSync, SyncThread, WriteGroup, Writer, exit_after_failed_sync
+
+_ADDED, _MODIFIED, _DELETED = EventType
+_RETENTION_BITS = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatistics:
+    groups: int
+    commits: int
+    durable_revision: int
+    pending_revision: int
+    pending_objects: int
+    read_only: str  # the cause; empty: takes writes
+    compacted_records: int
+    engine: Mapping[str, int]
+
+
+class Store:
+    def __init__(
+        self,
+        engine: KeyValueEngine,
+        shard: int,
+        now_us: Callable[[], int],
+        settings: Settings | None = None,
+        sync: Any = None,
+        on_sync_failure: Callable[[BaseException], None] = exit_after_failed_sync,
+    ) -> None:
+        """Opens the format, or raises format.UnusableFormat; raises clock.ClockBehind. `sync`: as SyncThread."""
+        settings = settings or Settings()
+        format.open_format(engine, shard)
+        self._engine, self._settings, self._now_us = engine, settings, now_us
+        newest = _newest_revision(engine)
+        self._clock = RevisionClock(shard, settings, max(newest, _stored_clock(engine)), now_us())
+        if sync is None:
+            sync = SyncThread(engine.sync, on_sync_failure) if engine.sync_waits else LoopSync(engine.sync)
+        self._sync = sync
+        self._writer = Writer(
+            engine, settings.write_batch_bytes, sync, self._clock.last, self._complete_group, self._undo_group
+        )
+        self._clusters = Clusters(
+            engine, self._writer, self._clock, len(settings.retention_s), settings.cached_clusters
+        )
+        self._log = CommitLog(engine)
+        self._past = PastReads(engine)
+        self._space = SpaceGuard(engine.free_bytes, settings.reserved_bytes, settings.space_check_interval_s)
+        self._compaction = Compaction(engine, self._writer, self._clusters, settings)
+        self._get_object = engine.getter(keyspace.OBJECTS)
+        self._overlay = self._writer.overlay
+        self._touched = self._writer.touched
+
+    @property
+    def durable_revision(self) -> int:
+        return self._writer.durable
+
+    @property
+    def pending_revision(self) -> int:
+        return self._clock.last
+
+    def raise_clock(self, revision: int) -> Group | None:
+        if not self._clock.raise_to(revision, self._now_us()):
+            return None
+        group = self._writer.gather()
+        self._writer.put_meta(group, keyspace.CLOCK_KEY, keyspace.number(revision))
+        return group
+
+    # --- logical clusters
+
+    def find_cluster(self, path: str) -> LogicalCluster | None:
+        found = self._clusters.young.get(path)
+        return found if found is not None and found.born_in is None else self._clusters.find(path)
+
+    def pending_cluster(self, path: str) -> LogicalCluster | None:
+        return self._clusters.pending(path)
+
+    def create_cluster(self, path: str, puts: Sequence[Put]) -> tuple[LogicalCluster, PendingCommit]:
+        assert self._clusters.pending(path) is None, f"{path} is taken"
+        now_us = self._check_writable(puts)
+        revision = self._clock.next(now_us)
+        cluster = self._clusters.bear(path, revision, self._writer.gather())
+        return cluster, self._apply(cluster, revision, now_us, puts, b"", 0)
+
+    def clusters(self, after: str = "") -> Iterator[LogicalCluster]:
+        return self._clusters.after(after)
+
+    def cluster_by_id(self, cluster_id: int) -> LogicalCluster | None:
+        found = self._clusters.by_id(cluster_id)
+        return None if found is None or found.born_in is not None else found
+
+    def set_cluster_state(self, cluster: LogicalCluster, state: str) -> Group:
+        group = self._writer.gather()
+        self._clusters.set_state(cluster, state, group)
+        return group
+
+    # --- one object
+
+    def get(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bytes | None:
+        key = cluster.prefix + f"{group_resource}\0{namespace}\0{name}".encode()
+        pending = self._overlay.get(key)
+        if pending is not None:
+            raise NotDurable(pending[1])
+        return self._get_object(key)
+
+    def pending(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bytes | None:
+        key = cluster.prefix + f"{group_resource}\0{namespace}\0{name}".encode()
+        pending = self._overlay.get(key)
+        return self._get_object(key) if pending is None else pending[0]
+
+    def get_at(
+        self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str, revision: int, retention: int = 0
+    ) -> bytes | None:
+        self._check_readable(cluster, revision, retention)
+        return self._past.get(cluster.prefix + f"{group_resource}\0{namespace}\0{name}".encode(), revision)
+
+    def commit(
+        self, cluster: LogicalCluster, writes: Sequence[Put | Remove], request_id: bytes = b"", code: int = 0
+    ) -> PendingCommit:
+        now_us = self._check_writable(writes)
+        return self._apply(cluster, self._clock.next(now_us), now_us, writes, request_id, code)
+
+    def recorded(self, cluster: LogicalCluster, request_id: bytes, since_us: int) -> RecordedWrite | None:
+        if not request_id:
+            return None
+        pending = self._writer.requests.get(request_id)
+        if pending is not None and pending[0] == cluster.id:
+            raise NotDurable(pending[1])
+        since = (since_us - self._settings.request_clock_difference_us) * 1000
+        return self._log.request(cluster.id, request_id, max(since, cluster.created_revision))
+
+    # --- ranges
+
+    def scan(
+        self,
+        cluster: LogicalCluster,
+        group_resource: str,
+        namespace: str,
+        revision: int,
+        after: tuple[str, str] | None,
+        limit: int,
+        retention: int = 0,
+    ) -> list[ScanItem]:
+        base = keyspace.type_prefix(cluster.prefix, group_resource, namespace)
+        start = base
+        if after is not None:
+            start = cluster.prefix + f"{group_resource}\0{after[0]}\0{after[1]}\0".encode()
+        end = base[:-1] + b"\1"
+        if revision:
+            self._check_readable(cluster, revision, retention)
+            deleted = cluster.deletions.get(group_resource, cluster.known_since)
+            pairs = self._past.scan(start, end, revision, limit, deleted > revision)
+        else:
+            group = self._touched.get(base)
+            if group is not None:
+                raise NotDurable(group)
+            pairs = self._engine.scan(keyspace.OBJECTS, start, end, limit)
+        skip = len(base)
+        if namespace:
+            return [ScanItem(namespace, key[skip:].decode(), value) for key, value in pairs]
+        items = []
+        for key, value in pairs:
+            found, _, name = key[skip:].decode().partition("\0")
+            items.append(ScanItem(found, name, value))
+        return items
+
+    def count(self, cluster: LogicalCluster, group_resource: str) -> int:
+        raw = self._writer.get_meta(keyspace.count_key(group_resource, cluster.prefix))
+        return int.from_bytes(raw, "big") if raw else 0
+
+    def clusters_with(self, group_resource: str, after: int = 0) -> Iterator[int]:
+        start = keyspace.count_key(group_resource, keyspace.number(after + 1))
+        end = keyspace.after_prefix(keyspace.count_key(group_resource, b""))
+        while pairs := self._engine.scan(keyspace.META, start, end, self._settings.scan_slice):
+            for key, _ in pairs:
+                yield int.from_bytes(key[-8:], "big")
+            start = pairs[-1][0] + b"\0"
+
+    # --- the log
+
+    def log(
+        self,
+        cluster: LogicalCluster,
+        after: int,
+        upto: int,
+        limit: int,
+        group_resource: str = "",
+        retention: int = 0,
+    ) -> list[Commit]:
+        oldest = max(cluster.oldest) if retention < 0 else cluster.oldest[retention]
+        if after < oldest:
+            raise Compacted(after, oldest)
+        return self._log.since(cluster.id, after, min(upto, self._writer.durable), limit, group_resource, retention)
+
+    def log_all(self, after: int, upto: int, limit: int, group_resource: str = "", retention: int = 0) -> list[Commit]:
+        oldest = self._compaction.lost(retention)
+        if after < oldest:
+            raise Compacted(after, oldest)
+        return self._log.since_all(after, min(upto, self._writer.durable), limit, group_resource, retention)
+
+    # --- meta
+
+    def get_meta(self, key: bytes) -> bytes | None:
+        return self._writer.get_meta(keyspace.OWN + key)
+
+    def put_meta(self, items: Mapping[bytes, bytes | None]) -> Group:
+        group = self._writer.gather()
+        for key, value in items.items():
+            self._writer.put_meta(group, keyspace.OWN + key, value)
+        return group
+
+    # --- life
+
+    def on_commit(self, listener: Callable[[Sequence[Commit]], None]) -> None:
+        self._writer.on_commit(listener)
+
+    def on_compaction(self, listener: Callable[[LogicalCluster], None]) -> None:
+        self._compaction.listeners.append(listener)
+
+    async def compact(self, now_us: int) -> int:
+        return await self._compaction.run(now_us)
+
+    async def close(self) -> None:
+        await self._writer.drain()
+        self._sync.close()
+        self._engine.close()
+
+    def statistics(self) -> StoreStatistics:
+        refusal = self._space.refusal or self._writer.refused
+        return StoreStatistics(
+            self._writer.groups,
+            self._writer.commits,
+            self._writer.durable,
+            self._clock.last,
+            len(self._overlay),
+            refusal.cause if refusal else "",
+            self._compaction.compacted,
+            self._engine.statistics(),
+        )
+
+    def _check_readable(self, cluster: LogicalCluster, revision: int, retention: int) -> None:
+        oldest = cluster.oldest[retention]
+        if revision < oldest:
+            raise Compacted(revision, oldest)
+        if revision > self._writer.durable:
+            group = self._writer.newest_group()
+            if group is not None:
+                raise NotDurable(group)
+
+    def _check_writable(self, writes: Sequence[Put | Remove]) -> int:
+        """The time of the commit; raises ReadOnly."""
+        now_us = self._now_us()
+        if self._space.is_due(now_us):
+            self._space.look(now_us)
+            if self._space.refusal is None:
+                # The engine heals itself within seconds of getting space: let the next write find out.
+                self._writer.refused = None
+        refusal = self._space.refusal or self._writer.refused
+        if refusal is not None and any(type(write) is Put for write in writes):
+            raise ReadOnly(refusal.cause)
+        return now_us
+
+    def _apply(
+        self,
+        cluster: LogicalCluster,
+        revision: int,
+        now_us: int,
+        writes: Sequence[Put | Remove],
+        request_id: bytes,
+        code: int,
+    ) -> PendingCommit:
+        """One commit into the gathering group: objects, log, versions, order, counts, overlay."""
+        writer, overlay = self._writer, self._overlay
+        group = writer.gather()
+        put = group.batch.put
+        raw_revision = revision.to_bytes(8, "big")
+        log_prefix = cluster.prefix + raw_revision
+        # Where the clock was stepped back the revision counts on from the past; then the record tells the time.
+        wall_us = 0 if revision // 1000 == now_us else now_us
+        changes: list[Change] = []
+        values: list[bytes] = []
+        bits = log_bytes = 0
+        if VERIFY:
+            verification.check_commit(cluster, writes, revision, self._writer.durable, self.pending)
+        for n, write in enumerate(writes):
+            group_resource, namespace, name = write[:3]
+            text = f"{group_resource}\0{namespace}\0{name}".encode()
+            key = cluster.prefix + text
+            found = overlay.get(key)
+            previous = self._get_object(key) if found is None else found[0]
+            embedded = b""
+            previous_revision = 0
+            if previous is not None:
+                previous_revision = int.from_bytes(previous[:8], "big")
+                if previous_revision <= cluster.oldest[write.retention]:
+                    embedded = previous
+            if type(write) is Put:
+                created = revision if previous is None else envelope.created_revision(previous)
+                value = envelope.encode(
+                    write.json, write.hole, write.annotations, revision, created, write.uid, write.api_version,
+                    envelope.encode_pairs(write.labels), envelope.encode_pairs(write.fields), write.fingerprint,
+                )  # fmt: skip
+                put(keyspace.OBJECTS, key, value)
+                group.entries[key] = value
+                overlay[key] = (value, group)
+                if previous is None:
+                    type_ = _ADDED
+                    self._count(group, cluster, group_resource, 1)
+                else:
+                    type_ = _MODIFIED
+                    if not embedded and envelope.selection(previous) != envelope.selection(value):
+                        embedded = previous
+            else:
+                assert previous is not None, "a deletion of what is not there"
+                type_ = _DELETED
+                value = envelope.at_revision(
+                    previous, write.json, write.hole, revision, envelope.annotations_offset(write.json, write.hole)
+                )
+                group.batch.delete(keyspace.OBJECTS, key)
+                group.entries[key] = None
+                overlay[key] = (None, group)
+                cluster.deletions[group_resource] = revision
+                self._count(group, cluster, group_resource, -1)
+            record = commit_log.encode(
+                type_, write.retention, code, previous_revision, wall_us, request_id, text, value, embedded
+            )
+            raw_n = n.to_bytes(2, "big")
+            put(keyspace.LOG, log_prefix + raw_n, record)
+            put(keyspace.VERSIONS, key + b"\0" + raw_revision, raw_n if n else b"")
+            self._touch(group, key[: 9 + len(group_resource.encode())], namespace)
+            log_bytes += len(record)
+            bits |= _RETENTION_BITS[write.retention]
+            changes.append(Change(type_, revision, group_resource, namespace, name, value, previous))
+            values.append(value)
+        put(keyspace.ORDER, raw_revision, cluster.prefix + bytes((bits,)))
+        cluster.log_bytes += log_bytes
+        group.usages[cluster.id] = cluster
+        if request_id:
+            group.requests[request_id] = cluster.id
+            writer.requests[request_id] = (cluster.id, group)
+        if cluster.log_bytes > self._settings.retained_bytes_per_cluster:
+            self._compaction.over.add(cluster.id)
+        writer.added(group, Commit(revision, cluster.id, tuple(changes)))
+        return PendingCommit(revision, values, group)
+
+    def _touch(self, group: WriteGroup, type_prefix: bytes, namespace: str) -> None:
+        self._touched[type_prefix] = group
+        group.touched.add(type_prefix)
+        if namespace:
+            prefix = type_prefix + namespace.encode() + b"\0"
+            self._touched[prefix] = group
+            group.touched.add(prefix)
+
+    def _count(self, group: WriteGroup, cluster: LogicalCluster, group_resource: str, step: int) -> None:
+        key = keyspace.count_key(group_resource, cluster.prefix)
+        raw = self._writer.get_meta(key)
+        count = (int.from_bytes(raw, "big") if raw else 0) + step
+        self._writer.put_meta(group, key, keyspace.number(count) if count else None)
+
+    def _complete_group(self, group: WriteGroup) -> None:
+        self._clusters.write_usages(group)
+
+    def _undo_group(self, group: WriteGroup) -> None:
+        self._clusters.reload(group)
+        self._compaction.reload()
+
+
+def _newest_revision(engine: KeyValueEngine) -> int:
+    found = engine.scan(keyspace.ORDER, b"", keyspace.END, 1, reverse=True)
+    newest = int.from_bytes(found[0][0], "big") if found else 0
+    # Byte-bounded compaction may have taken the newest order entries; the classes' marks remember them.
+    marks = engine.scan(keyspace.META, keyspace.LOST, keyspace.after_prefix(keyspace.LOST), 256)
+    return max([newest, *(int.from_bytes(value[:8], "big") for _, value in marks)])
+
+
+def _stored_clock(engine: KeyValueEngine) -> int:
+    return int.from_bytes(engine.get(keyspace.META, keyspace.CLOCK_KEY) or b"", "big")

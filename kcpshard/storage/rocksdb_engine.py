@@ -1,0 +1,195 @@
+"""The engine contract on RocksDB; the only module that imports rocksdict.
+
+rocksdict holds the GIL in everything but flush, flush_wal, compact_range and reads of many keys, so all of this runs on
+the loop except `sync`. A write goes to the log file's page cache; `sync` is one fdatasync of the log files. RocksDB
+resumes by itself, within about five seconds, after a disk that was full has space again; until then writes fail.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any
+
+import rocksdict
+
+from kcpshard.settings import Settings
+from kcpshard.storage import keyspace
+from kcpshard.storage.format import UnusableFormat
+
+_ERRORS = (
+    ("No space left on device", errno.ENOSPC),
+    ("Read-only file system", errno.EROFS),
+    ("Too many open files", errno.EMFILE),
+    ("Disk quota exceeded", errno.EDQUOT),
+)
+
+
+class Corrupted(Exception):
+    """A block on disk does not match its checksum."""
+
+
+class RocksdbBatch:
+    __slots__ = ("_handles", "raw")
+
+    def __init__(self, handles: Mapping[str, Any]) -> None:
+        self._handles = handles
+        self.raw = rocksdict.WriteBatch(raw_mode=True)
+
+    @property
+    def size(self) -> int:
+        size: int = self.raw.size_in_bytes()
+        return size
+
+    def put(self, family: str, key: bytes, value: bytes) -> None:
+        self.raw.put(key, value, self._handles[family])
+
+    def delete(self, family: str, key: bytes) -> None:
+        self.raw.delete(key, self._handles[family])
+
+    def delete_range(self, family: str, start: bytes, end: bytes) -> None:
+        self.raw.delete_range(start, end, self._handles[family])
+
+
+class RocksdbSnapshot:
+    """One snapshot a family, taken in the same loop turn, with no write between: one consistent view."""
+
+    def __init__(self, families: Mapping[str, Any]) -> None:
+        self._snapshots = {name: family.snapshot() for name, family in families.items()}
+
+    def get(self, family: str, key: bytes) -> bytes | None:
+        found = self.scan(family, key, key + b"\0", 1)
+        return found[0][1] if found else None
+
+    def scan(
+        self, family: str, start: bytes, end: bytes, limit: int, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        return _scan(self._snapshots[family], start, end, limit, reverse)
+
+    def close(self) -> None:
+        self._snapshots.clear()
+
+
+class RocksdbEngine:
+    sync_waits = True
+
+    def __init__(self, directory: str, settings: Settings | None = None, read_only: bool = False) -> None:
+        """Opens or makes the directory. Raises format.UnusableFormat if RocksDB cannot open it."""
+        settings = settings or Settings()
+        cache = rocksdict.Cache(settings.block_cache_bytes)
+        access = rocksdict.AccessType.read_only(False) if read_only else rocksdict.AccessType.read_write()
+        families = {name: _family_options(cache) for name in keyspace.FAMILIES}
+        try:
+            self._db = rocksdict.Rdict(directory, _options(settings), families, access)
+        except Exception as error:
+            raise UnusableFormat(_opening_failed(directory, str(error))) from error
+        self._directory = directory
+        self._families = {name: self._db.get_column_family(name) for name in keyspace.FAMILIES}
+        self._handles = {name: self._db.get_column_family_handle(name) for name in keyspace.FAMILIES}
+
+    def getter(self, family: str) -> Callable[[bytes], bytes | None]:
+        get: Callable[[bytes], bytes | None] = self._families[family].get
+        return get
+
+    def get(self, family: str, key: bytes) -> bytes | None:
+        value: bytes | None = self._families[family].get(key)
+        return value
+
+    def scan(
+        self, family: str, start: bytes, end: bytes, limit: int, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        return _scan(self._families[family], start, end, limit, reverse)
+
+    def batch(self) -> RocksdbBatch:
+        return RocksdbBatch(self._handles)
+
+    def write(self, batch: RocksdbBatch) -> None:
+        try:
+            self._db.write(batch.raw)
+        except Exception as error:
+            raise _os_error(str(error)) from error
+
+    def sync(self) -> None:
+        self._db.flush_wal(True)
+
+    def free_bytes(self) -> int | None:
+        found = os.statvfs(self._directory)
+        return 0 if found.f_flag & os.ST_RDONLY else found.f_bavail * found.f_frsize
+
+    def snapshot(self) -> RocksdbSnapshot:
+        return RocksdbSnapshot(self._families)
+
+    def checkpoint(self, directory: str) -> None:
+        """Hard links of the files and a copy of the log, as one consistent directory that must not exist yet."""
+        rocksdict.Checkpoint(self._db).create_checkpoint(directory)
+
+    def flush(self) -> None:
+        for family in self._families.values():
+            family.flush()
+
+    def statistics(self) -> Mapping[str, int]:
+        found = {"block_cache_bytes": "rocksdb.block-cache-usage", "memtable_bytes": "rocksdb.cur-size-all-mem-tables"}
+        values = {name: self._db.property_int_value(key) or 0 for name, key in found.items()}
+        for name, family in self._families.items():
+            values[f"{name}_keys"] = family.property_int_value("rocksdb.estimate-num-keys") or 0
+            values[f"{name}_bytes"] = family.property_int_value("rocksdb.live-sst-files-size") or 0
+        return values
+
+    def close(self) -> None:
+        # Each family holds the database open, and with it the directory's lock.
+        for family in self._families.values():
+            family.close()
+        self._db.close()
+
+
+def _scan(source: Any, start: bytes, end: bytes, limit: int, reverse: bool) -> list[tuple[bytes, bytes]]:
+    options = rocksdict.ReadOptions()
+    if not reverse:
+        options.set_iterate_upper_bound(end)
+        return list(islice(source.items(from_key=start, read_opt=options), limit))
+    options.set_iterate_lower_bound(start)
+    pairs = source.items(backwards=True, from_key=end, read_opt=options)
+    # A backward iterator starts at `end` itself if there is such a key.
+    return list(islice((pair for pair in pairs if pair[0] != end), limit))
+
+
+def _options(settings: Settings) -> Any:
+    options = rocksdict.Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.create_missing_column_families(True)
+    options.set_db_write_buffer_size(settings.write_buffer_bytes)
+    options.set_max_total_wal_size(settings.wal_bytes)
+    options.set_max_open_files(settings.open_files)
+    options.set_max_background_jobs(2)
+    options.set_keep_log_file_num(3)
+    options.set_max_log_file_size(4 << 20)
+    # Losing the unsynced tail is what group commit allows; a log damaged before its tail ends there as well, because a
+    # torn tail cannot be told from damage.
+    options.set_wal_recovery_mode(rocksdict.DBRecoveryMode.point_in_time())
+    return options
+
+
+def _family_options(cache: Any) -> Any:
+    options = rocksdict.Options(raw_mode=True)
+    options.set_compression_type(rocksdict.DBCompressionType.lz4())
+    table = rocksdict.BlockBasedOptions()
+    table.set_block_cache(cache)
+    table.set_bloom_filter(10, False)
+    table.set_block_size(16 << 10)
+    table.set_cache_index_and_filter_blocks(True)
+    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    options.set_block_based_table_factory(table)
+    return options
+
+
+def _os_error(text: str) -> OSError:
+    for part, number in _ERRORS:
+        if part in text:
+            return OSError(number, os.strerror(number))
+    return OSError(errno.EIO, text)
+
+
+def _opening_failed(directory: str, text: str) -> str:
+    if "LOCK" in text or "lock hold" in text:
+        return f"the data directory {directory} is in use by another process"
+    return f"the data directory {directory} cannot be opened: {text.splitlines()[0] if text else 'unknown error'}"

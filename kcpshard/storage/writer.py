@@ -1,0 +1,284 @@
+"""The single writer: gathers writes into groups, makes each durable with one sync, then tells about it.
+
+    commit → gathering group ──turn ends──▶ engine.write ──▶ engine.sync on the sync thread ──▶ announced
+                 ▲                                             │
+                 └── the next group gathers meanwhile ◀────────┘
+
+The overlay holds what is accepted and not yet durable. A group is one batch and one engine.write; one sync covers every
+group written before it. A failed sync is never retried, because what the disk holds is then unknown: the process ends.
+A write that the disk refuses outright leaves nothing behind, and the writer turns read-only.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+from kcpshard import failpoints
+from kcpshard.api.events import Commit
+from kcpshard.storage import keyspace
+from kcpshard.storage.contract import KeyValueBatch, KeyValueEngine, LogicalCluster, ReadOnly
+
+_log = logging.getLogger(__name__)
+EXIT_SYNC_FAILED = 74  # EX_IOERR
+
+
+class WriteGroup:
+    """Writes that become durable with one sync."""
+
+    __slots__ = (
+        "batch", "callbacks", "commits", "entries", "is_durable", "meta", "newest", "refusal", "refusals", "requests",
+        "touched", "usages",
+    )  # fmt: skip
+
+    def __init__(self, batch: KeyValueBatch) -> None:
+        self.batch = batch
+        self.newest = 0  # revision
+        self.commits: list[Commit] = []
+        self.entries: dict[bytes, bytes | None] = {}  # object key → envelope, None: deleted
+        self.meta: dict[bytes, bytes | None] = {}
+        self.touched: set[bytes] = set()  # prefixes of types and namespaces with an entry
+        self.requests: dict[bytes, int] = {}  # request id → logical cluster
+        self.usages: dict[int, LogicalCluster] = {}  # whose usage record this group rewrites
+        self.is_durable = False
+        self.refusal: ReadOnly | None = None
+        self.callbacks: list[Callable[[], None]] = []
+        self.refusals: list[Callable[[ReadOnly], None]] = []
+
+    def when_durable(self, callback: Callable[[], None]) -> None:
+        if self.is_durable:
+            callback()
+        elif self.refusal is None:
+            self.callbacks.append(callback)
+
+    def when_refused(self, callback: Callable[[ReadOnly], None]) -> None:
+        if self.refusal is not None:
+            callback(self.refusal)
+        elif not self.is_durable:
+            self.refusals.append(callback)
+
+
+Pending = tuple[bytes | None, WriteGroup]
+
+
+def exit_after_failed_sync(error: BaseException) -> None:
+    """End the process at once: nothing may be acknowledged on top of a disk in an unknown state."""
+    _log.critical("a sync failed, so the state of the disk is unknown; the shard exits and recovers: %s", error)
+    logging.shutdown()
+    os._exit(EXIT_SYNC_FAILED)
+
+
+class SyncThread:
+    """Runs engine.sync for one request at a time, without holding the loop or the GIL."""
+
+    def __init__(self, sync: Callable[[], None], on_failure: Callable[[BaseException], None]) -> None:
+        self._sync, self._on_failure = sync, on_failure
+        self._wanted: SimpleQueue[tuple[asyncio.AbstractEventLoop, Callable[[], None]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
+        self._thread.start()
+
+    def start(self, done: Callable[[], None]) -> None:
+        """Sync, then call `done` on the loop."""
+        self._wanted.put((asyncio.get_running_loop(), done))
+
+    def close(self) -> None:
+        self._wanted.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (wanted := self._wanted.get()) is not None:
+            loop, done = wanted
+            try:
+                if failpoints.armed:
+                    failpoints.reach("writer.before_sync")
+                self._sync()
+                if failpoints.armed:
+                    failpoints.reach("writer.after_sync")
+            except BaseException as error:  # noqa: BLE001 - whatever it was, the disk's state is unknown
+                self._on_failure(error)
+                return
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(done)
+
+
+class LoopSync:
+    """For engines whose sync is immediate: done in the next loop turn."""
+
+    def __init__(self, sync: Callable[[], None]) -> None:
+        self._sync = sync
+
+    def start(self, done: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_soon(self._run, done)
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+    def _run(self, done: Callable[[], None]) -> None:
+        self._sync()
+        done()
+
+
+class Writer:
+    """Everything here is called on the loop. `overlay` and `meta` are for looking up, `touched` for ranges."""
+
+    def __init__(
+        self,
+        engine: KeyValueEngine,
+        batch_bytes: int,
+        sync: Any,
+        durable: int,
+        before_write: Callable[[WriteGroup], None],
+        after_refusal: Callable[[WriteGroup], None],
+    ) -> None:
+        self._engine = engine
+        self._batch_bytes = batch_bytes
+        self._sync = sync
+        self._before_write, self._after_refusal = before_write, after_refusal
+        self.durable = durable
+        self.overlay: dict[bytes, Pending] = {}
+        self.meta: dict[bytes, Pending] = {}
+        self.touched: dict[bytes, WriteGroup] = {}
+        self.requests: dict[bytes, tuple[int, WriteGroup]] = {}
+        self._get_meta = engine.getter(keyspace.META)
+        self._gathering: WriteGroup | None = None
+        self._written: list[WriteGroup] = []
+        self._syncing: list[WriteGroup] = []
+        self._turn_scheduled = False
+        self._listeners: list[Callable[[Sequence[Commit]], None]] = []
+        self.refused: ReadOnly | None = None  # the disk took nothing lately
+        self.groups = self.commits = 0  # statistics
+
+    def on_commit(self, listener: Callable[[Sequence[Commit]], None]) -> None:
+        self._listeners.append(listener)
+
+    def gather(self) -> WriteGroup:
+        """The group that a write joins now."""
+        group = self._gathering
+        if group is None:
+            group = self._gathering = WriteGroup(self._engine.batch())
+            if not self._turn_scheduled:
+                self._turn_scheduled = True
+                asyncio.get_running_loop().call_soon(self._end_turn)
+        return group
+
+    def newest_group(self) -> WriteGroup | None:
+        """The last group that is not durable yet."""
+        if self._gathering is not None:
+            return self._gathering
+        return self._written[-1] if self._written else self._syncing[-1] if self._syncing else None
+
+    def put_meta(self, group: WriteGroup, key: bytes, value: bytes | None) -> None:
+        if value is None:
+            group.batch.delete(keyspace.META, key)
+        else:
+            group.batch.put(keyspace.META, key, value)
+        group.meta[key] = value
+        self.meta[key] = (value, group)
+
+    def get_meta(self, key: bytes) -> bytes | None:
+        """The newest accepted value."""
+        pending = self.meta.get(key)
+        return self._get_meta(key) if pending is None else pending[0]
+
+    def added(self, group: WriteGroup, commit: Commit) -> None:
+        """A commit is complete in the gathering group; it is written early if the batch has grown large."""
+        group.commits.append(commit)
+        group.newest = commit.revision
+        if group.batch.size > self._batch_bytes:
+            self.write_now()
+
+    def write_now(self) -> None:
+        """Hand the gathering group to the engine; it becomes durable with the next sync."""
+        group, self._gathering = self._gathering, None
+        if group is None:
+            return
+        self._before_write(group)
+        try:
+            if failpoints.armed:
+                failpoints.reach("writer.before_write")
+            self._engine.write(group.batch)
+        except OSError as error:
+            self._refuse(group, ReadOnly(f"the disk does not take writes: {error.strerror or error}"))
+            return
+        self.refused = None
+        self._written.append(group)
+
+    async def drain(self) -> None:
+        """Return when everything accepted so far is durable or refused."""
+        group = self.newest_group()
+        if group is None:
+            return
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        group.when_durable(lambda: done.set_result(None))
+        group.when_refused(lambda _: done.set_result(None))
+        await done
+
+    def _end_turn(self) -> None:
+        self._turn_scheduled = False
+        if not self._syncing:
+            self._start_sync()
+
+    def _start_sync(self) -> None:
+        self.write_now()
+        if self._written:
+            self._syncing, self._written = self._written, []
+            self._sync.start(self._synced)
+
+    def _synced(self) -> None:
+        """The sync is done: drop the overlay, move the durable revision, announce, answer, go on with the next."""
+        groups, self._syncing = self._syncing, []
+        for group in groups:
+            group.is_durable = True
+            _drop(self.overlay, group.entries, group)
+            _drop(self.meta, group.meta, group)
+            for prefix in group.touched:
+                if self.touched.get(prefix) is group:
+                    del self.touched[prefix]
+            for request_id in group.requests:
+                self.requests.pop(request_id, None)
+            self.groups += 1
+            self.commits += len(group.commits)
+            self.durable = max(self.durable, group.newest)
+            if group.commits:
+                for listener in self._listeners:
+                    listener(group.commits)
+            for callback in group.callbacks:
+                callback()
+            group.callbacks.clear()
+            group.refusals.clear()
+        if not self._syncing:
+            self._start_sync()
+
+    def _refuse(self, group: WriteGroup, cause: ReadOnly) -> None:
+        """Forget a group that the engine did not take: as if its writes had never been asked for."""
+        _log.error("%s", cause)
+        self.refused = group.refusal = cause
+        self._rebuild()
+        self._after_refusal(group)
+        for callback in group.refusals:
+            callback(cause)
+        group.callbacks.clear()
+        group.refusals.clear()
+
+    def _rebuild(self) -> None:
+        """Make the overlay anew from the groups that remain: a refused entry may have hidden an earlier one."""
+        self.overlay.clear()
+        self.meta.clear()
+        self.touched.clear()
+        self.requests.clear()
+        for group in (*self._syncing, *self._written):
+            self.overlay.update((key, (value, group)) for key, value in group.entries.items())
+            self.meta.update((key, (value, group)) for key, value in group.meta.items())
+            self.touched.update((prefix, group) for prefix in group.touched)
+            self.requests.update((key, (cluster_id, group)) for key, cluster_id in group.requests.items())
+
+
+def _drop(overlay: dict[bytes, Pending], entries: Mapping[bytes, bytes | None], group: WriteGroup) -> None:
+    for key in entries:
+        # A later group may have written the same key again.
+        if overlay[key][1] is group:
+            del overlay[key]
