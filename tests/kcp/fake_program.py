@@ -11,14 +11,24 @@ from pathlib import Path
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--name", default="fake")
-    parser.add_argument("--journal", type=Path, required=True, help="one line per thing that happens, of all processes")
-    parser.add_argument("--refuse", help="give up with this sentence before being ready")
+    parser.add_argument("--number")
+    parser.add_argument(
+        "--journal",
+        type=Path,
+        default=os.environ.get("KCP_FAKE_JOURNAL"),
+        help="one line per thing that happens, of all processes",
+    )
+    parser.add_argument(
+        "--refuse", default=os.environ.get("KCP_FAKE_REFUSE"), help="give up with this sentence before being ready"
+    )
     parser.add_argument("--say", help="a line for standard error")
     parser.add_argument("--deaf", action="store_true", help="ignore SIGTERM")
     parser.add_argument("--silent", action="store_true", help="never become ready")
     parser.add_argument("--stop-takes", type=float, default=0.0)
     parser.add_argument("--with-worker", action="store_true", help="start a process of its own")
-    options = parser.parse_args()
+    options, _ = parser.parse_known_args()  # the real programs have many more
+    if options.number:
+        options.name = f"shard-{options.number}"
 
     def note(what: str) -> None:
         with options.journal.open("a") as journal:
