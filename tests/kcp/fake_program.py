@@ -29,6 +29,7 @@ def main() -> None:
     options, _ = parser.parse_known_args()  # the real programs have many more
     if options.number:
         options.name = f"shard-{options.number}"
+        options.refuse = os.environ.get("KCP_FAKE_SHARD_REFUSES")
 
     def note(what: str) -> None:
         with options.journal.open("a") as journal:

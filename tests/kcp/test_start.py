@@ -133,7 +133,7 @@ def test_after_a_kill_a_new_start_is_possible_at_once(root: Path) -> None:
 
 
 def test_a_shard_that_cannot_start_is_quoted(root: Path) -> None:
-    said = Start(root, KCP_FAKE_REFUSE="kcpshard: data is damaged: CURRENT is missing").refusal()
+    said = Start(root, KCP_FAKE_SHARD_REFUSES="kcpshard: data is damaged: CURRENT is missing").refusal()
     assert said.startswith("shard-1 ended with code 3 before it was ready: kcpshard: data is damaged")
     again = Start(root)
     again.ready()
