@@ -18,7 +18,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from kcpshard.api.slots import SLOT_MASK, SLOTS, slot_of
-from kcpshard.placement.ownership_records import DataId, MetaStore, read_records
+from kcpshard.placement.ownership_records import DataId, MetaStore, OwnershipRecords, read_records
 from kcpshard.placement.ownership_states import (
     CLUSTER_TRANSITIONS,
     SLOT_TRANSITIONS,
@@ -100,8 +100,9 @@ class Ownership:
         """Give a new directory its identity. It must be durable before anybody is told of it."""
         if self.data_id:
             raise OwnershipConflict("the directory has an identity already")
-        self._records.data_id = DataId(os.urandom(16))
-        return self._store.put_meta(self._records.items(set()))
+        after = self._records.copy()
+        after.data_id = DataId(os.urandom(16))
+        return self._write(after, set())
 
     def claim(self, slots: Collection[int], pins: Mapping[str, int]) -> Group:
         """Take what the map of the installation says is ours from its beginning; once in the life of a directory.
@@ -110,13 +111,14 @@ class Ownership:
         """
         if self.epoch:
             raise OwnershipConflict(f"the initial slots were claimed, the ownership epoch is {self.epoch}")
-        self._refuse_illegal(slots, Command.GRANT)
-        self._move_slots(slots, Command.GRANT)
+        after = self._records.copy()
+        self._move_slots(after, slots, Command.GRANT)
         mine = [path for path, owner in pins.items() if owner == self.number]
         for path in mine:
-            self._clusters[path] = ClusterRecord(ClusterState.ADOPTED, FIRST_EPOCH)
-        self._note_elsewhere(FIRST_EPOCH, pins)
-        group = self._put(FIRST_EPOCH, LastCommand("claim"), {slot_of(path) for path in pins}, slots)
+            after.clusters[path] = ClusterRecord(ClusterState.ADOPTED, FIRST_EPOCH)
+        _note_elsewhere(after, FIRST_EPOCH, pins)
+        group = self._accept(after, FIRST_EPOCH, LastCommand("claim"), {slot_of(path) for path in pins})
+        group.when_durable(partial(self._serve, slots))
         for path in mine:
             group.when_durable(partial(self._serve_cluster, path, FIRST_EPOCH))
         return group
@@ -137,11 +139,13 @@ class Ownership:
         clusters that do not come with them: what `elsewhere()` said at the former owner."""
         if self.is_repeat(epoch, Command.GRANT):
             return None
-        self._refuse_illegal(slots, Command.GRANT)
-        self._move_slots(slots, Command.GRANT)
-        self._note_elsewhere(epoch, elsewhere or {})
+        after = self._records.copy()
+        self._move_slots(after, slots, Command.GRANT)
+        _note_elsewhere(after, epoch, elsewhere or {})
         changed = {slot_of(path) for path in elsewhere or ()}
-        return self._put(epoch, LastCommand(Command.GRANT.value), changed, slots)
+        group = self._accept(after, epoch, LastCommand(Command.GRANT.value), changed)
+        group.when_durable(partial(self._serve, slots))
+        return group
 
     def close_slots(self, slots: Iterable[int]) -> None:
         """Stop serving these for a moment, so that nothing is born in them between looking and sealing. Not durable;
@@ -161,11 +165,13 @@ class Ownership:
         if self.is_repeat(epoch, Command.SEAL):
             raise OwnershipConflict(f"the slots of epoch {epoch} are sealed already")
         self._refuse_target(moved_to)
-        self._refuse_illegal(slots, Command.SEAL)
-        changed = self._forget_sealed(frozenset(slots), moved_to)
-        self._move_slots(slots, Command.SEAL, moved_to)
+        after = self._records.copy()
+        changed = _forget_sealed(after, frozenset(slots), moved_to)
+        self._move_slots(after, slots, Command.SEAL, moved_to)
+        group = self._accept(after, epoch, LastCommand(Command.SEAL.value, tuple(refused), revision), changed)
         self._closed.difference_update(slots)
-        return self._put(epoch, LastCommand(Command.SEAL.value, tuple(refused), revision), changed, ())
+        self._serve(slots)
+        return group
 
     def sealed_before(self, epoch: int) -> LastCommand | None:
         """The answer to a repeat. It must not be decided anew: the keeper may have acted on the first answer."""
@@ -224,14 +230,6 @@ class Ownership:
         if moved_to in (0, self.number):
             raise OwnershipConflict(f"shard {self.number} cannot give anything up to shard {moved_to}")
 
-    def _refuse_illegal(self, slots: Iterable[int], command: Command) -> None:
-        for slot in slots:
-            if not 0 <= slot < SLOTS:
-                raise OwnershipConflict(f"there is no slot {slot}")
-            state = self.slot_state(slot)
-            if (state, command) not in SLOT_TRANSITIONS:
-                raise OwnershipConflict(f"shard {self.number} cannot {command.value} slot {slot}: it is {state.value}")
-
     def _is_cluster_repeat(self, epoch: int, path: str, wanted: ClusterState) -> bool:
         record = self._clusters.get(path)
         newest = record.epoch if record else self._records.forgotten_epoch
@@ -243,38 +241,34 @@ class Ownership:
 
     # --- carrying out
 
-    def _move_slots(self, slots: Iterable[int], command: Command, moved_to: int = 0) -> None:
+    def _move_slots(self, after: OwnershipRecords, slots: Iterable[int], command: Command, moved_to: int = 0) -> None:
         for slot in slots:
-            state = SLOT_TRANSITIONS[self.slot_state(slot), command]
-            self._records.table[slot] = self.number if state is SlotState.GRANTED else moved_to
-            if state is SlotState.SEALED:
-                self._serving[slot] = 0
+            if not 0 <= slot < SLOTS:
+                raise OwnershipConflict(f"there is no slot {slot}")
+            before = self.slot_state(slot)
+            state = SLOT_TRANSITIONS.get((before, command))
+            if state is None:
+                raise OwnershipConflict(f"shard {self.number} cannot {command.value} slot {slot}: it is {before.value}")
+            after.table[slot] = self.number if state is SlotState.GRANTED else moved_to
 
     def _change_cluster(self, path: str, command: Command, record: ClusterRecord) -> Group:
         before = self.cluster_state(path)
         if CLUSTER_TRANSITIONS.get((before, command)) is not record.state:
             raise OwnershipConflict(f"shard {self.number} cannot {command.value} {path}: it is {before.value}")
-        self._clusters[path] = record
+        after = self._records.copy()
+        after.clusters[path] = record
+        group = self._write(after, {slot_of(path)})
         self._adopted.discard(path)
-        return self._store.put_meta(self._records.items({slot_of(path)}))
+        return group
 
-    def _forget_sealed(self, slots: frozenset[int], moved_to: int) -> set[int]:
-        """Drop records of clusters that went where their slot goes now; the slots whose records changed."""
-        redundant = [p for p, r in self._clusters.items() if r.moved_to == moved_to and slot_of(p) in slots]
-        for path in redundant:
-            self._records.forgotten_epoch = max(self._records.forgotten_epoch, self._clusters.pop(path).epoch)
-        return {slot_of(path) for path in redundant}
+    def _accept(self, after: OwnershipRecords, epoch: int, last: LastCommand, cluster_slots: set[int]) -> Group:
+        after.epoch, after.last = epoch, last
+        return self._write(after, cluster_slots)
 
-    def _note_elsewhere(self, epoch: int, owners: Mapping[str, int]) -> None:
-        """Their slots are ours, they are not. One that we have adopted knows better."""
-        for path, owner in owners.items():
-            if owner != self.number and self.cluster_state(path) is not ClusterState.ADOPTED:
-                self._clusters[path] = ClusterRecord(ClusterState.SEALED, epoch, owner)
-
-    def _put(self, epoch: int, last: LastCommand, cluster_slots: set[int], taken: Iterable[int]) -> Group:
-        self._records.epoch, self._records.last = epoch, last
-        group = self._store.put_meta(self._records.items(cluster_slots))
-        group.when_durable(partial(self._serve, taken))
+    def _write(self, after: OwnershipRecords, cluster_slots: set[int]) -> Group:
+        """Only what the store takes is believed: it may be read-only."""
+        group = self._store.put_meta(after.items(cluster_slots))
+        self._records, self._clusters = after, after.clusters
         return group
 
     def _serve(self, slots: Iterable[int]) -> None:
@@ -286,3 +280,19 @@ class Ownership:
         record = self._clusters.get(path)
         if record and record.state is ClusterState.ADOPTED and record.epoch == epoch:
             self._adopted.add(path)
+
+
+def _note_elsewhere(after: OwnershipRecords, epoch: int, owners: Mapping[str, int]) -> None:
+    """Their slots are ours, they are not. One that we have adopted knows better."""
+    for path, owner in owners.items():
+        known = after.clusters.get(path)
+        if owner != after.number and not (known and known.state is ClusterState.ADOPTED):
+            after.clusters[path] = ClusterRecord(ClusterState.SEALED, epoch, owner)
+
+
+def _forget_sealed(after: OwnershipRecords, slots: frozenset[int], moved_to: int) -> set[int]:
+    """Drop records of clusters that went where their slot goes now; the slots whose records changed."""
+    redundant = [p for p, r in after.clusters.items() if r.moved_to == moved_to and slot_of(p) in slots]
+    for path in redundant:
+        after.forgotten_epoch = max(after.forgotten_epoch, after.clusters.pop(path).epoch)
+    return {slot_of(path) for path in redundant}

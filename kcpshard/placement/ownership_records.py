@@ -8,7 +8,7 @@ ownership/clusters/SLOT  JSON: path → [state, epoch, moved to, revision]
 
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NewType, Protocol
 
 import orjson
@@ -48,6 +48,10 @@ class OwnershipRecords:
     forgotten_epoch: int = 0  # the newest among cluster records that were dropped
     table: "array[int]" = field(default_factory=empty_table)
     clusters: dict[str, ClusterRecord] = field(default_factory=dict)
+
+    def copy(self) -> "OwnershipRecords":
+        """To change: a command that cannot be written leaves the original as it was."""
+        return replace(self, table=self.table[:], clusters=dict(self.clusters))
 
     def items(self, cluster_slots: set[int]) -> Items:
         """What to write; of cluster records only those in `cluster_slots`."""

@@ -1,0 +1,163 @@
+"""The keeper: the shard that owns system:shards writes the shard map and moves slots.
+
+One move at a time, driven by its durable record: after any death the keeper takes up where the record says. What it
+asks of a shard the shard decides from its own records; a map is published only after they are durable.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import NoReturn, Protocol
+
+from kcpshard import failpoints
+from kcpshard.api.errors import ServiceUnavailable
+from kcpshard.placement.map_copy import MapCopy, durable
+from kcpshard.placement.ownership_records import MetaStore
+from kcpshard.placement.ownership_states import OwnershipConflict
+from kcpshard.placement.rebalancing import plan_move
+from kcpshard.placement.registration import register
+from kcpshard.placement.shard_map import entry_of, new_entry, with_entry, with_moved_slots
+from kcpshard.placement.slot_moves import MoveStage, SlotMove, begin_move, decode_move, sealed
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.placement_client import Refused, Unreachable
+from kcpshard.storage.contract import ReadOnly
+
+log = logging.getLogger(__name__)
+
+MOVE_KEY = b"placement/move"
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 5.0  # before a step is asked for again
+
+
+class SlotCommands(Protocol):
+    """What a shard does for the keeper: OwnershipCommands here, PlacementClient for other shards."""
+
+    async def grant(self, request: pb.GrantSlotsRequest) -> pb.OwnershipResponse: ...
+    async def seal(self, request: pb.SealSlotsRequest) -> pb.OwnershipResponse: ...
+
+
+class Keeper:
+    """`shard` gives the commands of the shard with that map entry. `refused` slots are looked at again in the next
+    round, which a registration or `rebalance` begins."""
+
+    def __init__(self, store: MetaStore, maps: MapCopy, shard: Callable[[pb.ShardEntry], SlotCommands]) -> None:
+        self._store = store
+        self._maps = maps
+        self._shard = shard
+        raw = store.get_meta(MOVE_KEY)
+        self._move = decode_move(raw) if raw else None
+        self._occupied: set[int] = set()
+        self._wake = asyncio.Event()
+
+    @property
+    def move(self) -> SlotMove | None:
+        """The move under way."""
+        return self._move
+
+    async def register(self, request: pb.RegisterShardRequest) -> pb.ShardMap:
+        """The map with that shard in it, durable. Raises RegistrationRefused."""
+        newest = register(self._maps.accepted, request.shard, request.ownership_epoch, self._newest_epoch())
+        shown = await self._publish(newest)
+        self.rebalance()
+        return shown
+
+    async def reserve(self, name: str) -> tuple[int, pb.ShardMap]:
+        """A number for a shard that joins; the same one for the same name until that shard has registered."""
+        shards = self._maps.accepted.shards
+        number = next((e.number for e in shards if e.name == name and not e.data_id), 0)
+        number = number or max((e.number for e in shards), default=0) + 1
+        return number, await self._publish(with_entry(self._maps.accepted, new_entry(number, name)))
+
+    def rebalance(self) -> None:
+        """Look whether slots should move."""
+        self._occupied.clear()
+        self._wake.set()
+
+    async def run(self) -> NoReturn:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                if not await self._step():
+                    await self._wake.wait()
+                    self._wake.clear()
+                pause_s = FIRST_PAUSE_S
+            except (Unreachable, ServiceUnavailable, ReadOnly) as error:
+                log.info("a move of slots waits: %s", error)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LAST_PAUSE_S)
+            except (Refused, OwnershipConflict) as error:
+                log.error("a move of slots cannot go on: %s", error)
+                await asyncio.sleep(LAST_PAUSE_S)
+
+    # --- moving
+
+    async def _step(self) -> bool:
+        """One step of the move under way, or of a new one; False if there is nothing to do."""
+        if self._move is None:
+            plan = plan_move(self._maps.accepted, self._occupied)
+            if plan is None:
+                return False
+            await self._record(begin_move(plan, self._newest_epoch() + 1))
+        elif self._move.stage is MoveStage.SEAL:
+            await self._seal(self._move)
+        else:
+            await self._grant(self._move)
+        return True
+
+    async def _seal(self, move: SlotMove) -> None:
+        request = pb.SealSlotsRequest(epoch=move.epoch, slots=move.slots, moved_to=move.destination)
+        try:
+            answer = await self._commands(move.source).seal(request)
+        except (Refused, OwnershipConflict) as error:
+            # Nothing is sealed, so nothing is lost by giving up.
+            log.error("shard %d keeps its slots: %s", move.source, error)
+            self._occupied.update(move.slots)
+            await self._finish(move, (), {})
+            return
+        self._occupied.update(answer.refused)
+        after = sealed(move, answer.refused, answer.revision, ((pin.cluster, pin.shard) for pin in answer.elsewhere))
+        if after.slots:
+            await self._record(after)
+        else:
+            await self._finish(move, (), {move.source: move.epoch})
+
+    async def _grant(self, move: SlotMove) -> None:
+        pins = [pb.Pin(cluster=path, shard=shard) for path, shard in move.elsewhere]
+        request = pb.GrantSlotsRequest(epoch=move.epoch, slots=move.slots, revision=move.revision, elsewhere=pins)
+        await self._commands(move.destination).grant(request)
+        await self._finish(move, move.slots, {move.source: move.epoch, move.destination: move.epoch})
+
+    def _commands(self, number: int) -> SlotCommands:
+        entry = entry_of(self._maps.accepted, number)
+        if entry is None:
+            raise Unreachable(f"the map has no shard {number}")
+        return self._shard(entry)
+
+    async def _record(self, move: SlotMove) -> None:
+        group = self._store.put_meta({MOVE_KEY: move.encode()})
+        self._move = move
+        await durable(group)
+        if failpoints.armed:
+            failpoints.reach(f"placement.move_{move.stage.value}")
+
+    async def _finish(self, move: SlotMove, slots: tuple[int, ...], epochs: dict[int, int]) -> None:
+        if failpoints.armed:
+            failpoints.reach("placement.move_publish")
+        newest = with_moved_slots(self._maps.accepted, slots, move.destination, epochs)
+        newest.epoch = max(newest.epoch, move.epoch + 1)
+        group = self._maps.put(newest, {MOVE_KEY: None})
+        self._move = None
+        await durable(group)
+        if slots:
+            log.info("%d slots moved from shard %d to shard %d", len(slots), move.source, move.destination)
+
+    # --- the map
+
+    def _newest_epoch(self) -> int:
+        """The highest given out to a map or a move."""
+        return max(self._maps.accepted.epoch, self._move.epoch if self._move else 0)
+
+    async def _publish(self, newest: pb.ShardMap) -> pb.ShardMap:
+        """That map or a newer one, durable."""
+        if newest is not self._maps.accepted:
+            self._maps.put(newest)
+        return await self._maps.newer_than(newest.epoch - 1)

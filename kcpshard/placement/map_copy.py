@@ -1,0 +1,76 @@
+"""This shard's durable copy of the shard map, and who waits for the next one.
+
+At the keeper it is the original. A map is shown only once it is durable, so that no epoch is ever seen with two
+contents; the keeper's own next change builds on what it accepted last.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+
+from google.protobuf.message import DecodeError
+
+from kcpshard.placement.ownership_records import DamagedOwnership, MetaStore
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.storage.contract import Group
+
+MAP_KEY = b"placement/map"
+
+
+async def durable(group: Group) -> None:
+    """Until the group is. A cancelled wait leaves the group as it is."""
+    done = asyncio.get_running_loop().create_future()
+    group.when_durable(lambda: None if done.done() else done.set_result(None))
+    await done
+
+
+class MapClosed(Exception):
+    """This shard is ending; there will be no newer map from it."""
+
+
+class MapCopy:
+    """`current` is shown to others; `accepted` may still be on its way to the disk. Epoch 0: no map yet."""
+
+    def __init__(self, store: MetaStore) -> None:
+        """Raises DamagedOwnership."""
+        self._store = store
+        self.accepted = pb.ShardMap()
+        try:
+            self.accepted.ParseFromString(store.get_meta(MAP_KEY) or b"")
+        except DecodeError as error:
+            raise DamagedOwnership("the copy of the shard map in this data directory is damaged") from error
+        self.current = self.accepted
+        self._closed = False
+        self._newer: asyncio.Future[None] | None = None
+
+    def put(self, message: pb.ShardMap, also: Mapping[bytes, bytes | None] | None = None) -> Group:
+        """Take a newer map, and other records in the same batch."""
+        if message.epoch <= self.accepted.epoch:
+            raise ValueError(f"the map of epoch {message.epoch} is not newer than {self.accepted.epoch}")
+        self.accepted = message
+        group = self._store.put_meta({MAP_KEY: message.SerializeToString(), **(also or {})})
+        group.when_durable(partial(self._show, message))
+        return group
+
+    async def newer_than(self, epoch: int) -> pb.ShardMap:
+        """Raises MapClosed when `close` is called first."""
+        while self.current.epoch <= epoch:
+            if self._closed:
+                raise MapClosed
+            if self._newer is None:
+                self._newer = asyncio.get_running_loop().create_future()
+            await asyncio.wait((self._newer,))
+        return self.current
+
+    def _show(self, message: pb.ShardMap) -> None:
+        self.current = message
+        self._wake()
+
+    def close(self) -> None:
+        self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._newer is not None:
+            self._newer.set_result(None)
+            self._newer = None

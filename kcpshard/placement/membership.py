@@ -1,0 +1,173 @@
+"""A shard among the others: its start is checked against what they know, then it follows the map.
+
+First start of a directory: an identity, made durable; then the keeper is told of it; then the initial slots that the
+keeper's map gives it are claimed. So a directory that is not the registered one never comes to own anything.
+
+Later starts: every peer that answers within a moment is asked for its map; one that contradicts our records ends the
+start. If none answers we serve what our records say (the fence is the data); the keeper, once reachable, may still
+refuse us, which ends the process.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from typing import NoReturn
+
+from kcpshard.placement.keeper import Keeper
+from kcpshard.placement.map_copy import MapCopy, durable
+from kcpshard.placement.ownership import FIRST_EPOCH, Ownership
+from kcpshard.placement.ownership_states import ClusterState
+from kcpshard.placement.registration import RegistrationRefused, contradiction
+from kcpshard.placement.shard_map import (
+    FIRST_KEEPER,
+    KEEPER_CLUSTER,
+    entry_of,
+    granted_slots,
+    initial_map,
+    owner_of,
+    pins_of,
+)
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.placement_client import MapFollower, NotKeeper, PlacementClient, Refused, Unreachable
+
+log = logging.getLogger(__name__)
+
+PEER_ANSWER_S = 1.0  # peers that restart together with us do not answer at all; a live one does so in milliseconds
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 1.0  # between rounds in which the keeper was not found
+
+
+class MayNotServe(Exception):
+    """This shard must not (or no longer) serve its directory; the text is a sentence for the operator."""
+
+
+class Membership:
+    """`entry` is what the map shall say of us; `peers` are admin addresses known from the command line; `client` gives
+    the calls of the shard at an admin address. `keeper` is set where we are the keeper."""
+
+    def __init__(
+        self,
+        ownership: Ownership,
+        maps: MapCopy,
+        entry: pb.ShardEntry,
+        peers: Sequence[str],
+        client: Callable[[str], PlacementClient],
+        follower: MapFollower,
+        keeper: Keeper | None,
+    ) -> None:
+        self._ownership = ownership
+        self._maps = maps
+        self._entry = entry
+        self._peers = tuple(peers)
+        self._client = client
+        self._follower = follower
+        self._keeper = keeper
+
+    async def start(self, initial_shards: int) -> None:
+        """Until we may serve: the initial slots are claimed durably. Raises MayNotServe."""
+        if self._ownership.number != self._entry.number:
+            raise MayNotServe(
+                f"the data directory belongs to shard {self._ownership.number}, not to shard {self._entry.number}"
+            )
+        if not self._ownership.data_id:
+            await durable(self._ownership.begin())
+        self._entry.data_id = self._ownership.data_id
+        await self._ask_peers()
+        if self._keeper is not None and not self._maps.accepted.epoch:
+            await self._found(initial_shards)
+        if self._ownership.epoch < FIRST_EPOCH:
+            await self._register()
+            mine = granted_slots(self._maps.accepted, self._entry.number)
+            await durable(self._ownership.claim(mine, pins_of(self._maps.accepted)))
+            await self._register()
+
+    async def run(self) -> NoReturn:
+        """Keep the copy of the map true; at the keeper, move slots. Raises MayNotServe if the keeper refuses us."""
+        if self._keeper is not None:
+            await self._register()
+            await self._keeper.run()
+        while True:
+            await self._register()
+            await self._follow(self._keeper_address())
+
+    # --- first start
+
+    async def _found(self, initial_shards: int) -> None:
+        if initial_shards < 1:
+            raise MayNotServe("shard 1 starts an installation: it must be told the number of shards to begin with")
+        await durable(self._maps.put(initial_map(initial_shards)))
+
+    async def _ask_peers(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            answers = [tasks.create_task(self._peer_map(address)) for address in self._known_addresses()]
+        for answer in answers:
+            message = answer.result()
+            entry = entry_of(message, self._entry.number) if message else None
+            if entry and (text := contradiction(entry, self._ownership.data_id, self._ownership.epoch)):
+                raise MayNotServe(text)
+
+    async def _peer_map(self, address: str) -> pb.ShardMap | None:
+        try:
+            async with asyncio.timeout(PEER_ANSWER_S), aclosing(self._follower.follow(address, 0)) as maps:
+                async for message in maps:
+                    return message
+        except (Unreachable, Refused, TimeoutError) as error:
+            log.debug("no shard map from %s: %s", address, error)
+        return None
+
+    # --- the keeper
+
+    async def _register(self) -> None:
+        request = pb.RegisterShardRequest(shard=self._entry, ownership_epoch=self._ownership.epoch)
+        if self._keeper is not None:
+            try:
+                await self._keeper.register(request)
+            except RegistrationRefused as error:
+                raise MayNotServe(str(error)) from error
+            return
+        self._take(await self._register_at_keeper(request))
+
+    async def _register_at_keeper(self, request: pb.RegisterShardRequest) -> pb.ShardMap:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            for address in self._known_addresses():
+                try:
+                    return await self._client(address).register(request)
+                except (NotKeeper, Unreachable) as error:
+                    log.debug("%s does not register us: %s", address, error)
+                except Refused as error:
+                    raise MayNotServe(str(error)) from error
+            log.info("waiting for the shard that keeps the map")
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LAST_PAUSE_S)
+
+    async def _follow(self, address: str) -> None:
+        """Until the keeper's stream ends."""
+        try:
+            async with aclosing(self._follower.follow(address, self._maps.accepted.epoch)) as maps:
+                async for message in maps:
+                    self._take(message)
+        except (Unreachable, Refused) as error:
+            log.debug("the keeper's map ends: %s", error)
+        await asyncio.sleep(FIRST_PAUSE_S)
+
+    def _take(self, message: pb.ShardMap) -> None:
+        if message.epoch > self._maps.accepted.epoch:
+            self._maps.put(message)
+
+    def _keeper_address(self) -> str:
+        entry = entry_of(self._maps.accepted, owner_of(self._maps.accepted, KEEPER_CLUSTER))
+        return entry.admin_address if entry else ""
+
+    def _known_addresses(self) -> list[str]:
+        """The keeper's first, then everybody's; never our own."""
+        named = (entry.admin_address for entry in self._maps.accepted.shards)
+        found = dict.fromkeys((self._keeper_address(), *self._peers, *named))
+        return [address for address in found if address and address != self._entry.admin_address]
+
+
+def is_keeper(ownership: Ownership) -> bool:
+    """Who owns system:shards; in a new directory, shard 1, which is about to."""
+    if ownership.epoch < FIRST_EPOCH:
+        return ownership.number == FIRST_KEEPER
+    return ownership.cluster_state(KEEPER_CLUSTER) is ClusterState.ADOPTED

@@ -1,0 +1,112 @@
+"""gRPC services of placement: the map stream, and what shards and administrators ask of a shard.
+
+Decisions are placement's; here they become messages, and its exceptions the codes that `rpc.placement_client` reads.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import orjson
+
+from kcpshard.api.errors import ServiceUnavailable
+from kcpshard.placement.map_copy import MapClosed
+from kcpshard.placement.ownership_states import OwnershipConflict
+from kcpshard.placement.registration import RegistrationRefused
+from kcpshard.placement.shard_placement import ShardPlacement
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc import shard_pb2_grpc
+from kcpshard.rpc.placement_client import NOT_KEEPER, REFUSED
+from kcpshard.storage.contract import ReadOnly
+
+
+@asynccontextmanager
+async def _refusals(context: Any) -> AsyncIterator[None]:
+    """Placement's exceptions as codes."""
+    try:
+        yield
+    except (OwnershipConflict, RegistrationRefused) as error:
+        await context.abort(REFUSED, str(error))
+    except (ServiceUnavailable, ReadOnly) as error:
+        await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+
+
+class PlacementService(shard_pb2_grpc.ShardPlacementServicer):
+    """Any shard's copy of the map will do."""
+
+    def __init__(self, placement: ShardPlacement) -> None:
+        self._maps = placement.maps
+
+    async def FollowMap(self, request: pb.FollowMapRequest, context: Any) -> AsyncIterator[pb.ShardMap]:
+        await context.send_initial_metadata(())  # tells the follower that somebody is there
+        epoch = request.known_epoch
+        try:
+            while True:
+                message = await self._maps.newer_than(epoch)
+                yield message
+                epoch = message.epoch
+        except MapClosed:
+            return
+
+    def close(self) -> None:
+        """End the streams: their readers go to another shard, or come back."""
+        self._maps.close()
+
+
+class AdminService(shard_pb2_grpc.ShardAdminServicer):
+    """`statistics` is what the shard counts (JSON values); placement's figures are added. `checkpoint` makes one in a
+    directory that does not exist yet, on a thread, and returns the revision up to which it has everything."""
+
+    def __init__(
+        self,
+        placement: ShardPlacement,
+        statistics: Callable[[], Mapping[str, object]],
+        checkpoint: Callable[[str], int],
+    ) -> None:
+        self._placement = placement
+        self._statistics = statistics
+        self._checkpoint = checkpoint
+
+    async def Statistics(self, request: pb.StatisticsRequest, context: Any) -> pb.StatisticsResponse:
+        found = self._placement.ownership.statistics()
+        placement = {
+            "shard": found.number,
+            "ownershipEpoch": found.epoch,
+            "slots": found.slots,
+            "clustersAdopted": found.clusters_adopted,
+            "clustersSealed": found.clusters_sealed,
+            "mapEpoch": self._placement.maps.current.epoch,
+            "keeper": self._placement.keeper is not None,
+        }
+        return pb.StatisticsResponse(statistics=orjson.dumps({**self._statistics(), **placement}, default=str))
+
+    async def Checkpoint(self, request: pb.CheckpointRequest, context: Any) -> pb.CheckpointResponse:
+        try:
+            return pb.CheckpointResponse(revision=await asyncio.to_thread(self._make_checkpoint, request.directory))
+        except OSError as error:
+            await context.abort(REFUSED, f"no checkpoint in {request.directory!r}: {error}")
+            raise
+
+    def _make_checkpoint(self, directory: str) -> int:
+        if not os.path.isabs(directory) or os.path.lexists(directory):
+            raise FileExistsError("an absolute path where nothing is yet is needed")
+        return self._checkpoint(directory)
+
+    async def RegisterShard(self, request: pb.RegisterShardRequest, context: Any) -> pb.ShardMap:
+        keeper = self._placement.keeper
+        if keeper is None:
+            await context.abort(NOT_KEEPER, "another shard keeps the map")
+        assert keeper is not None  # abort raises
+        async with _refusals(context):
+            return await keeper.register(request)
+
+    async def GrantSlots(self, request: pb.GrantSlotsRequest, context: Any) -> pb.OwnershipResponse:
+        async with _refusals(context):
+            return await self._placement.commands.grant(request)
+
+    async def SealSlots(self, request: pb.SealSlotsRequest, context: Any) -> pb.OwnershipResponse:
+        async with _refusals(context):
+            return await self._placement.commands.seal(request)
