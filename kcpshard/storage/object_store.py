@@ -370,7 +370,8 @@ class Store:
             writer.requests[request_id] = (cluster.id, group)
         if cluster.log_bytes > self._settings.retained_bytes_per_cluster:
             self._compaction.over.add(cluster.id)
-        writer.added(group, Commit(revision, cluster.id, tuple(changes)))
+        born = cluster.path if revision == cluster.id else ""
+        writer.added(group, Commit(revision, cluster.id, tuple(changes), born))
         return PendingCommit(revision, values, group)
 
     def _touch(self, group: WriteGroup, type_prefix: bytes, namespace: str) -> None:

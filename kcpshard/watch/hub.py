@@ -1,0 +1,241 @@
+"""Open watches of all fronts, live and lagging: the asyncio edge between commits and streams.
+
+A commit wakes only the streams with a watch in its bucket, once per loop turn (an event set twice is set once). Decides
+nothing about events (see `bucket`, `cursor`); leaves messages and streams to `watch_service`.
+
+    start ─► unborn (by path) ──birth──► live (bucket)          stop, end, broken stream: from anywhere to gone
+        └──► lagging (cursor) ──caught up──► live
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from kcpshard.api.events import Commit
+from kcpshard.watch.bucket import Bucket, LiveEvent
+from kcpshard.watch.cursor import Cursor
+from kcpshard.watch.history import History
+from kcpshard.watch.selection import Selection
+
+BucketKey = tuple[int, str]
+# What an event takes in the queue beside its object: the tuple, the message's other fields.
+_EVENT_BYTES = 120
+
+
+class Ended(NamedTuple):
+    """`status` is a JSON Status; empty: resume elsewhere (`moved`) or later."""
+
+    watch: int
+    status: bytes = b""
+    moved: bool = False
+    moved_to: int = 0
+
+
+class Joined(NamedTuple):
+    watch: int
+    revision: int
+    cluster_id: int
+
+
+class Watch:
+    """One watch of one front. `cluster_id` is 0 until its logical cluster is born; `place` says where it is filed."""
+
+    __slots__ = ("cluster_id", "cursor", "group_resource", "id", "link", "path", "selection", "unborn")
+
+    def __init__(self, id_: int, link: "Link", path: str, group_resource: str, selection: Selection) -> None:
+        self.id, self.link, self.path = id_, link, path
+        self.group_resource, self.selection = group_resource, selection
+        self.cluster_id = 0  # ≠ 0: live, filed in a bucket
+        self.unborn = False  # filed under its path
+        self.cursor: Cursor[Any] | None = None  # lagging
+
+
+class Link:
+    """One front's pair of streams: its watches, and what waits to be written to it. Bounded: see `Hub.queue_bytes`."""
+
+    __slots__ = (
+        "broken", "ended", "events", "joined", "lagging", "lagging_wake", "live_wake", "on_cut", "queued_bytes",
+        "watches",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.watches: dict[int, Watch | None] = {}  # None: accepted for looking at, see watch_service
+        self.events: deque[LiveEvent] = deque()
+        self.joined: list[Joined] = []
+        self.ended: list[Ended] = []
+        self.queued_bytes = 0
+        self.live_wake = asyncio.Event()
+        self.lagging: deque[Watch] = deque()
+        self.lagging_wake = asyncio.Event()
+        self.broken = False
+        self.on_cut: Callable[[], None] = lambda: None  # ends the streams
+
+    def put(self, event: LiveEvent) -> None:
+        self.events.append(event)
+        self.queued_bytes += len(event.object) + _EVENT_BYTES
+        self.live_wake.set()
+
+    def take(self, max_events: int, max_bytes: int) -> list[LiveEvent]:
+        """The oldest queued events, at least one if there is any. A revision stays whole, up to twelve times the size:
+        what a reader has seen of it is then all of it."""
+        taken: list[LiveEvent] = []
+        events, size = self.events, 0
+        while events:
+            size += len(events[0].object) + _EVENT_BYTES
+            full = len(taken) >= max_events or size > max_bytes
+            if full and taken and (taken[-1].revision != events[0].revision or size > 12 * max_bytes):
+                break
+            event = events.popleft()
+            self.queued_bytes -= len(event.object) + _EVENT_BYTES
+            taken.append(event)
+        return taken
+
+    def lag(self, watch: Watch, cursor: Cursor[Any]) -> None:
+        watch.cursor = cursor
+        self.lagging.append(watch)
+        self.lagging_wake.set()
+
+    def end(self, ended: Ended) -> None:
+        """Say on the live stream, after what is queued, that the watch is over. The hub has let go of it."""
+        self.ended.append(ended)
+        self.live_wake.set()
+
+
+class Hub:
+    """Every open watch of the shard. `history` belongs to it; both see each commit exactly once, in order."""
+
+    def __init__(self, history: History, queue_bytes: int = 8 << 20) -> None:
+        self.history = history
+        self.queue_bytes = queue_bytes
+        self._buckets: dict[BucketKey, Bucket[Link]] = {}
+        self._unborn: dict[str, set[Watch]] = {}
+        self._links: set[Link] = set()
+        self._waiting: set[Link] = set()  # links with a watch that waits for a revision
+        self._events = 0
+        self._cut = 0
+
+    # --- commits
+
+    def on_commit(self, commits: Sequence[Commit]) -> None:
+        """A group became durable: the listener for ObjectStore.on_commit."""
+        buckets, append = self._buckets, self.history.append
+        for commit in commits:
+            append(commit)
+            if commit.born and commit.born in self._unborn:
+                self._bind(commit.born, commit.cluster_id, commit.revision)
+            cluster_id = commit.cluster_id
+            for change in commit.changes:
+                bucket = buckets.get((cluster_id, change.group_resource))
+                if bucket is not None:
+                    for link, event in bucket.dispatch(change):
+                        self._put(link, event)
+        for link in self._waiting:
+            link.lagging_wake.set()
+
+    def _put(self, link: Link, event: LiveEvent) -> None:
+        if link.broken:
+            return
+        self._events += 1
+        link.put(event)
+        if link.queued_bytes > self.queue_bytes:
+            self._cut += 1
+            link.on_cut()
+
+    def _bind(self, path: str, cluster_id: int, revision: int) -> None:
+        """Before the birth's own changes are dispatched: they are the first that its watches see."""
+        for watch in self._unborn.pop(path):
+            watch.unborn = False
+            self._file(watch, cluster_id)
+            watch.link.joined.append(Joined(watch.id, revision, cluster_id))
+            watch.link.live_wake.set()
+
+    # --- watches
+
+    def open(self) -> Link:
+        link = Link()
+        self._links.add(link)
+        return link
+
+    def close(self, link: Link) -> None:
+        """The streams are gone: forget everything of that front."""
+        link.broken = True
+        self._links.discard(link)
+        self._waiting.discard(link)
+        for watch in list(link.watches.values()):
+            if watch is not None:
+                self._unfile(watch)
+        link.watches.clear()
+        link.lagging.clear()
+        link.events.clear()
+        link.queued_bytes = 0
+
+    def join(self, watch: Watch, cluster_id: int) -> None:
+        """The watch has everything durable; from the next commit on it is live. Same loop turn as the reading."""
+        watch.cursor = None
+        self._file(watch, cluster_id)
+
+    def await_birth(self, watch: Watch) -> None:
+        watch.unborn = True
+        self._unborn.setdefault(watch.path, set()).add(watch)
+
+    def stop(self, link: Link, watch_id: int) -> Watch | None:
+        """Forget one watch; what is queued for it may still be sent, and is ignored there."""
+        watch = link.watches.pop(watch_id, None)
+        if watch is not None:
+            self._unfile(watch)
+        return watch
+
+    def await_commits(self, link: Link, waiting: bool) -> None:
+        """Wake the link's lagging side at every commit, while it has a watch from a future revision."""
+        (self._waiting.add if waiting else self._waiting.discard)(link)
+
+    def end_cluster(self, cluster_id: int, status: bytes, group_resource: str = "") -> None:
+        """The logical cluster, or one resource type in it, is gone: its live watches end with this Status."""
+        self._end(lambda w: w.cluster_id == cluster_id and group_resource in ("", w.group_resource), status)
+
+    def release(self, path: str, moved_to: int) -> None:
+        """This shard serves the path no more: its watches go on at another. To be called after its last commit here."""
+        self._end(lambda w: w.path == path, b"", moved=True, moved_to=moved_to)
+
+    def _end(self, concerns: Callable[[Watch], bool], status: bytes, moved: bool = False, moved_to: int = 0) -> None:
+        # Rare, so that an index by path or cluster would cost idle watches more than it saves. Lagging ones find out
+        # when they read on.
+        for link in self._links:
+            over = [w for w in link.watches.values() if w is not None and w.cursor is None and concerns(w)]
+            for watch in over:
+                self.stop(link, watch.id)
+                link.end(Ended(watch.id, status, moved, moved_to))
+
+    def statistics(self) -> dict[str, int]:
+        watches = [w for link in self._links for w in link.watches.values() if w is not None]
+        return {
+            "links": len(self._links),
+            "watches": len(watches),
+            "lagging": sum(w.cursor is not None for w in watches),
+            "unborn": sum(w.unborn for w in watches),
+            "buckets": len(self._buckets),
+            "queued_bytes": sum(link.queued_bytes for link in self._links),
+            "events": self._events,
+            "cut": self._cut,
+        }
+
+    def _file(self, watch: Watch, cluster_id: int) -> None:
+        watch.cluster_id = cluster_id
+        key = (cluster_id, watch.group_resource)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = Bucket()
+        bucket.add(watch.id, watch.selection, watch.link)
+
+    def _unfile(self, watch: Watch) -> None:
+        if watch.unborn:
+            waiting = self._unborn[watch.path]
+            waiting.discard(watch)
+            if not waiting:
+                del self._unborn[watch.path]
+        elif watch.cluster_id:
+            key = (watch.cluster_id, watch.group_resource)
+            if self._buckets[key].remove(watch.id, watch.selection, watch.link):
+                del self._buckets[key]
+        watch.unborn, watch.cluster_id, watch.cursor = False, 0, None

@@ -1,0 +1,141 @@
+"""The gRPC servicer of ShardWatch: a front's two streams, tied together by `Hello.link`. No meaning here.
+
+The Watch stream comes first and owns the front's watches: they end with it. A CatchUp stream may be
+opened again while it lasts. See `watch_link` for what the messages say.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.messages import ProtocolMismatch, check_hello
+from kcpshard.settings import Settings
+from kcpshard.verbs.shard import Shard
+from kcpshard.watch.history import History
+from kcpshard.watch.hub import Hub
+from kcpshard.watch_link import FrontLink
+from kcpshard.watch_start import WatchStarts
+
+_log = logging.getLogger(__name__)
+
+
+class WatchService:
+    """`hello` makes the shard's first message. Registers itself with the store for its commits."""
+
+    def __init__(
+        self,
+        shard: Shard,
+        hello: Callable[[], pb.Hello],
+        settings: Settings | None = None,
+    ) -> None:
+        self._settings = settings or Settings()
+        self._store, self._hello = shard.store, hello
+        history = History(shard.store.durable_revision, self._settings.watch_history_bytes)
+        self.hub = Hub(history, self._settings.watch_queue_bytes)
+        shard.store.on_commit(self.hub.on_commit)
+        self._starts = WatchStarts(shard)
+        self._links: dict[int, FrontLink] = {}
+        self._streams: set[asyncio.Task[None]] = set()
+        self._is_draining = False
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        # Messages stay bytes in grpc: it then does not keep a decoded one of each.
+        handlers = {
+            "Watch": grpc.stream_stream_rpc_method_handler(self.watch),
+            "CatchUp": grpc.stream_stream_rpc_method_handler(self.catch_up),
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("kcp.shard.v1.ShardWatch", handlers),))
+
+    def open(self) -> FrontLink:
+        """A front's watches without a transport; its owner closes it."""
+        return FrontLink(self.hub, self._starts, self._store, self._settings)
+
+    async def drain(self) -> None:
+        """End all streams; the fronts resume their watches where they find the shard or its successor."""
+        self._is_draining = True
+        streams = list(self._streams)
+        for stream in streams:
+            stream.cancel()
+        if streams:
+            await asyncio.wait(streams, timeout=5)
+
+    async def watch(self, _requests: object, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
+        hello = await self._greet(context)
+        if hello is None:
+            return
+        if hello.link in self._links:
+            await context.abort(grpc.StatusCode.ALREADY_EXISTS, "a Watch stream with this link is open")
+        link = self._links[hello.link] = self.open()
+        _log.info("watch of %s opened", hello.process)
+        try:
+            await context.write(pb.WatchBatch(hello=self._hello()).SerializeToString())
+            await self._run(context, link, _write_live(context, link))
+        finally:
+            del self._links[hello.link]
+            link.close()
+            _log.info("watch of %s ended", hello.process)
+        if link.is_cut:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "the front does not read its events")
+
+    async def catch_up(self, _requests: object, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
+        hello = await self._greet(context)
+        if hello is None:
+            return
+        link = self._links.get(hello.link)
+        if link is None:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "open the Watch stream first")
+            return
+        await context.write(pb.WatchBatch(hello=self._hello()).SerializeToString())
+        await self._run(context, link, _write_catch_up(context, link))
+
+    async def _greet(self, context: "grpc.aio.ServicerContext[Any, Any]") -> pb.Hello | None:
+        """The front's Hello; None if the stream is over already."""
+        first = await context.read()
+        if first is grpc.aio.EOF:
+            return None
+        batch = pb.WatchControlBatch.FromString(first)
+        try:
+            hello = check_hello(batch.hello if batch.HasField("hello") else None)
+        except ProtocolMismatch as mismatch:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(mismatch))
+            return None
+        if self._is_draining:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the shard is stopping")
+        return hello
+
+    async def _run(
+        self, context: "grpc.aio.ServicerContext[Any, Any]", link: FrontLink, writing: Coroutine[Any, Any, None]
+    ) -> None:
+        """Read and write until the front ends the stream, the link is cut or the shard drains."""
+        async with asyncio.TaskGroup() as tasks:
+            writer = tasks.create_task(writing)
+            reader = tasks.create_task(_read(context, link))
+            reader.add_done_callback(lambda _: writer.cancel())
+            link.on_close(lambda: _cancel(reader))
+            self._streams.add(reader)
+            reader.add_done_callback(self._streams.discard)
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+
+
+async def _read(context: "grpc.aio.ServicerContext[Any, Any]", link: FrontLink) -> None:
+    while (message := await context.read()) is not grpc.aio.EOF:
+        link.receive(pb.WatchControlBatch.FromString(message))
+
+
+async def _write_live(context: "grpc.aio.ServicerContext[Any, Any]", link: FrontLink) -> None:
+    while True:
+        await context.write((await link.next_live()).SerializeToString())
+
+
+async def _write_catch_up(context: "grpc.aio.ServicerContext[Any, Any]", link: FrontLink) -> None:
+    while True:
+        for batch in await link.next_catch_up():
+            await context.write(batch.SerializeToString())

@@ -1,0 +1,134 @@
+"""A StartWatch judged: which objects in which form, from where on, or why not.
+
+Decides like the verbs do: ownership, logical cluster, resource type, selectors, then the revision. Raises ApiError,
+NotOwned, NotDurable, `NotReached` (ask again when this shard has got there). Leaves reading and queues to `watch_link`.
+"""
+
+from functools import partial
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+import orjson
+
+from kcpshard.api.errors import ApiError, Cause, MethodNotAllowed, Timeout, resource_not_found
+from kcpshard.api.names import WILDCARD
+from kcpshard.api.resource_versions import expired
+from kcpshard.api.selectors import FieldSelector, parse_field_selector, parse_label_selector
+from kcpshard.definitions.contract import Resource
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.storage import envelope
+from kcpshard.storage.contract import LogicalCluster
+from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.target import check_path, method_not_allowed
+from kcpshard.watch.cursor import Cursor, Phase, decode_position
+from kcpshard.watch.selection import Form, Selection, ValueReader
+
+
+class NotReached(Exception):
+    """The watch starts at a revision that this shard has not got to. `error` is the answer if it never does in time."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class Beginning(NamedTuple):
+    resource: Resource
+    selection: Selection
+    cursor: Cursor[LogicalCluster] | None  # None: the logical cluster is not born yet
+
+
+class WatchStarts:
+    """Judges StartWatch messages. Selections and forms in use are shared: ten thousand alike cost as one."""
+
+    def __init__(self, shard: Shard) -> None:
+        self._shard = shard
+        self._forms: WeakValueDictionary[Resource, _ResourceForm] = WeakValueDictionary()
+        self._selections: WeakValueDictionary[tuple[Form, str, str, str, str], Selection] = WeakValueDictionary()
+
+    def judge(self, start: pb.StartWatch) -> Beginning:
+        if start.cluster == WILDCARD:
+            raise MethodNotAllowed("watching all logical clusters at once is not available yet")
+        self._shard.ownership.check(start.cluster)
+        cluster = self._shard.store.find_cluster(start.cluster)
+        check_path(cluster, start)
+        resource = self._shard.catalog.find(cluster, start.group, start.version, start.resource)
+        if resource is None or (start.namespace and not resource.namespaced):
+            raise resource_not_found()
+        if "watch" not in resource.verbs:
+            raise method_not_allowed()
+        selection = self._selection(start, resource)
+        self._check_reached(start)
+        return Beginning(resource, selection, self._cursor(start, cluster, resource, selection))
+
+    def _check_reached(self, start: pb.StartWatch) -> None:
+        """A revision of another shard is as good as ours: adopting a logical cluster raises this shard's clock."""
+        wanted = max(start.revision, start.minimum_revision, start.initial_revision)
+        if wanted > (newest := self._shard.store.durable_revision):
+            raise NotReached(too_large(wanted, newest))
+
+    def _cursor(
+        self, start: pb.StartWatch, cluster: LogicalCluster | None, resource: Resource, selection: Selection
+    ) -> Cursor[LogicalCluster] | None:
+        if start.resumed and start.cluster_id and (cluster is None or cluster.id != start.cluster_id):
+            # What the watcher has seen was another incarnation's.
+            raise expired(start.revision, cluster.created_revision if cluster else self._shard.store.durable_revision)
+        if cluster is None:
+            return None
+        phase, revision, after = Phase.REPLAY, start.revision, None
+        if start.initial:
+            phase, revision = Phase.INITIAL, start.initial_revision
+            after = decode_position(start.initial_after) if start.initial_after else None
+        elif not revision:
+            revision = self._shard.store.durable_revision
+        # The revision just before the birth is that of a watcher who has seen nothing of it yet.
+        before_birth = cluster.created_revision - 1
+        if revision and revision < before_birth:
+            if not start.resumed or start.cluster_id or phase is Phase.INITIAL:
+                raise expired(revision, cluster.created_revision)
+            revision = before_birth  # it waited for the birth, which came during the break
+        where = (resource.group_resource, resource.retention)
+        return Cursor(cluster, *where, selection, phase, revision, after)
+
+    def _selection(self, start: pb.StartWatch, resource: Resource) -> Selection:
+        form = self._forms.get(resource)
+        if form is None:
+            form = self._forms[resource] = _ResourceForm(self._shard, resource)
+        key = (form, start.namespace, start.name, start.label_selector, start.field_selector)
+        found = self._selections.get(key)
+        if found is None:
+            labels = parse_label_selector(start.label_selector) if start.label_selector else None
+            fields = parse_field_selector(start.field_selector, resource.field_names) if start.field_selector else None
+            name = start.name or (fields.name if fields else "")
+            if fields is not None and _only_names(fields, name):
+                fields = None
+            found = Selection(form, start.namespace, name, labels or None, fields or None, resource.namespaced)
+            self._selections[key] = found
+        return found
+
+
+class _ResourceForm(Form):
+    """Holds its resource, so that the resource's identity is not given to another while watches use the form."""
+
+    __slots__ = ("__weakref__", "resource")
+
+    def __init__(self, shard: Shard, resource: Resource) -> None:
+        reader: ValueReader = envelope
+        super().__init__(reader, resource.api_version, partial(_convert, shard, resource))
+        self.resource = resource
+
+
+def _convert(shard: Shard, resource: Resource, json: bytes) -> bytes:
+    return orjson.dumps(shard.catalog.convert(orjson.loads(json), resource))
+
+
+def _only_names(fields: FieldSelector, name: str) -> bool:
+    """Whether the place (its name) says all that the selector says."""
+    return bool(name) and all(t.field == "metadata.name" and t.equal and t.value == name for t in fields.terms)
+
+
+def too_large(wanted: int, newest: int) -> Timeout:
+    """In the words that client-go's reflector knows as "try again"."""
+    text = f"Too large resource version: {wanted}, current: {newest}"
+    cause = Cause("ResourceVersionTooLarge", "Too large resource version")
+    return Timeout(f"Timeout: {text}", causes=[cause], retry_after_s=1)
