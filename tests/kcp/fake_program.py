@@ -18,9 +18,7 @@ def main() -> None:
         default=os.environ.get("KCP_FAKE_JOURNAL"),
         help="one line per thing that happens, of all processes",
     )
-    parser.add_argument(
-        "--refuse", default=os.environ.get("KCP_FAKE_REFUSE"), help="give up with this sentence before being ready"
-    )
+    parser.add_argument("--refuse", help="give up with this sentence before being ready")
     parser.add_argument("--say", help="a line for standard error")
     parser.add_argument("--deaf", action="store_true", help="ignore SIGTERM")
     parser.add_argument("--silent", action="store_true", help="never become ready")
