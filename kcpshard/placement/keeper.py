@@ -15,7 +15,7 @@ from kcpshard.placement.map_copy import MapCopy, durable
 from kcpshard.placement.ownership_records import MetaStore
 from kcpshard.placement.ownership_states import OwnershipConflict
 from kcpshard.placement.rebalancing import plan_move
-from kcpshard.placement.registration import register
+from kcpshard.placement.registration import RegistrationRefused, register
 from kcpshard.placement.shard_map import entry_of, new_entry, with_entry, with_moved_slots
 from kcpshard.placement.slot_moves import MoveStage, SlotMove, begin_move, decode_move, sealed
 from kcpshard.rpc import shard_pb2 as pb
@@ -60,12 +60,17 @@ class Keeper:
         self.rebalance()
         return shown
 
-    async def reserve(self, name: str) -> tuple[int, pb.ShardMap]:
-        """A number for a shard that joins; the same one for the same name until that shard has registered."""
+    async def reserve(self, name: str = "") -> tuple[int, str]:
+        """Number and name for a shard that joins; the same again until that shard has registered. A shard that has may
+        not be impersonated by another that takes its name: raises RegistrationRefused."""
         shards = self._maps.accepted.shards
-        number = next((e.number for e in shards if e.name == name and not e.data_id), 0)
-        number = number or max((e.number for e in shards), default=0) + 1
-        return number, await self._publish(with_entry(self._maps.accepted, new_entry(number, name)))
+        known = next((e for e in shards if e.name == name), None)
+        if known is not None and known.data_id:
+            raise RegistrationRefused(f"there is a shard of the name {name} already")
+        number = known.number if known else max((e.number for e in shards), default=0) + 1
+        entry = known or new_entry(number, name)
+        await self._publish(with_entry(self._maps.accepted, entry))
+        return number, entry.name
 
     def rebalance(self) -> None:
         """Look whether slots should move."""

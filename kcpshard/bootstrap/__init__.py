@@ -1,0 +1,1 @@
+"""Joining an installation from another machine: tokens and certificates."""
