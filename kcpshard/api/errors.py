@@ -101,12 +101,14 @@ class ApiError(Exception):
         uid: str = "",
         causes: Sequence[Cause] = (),
         retry_after_s: int = 0,
+        continue_token: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
         self.name, self.group, self.kind, self.uid = name, group, kind, uid
         self.causes = causes
         self.retry_after_s = retry_after_s
+        self.continue_token = continue_token  # metadata.continue: where an expired list may go on
 
     def details(self) -> dict[str, Any]:
         found: dict[str, Any] = {"name": self.name, "group": self.group, "kind": self.kind, "uid": self.uid}
@@ -119,7 +121,7 @@ class ApiError(Exception):
         document: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": {"continue": self.continue_token} if self.continue_token else {},
             "status": "Failure",
             "message": self.message,
         }

@@ -44,13 +44,13 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 
 def dns_label_faults(value: str) -> list[str]:
     """IsDNS1123Label: why `value` is not a label; empty if it is."""
-    faults = [] if len(value) <= 63 else ["must be no more than 63 bytes"]
+    faults = [] if len(value) <= 63 else ["must be no more than 63 characters"]
     return faults if _SEGMENT.fullmatch(value) else [*faults, _DNS_LABEL_TEXT]
 
 
 def dns_subdomain_faults(value: str) -> list[str]:
     """IsDNS1123Subdomain."""
-    faults = [] if len(value) <= 253 else ["must be no more than 253 bytes"]
+    faults = [] if len(value) <= 253 else ["must be no more than 253 characters"]
     return faults if _SUBDOMAIN.fullmatch(value) else [*faults, _DNS_SUBDOMAIN_TEXT]
 
 

@@ -4,6 +4,7 @@ Decides how a timestamp is written and which metadata is empty; leaves to `verbs
 """
 
 import time
+from functools import lru_cache
 from typing import Any
 
 Object = dict[str, Any]
@@ -28,7 +29,12 @@ def drop_empty(members: Object) -> None:
 
 def timestamp(microseconds: int) -> str:
     """RFC 3339 with whole seconds, as metadata shows times."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(microseconds // 1_000_000))
+    return _at_second(microseconds // 1_000_000)
+
+
+@lru_cache(maxsize=4)
+def _at_second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def is_terminating(obj: Object) -> bool:

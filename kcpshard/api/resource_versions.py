@@ -10,7 +10,7 @@ from typing import NamedTuple, NewType
 
 import orjson
 
-from kcpshard.api.errors import BadRequest, Expired, FieldError, Invalid, forbidden, invalid, not_supported
+from kcpshard.api.errors import BadRequest, Expired, FieldError, Invalid, forbidden, invalid, object_invalid
 
 Revision = NewType("Revision", int)
 
@@ -44,8 +44,9 @@ def parse_resource_version(text: str, field: str = "resourceVersion") -> int:
     if not text:
         return 0
     if not (text.isascii() and text.isdigit()) or len(text) > 20:
+        fault = "value out of range" if text.isascii() and text.isdigit() else "invalid syntax"
         raise Invalid(
-            f'{field}: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax',
+            f'{field}: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": {fault}',
             causes=[FieldError(field, "FieldValueInvalid", f'Invalid value: "{text}"').cause()],
         )
     return int(text)
@@ -60,46 +61,58 @@ class ListRevision(NamedTuple):
 
 def list_revision(resource_version: str, match: str, limit: int, continue_token: str) -> ListRevision:
     """The resourceVersion / resourceVersionMatch / limit matrix of list. Raises Invalid for illegal combinations."""
-    faults: list[FieldError] = []
-    if match:
-        if continue_token:
-            faults.append(
-                forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")
-            )
-        if not resource_version:
-            text = "resourceVersionMatch is forbidden unless resourceVersion is provided"
-            faults.append(forbidden("resourceVersionMatch", text))
-        if match not in ("Exact", "NotOlderThan"):
-            faults.append(not_supported("resourceVersionMatch", match, ["Exact", "NotOlderThan", ""]))
-        if match == "Exact" and resource_version == "0":
-            text = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
-            faults.append(forbidden("resourceVersionMatch", text))
+    faults = _match_faults(resource_version, match, continue_token) if match else ()
     if faults:
-        listed = str(faults[0]) if len(faults) == 1 else "[" + ", ".join(map(str, faults)) + "]"
-        raise Invalid(f'ListOptions.meta.k8s.io "" is invalid: {listed}', causes=[f.cause() for f in faults])
+        raise object_invalid("meta.k8s.io", "ListOptions", "", faults)
     if continue_token:
         if resource_version not in ("", "0"):
             raise BadRequest("specifying resource version is not allowed when using continue")
-        return ListRevision()
-    revision = parse_resource_version(resource_version)
+        return _NEWEST
+    if resource_version in ("", "0"):
+        return _NEWEST
+    try:
+        revision = parse_resource_version(resource_version)
+    except Invalid as error:
+        raise BadRequest(f"invalid resource version: {error.message}") from None
     if not revision:
-        return ListRevision()
+        return _NEWEST
     if match == "Exact" or (not match and limit):
         return ListRevision(exact=revision)
     return ListRevision(minimum=revision)
 
 
+def _match_faults(resource_version: str, match: str, continue_token: str) -> list[FieldError]:
+    field = "resourceVersionMatch"
+    faults: list[FieldError] = []
+    if not resource_version:
+        faults.append(forbidden(field, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+    if continue_token:
+        faults.append(forbidden(field, "resourceVersionMatch is forbidden when continue is provided"))
+    if match not in ("Exact", "NotOlderThan"):
+        text = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""'
+        faults.append(FieldError(field, "FieldValueNotSupported", text))
+    if match == "Exact" and resource_version == "0":
+        text = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        faults.append(forbidden(field, text))
+    return faults
+
+
+_NEWEST = ListRevision()
+
+
 class ContinueToken(NamedTuple):
-    """Where a paged list goes on: the state at `revision` of incarnation `cluster_id`, after object `namespace`/`name`.
+    """Where a paged list goes on: the state at `revision`, after `namespace`/`name`, of incarnation `cluster_id`.
 
     A revision of 0 means the newest state (the first page's state was compacted; the list is then inconsistent, as the
-    client accepted by using the token that came with the 410).
+    client accepted by using the token that came with the 410). `remaining` is how many objects follow, -1 if nobody
+    counted: at a fixed revision it is exact, so each page only subtracts itself.
     """
 
     cluster_id: int
     revision: int
     namespace: str
     name: str
+    remaining: int = -1
 
 
 def encode_continue(token: ContinueToken) -> str:
@@ -113,9 +126,9 @@ def decode_continue(text: str) -> ContinueToken:
     except (binascii.Error, ValueError):
         raw = None
     match raw:
-        case ["k1", int(cluster_id), int(revision), str(namespace), str(name)]:
-            return ContinueToken(cluster_id, revision, namespace, name)
-    raise BadRequest("continue key is not valid: it was not made by this server")
+        case ["k1", int(cluster_id), int(revision), str(namespace), str(name), int(remaining)]:
+            return ContinueToken(cluster_id, revision, namespace, name, remaining)
+    raise BadRequest("invalid continue token: continue key is not valid: it was not made by this server")
 
 
 def expired(revision: int, oldest: int) -> Expired:
@@ -123,12 +136,19 @@ def expired(revision: int, oldest: int) -> Expired:
     return Expired(f"too old resource version: {revision} ({oldest})")
 
 
+def expired_list() -> Expired:
+    """A list at an exact revision that is no longer kept."""
+    return Expired("The resourceVersion for the provided list is too old.")
+
+
 def expired_continue(token: str) -> Expired:
+    """410 for a page whose state is gone; `token` goes on with the newest state, if the client does not mind."""
     return Expired(
         "The provided continue parameter is too old to display a consistent list result. You can start a new list "
         "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
         "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
-        "modified, or deleted between the time the first chunk was returned and now may show up in the list." + token
+        "modified, or deleted between the time the first chunk was returned and now may show up in the list.",
+        continue_token=token,
     )
 
 

@@ -26,7 +26,7 @@ _LABEL_VALUE_TEXT = (
     "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
     f"'({_NAME_REGEX})?')"
 )
-_MAX_NAME = 63
+_MAX_NAME, _MAX_PREFIX = 63, 253
 
 
 def qualified_name_faults(value: str) -> list[str]:
@@ -39,6 +39,8 @@ def qualified_name_faults(value: str) -> list[str]:
     if slash:
         if not prefix:
             faults.append("prefix part must be non-empty")
+        elif len(prefix) > _MAX_PREFIX:
+            faults.append("prefix part must be no more than 253 bytes")
         else:
             faults += [f"prefix part {fault}" for fault in dns_subdomain_faults(prefix)]
     if not name:

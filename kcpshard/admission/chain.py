@@ -1,0 +1,47 @@
+"""The admission policies in their order: first those that may change an object, then those that may only refuse.
+
+A policy is a function of `Attributes` that raises ApiError to refuse. All of them decide against the store's pending
+state in the loop turn of the commit. Webhooks and CEL policies, which wait, join here with the issue on security.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from kcpshard.admission import namespace_lifecycle
+from kcpshard.definitions.contract import Resource
+from kcpshard.storage.contract import LogicalCluster, ObjectStore
+
+
+class Attributes(NamedTuple):
+    """One write, as policies see it. `object` is None for a deletion, `old` for a creation."""
+
+    operation: str  # CREATE, UPDATE, DELETE
+    store: ObjectStore
+    cluster: LogicalCluster | None  # None: not born yet
+    resource: Resource
+    subresource: str
+    namespace: str
+    name: str
+    object: dict[str, Any] | None
+    old: dict[str, Any] | None
+    identity: bytes
+    dry_run: bool
+
+
+Policy = Callable[[Attributes], None]
+
+MUTATING: tuple[Policy, ...] = (namespace_lifecycle.admit,)
+VALIDATING: tuple[Policy, ...] = ()
+
+
+def mutate(attributes: Attributes) -> None:
+    """Before the object's own validation. namespace_lifecycle is here, and first, as in kube-apiserver: a missing
+    namespace is reported before a fault in the object."""
+    for policy in MUTATING:
+        policy(attributes)
+
+
+def validate(attributes: Attributes) -> None:
+    """After the object's own validation, on its final form."""
+    for policy in VALIDATING:
+        policy(attributes)

@@ -1,0 +1,125 @@
+"""create: a new object, under a name of the client's or one made from `generateName`.
+
+In kube-apiserver's order: body, namespace and name against the URL, admission that may change, metadata and the kind's
+validation, admission that may refuse, and in the same loop turn the check that the name is free and the commit.
+"""
+
+from collections.abc import Sequence
+
+from kcpshard.admission import chain
+from kcpshard.admission.chain import Attributes
+from kcpshard.api.errors import AlreadyExists, ApiError, BadRequest, object_exists, object_invalid
+from kcpshard.api.objects import Object, metadata
+from kcpshard.api.requests import Answer, Request
+from kcpshard.definitions.contract import Resource
+from kcpshard.storage.contract import LogicalCluster
+from kcpshard.verbs import births, reviews
+from kcpshard.verbs import metadata as rules
+from kcpshard.verbs.decoding import decode_object
+from kcpshard.verbs.field_validation import check_options, checked_fields
+from kcpshard.verbs.outcome import AfterSync, Outcome
+from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.target import Target, find_target, method_not_allowed
+from kcpshard.verbs.writes import commit_object, dry_run_body, object_answer, put_of, recorded_answer
+
+_NAME_ATTEMPTS = 8
+
+
+def create(shard: Shard, request: Request) -> Outcome:
+    target = find_target(shard, request, "create", pending=True)
+    cluster, resource, _ = target
+    if request.repeat and (found := recorded_answer(shard, target, request)):
+        return found
+    if resource.namespaced and not request.namespace:
+        raise method_not_allowed()
+    check_options(request, "CreateOptions")
+    obj = decode_object(request.body, resource, shard.catalog, cluster)
+    obj, warnings = checked_fields(request, resource, obj)
+    check_namespace(metadata(obj), request.namespace)
+    if resource.virtual:
+        return reviews.review(shard, request, resource, obj)
+    return create_object(shard, target, request, obj, warnings)
+
+
+def check_namespace(meta: Object, namespace: str) -> None:
+    """The namespace of the URL counts; the object may repeat it. Of a cluster-scoped object it is ignored."""
+    if namespace and meta.get("namespace") not in (None, "", namespace):
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+
+
+def create_object(
+    shard: Shard, target: Target, request: Request, obj: Object, warnings: Sequence[str]
+) -> Answer | AfterSync:
+    """Store `obj`, decoded and without unknown fields; also an update that creates."""
+    cluster, resource, stored = target
+    meta = obj["metadata"]
+    generates = not meta.get("name") and bool(meta.get("generateName"))
+    if generates:
+        _generate_name(shard, target, request.namespace, meta)
+    new, given_version = _filled(shard, target, request, obj)
+    name = new["metadata"].get("name", "")
+    attributes = Attributes(
+        "CREATE", shard.store, cluster, resource, "", request.namespace, name, new, None, request.identity,
+        request.dry_run,
+    )  # fmt: skip
+    chain.mutate(attributes)
+    check_created(resource, new, given_version)
+    chain.validate(attributes)
+    if stored is not resource:
+        new = shard.catalog.convert(new, stored)
+    warnings = [*warnings, *resource.strategy.warnings(new)]
+    if cluster is not None and shard.store.pending(cluster, stored.group_resource, request.namespace, name) is not None:
+        raise object_exists(resource.group, resource.plural, name)
+    put = put_of(stored, new, request.namespace)
+    if request.dry_run:
+        body = dry_run_body(shard, target, new, "")
+        return object_answer(resource, request, 201, body, warnings)
+    return commit_object(shard, _alive(shard, request, cluster), resource, put, request, 201, warnings)
+
+
+def _alive(shard: Shard, request: Request, cluster: LogicalCluster | None) -> LogicalCluster:
+    return births.bear(shard, request.cluster) if cluster is None else cluster
+
+
+def _filled(shard: Shard, target: Target, request: Request, obj: Object) -> tuple[Object, object]:
+    """The object with server-set metadata, prepared and defaulted; and the resourceVersion that it came with."""
+    resource = target.resource
+    given = obj["metadata"]
+    meta = rules.fill_created(given, request.namespace, shard.now_us())
+    new = {**obj, "metadata": meta}
+    resource.strategy.prepare_create(new)
+    resource.strategy.default(new)
+    if resource.strategy.has_generation():
+        new["metadata"]["generation"] = 1
+    return new, given.get("resourceVersion")
+
+
+def check_created(resource: Resource, new: Object, given_version: object) -> None:
+    """Raise Invalid with every fault of metadata and kind."""
+    meta = new["metadata"]
+    faults = rules.created_faults(meta, resource.name_rule)
+    faults += resource.strategy.validate_create(new)
+    if faults:
+        raise object_invalid(resource.group, resource.kind, meta.get("name", ""), faults)
+    if isinstance(given_version, str) and given_version.isascii() and given_version.isdigit() and int(given_version):
+        # kube-apiserver's storage finds this out, and so its answer is a 500 without a reason.
+        raise ApiError("resourceVersion should not be set on objects to be created")
+
+
+def _generate_name(shard: Shard, target: Target, namespace: str, meta: Object) -> None:
+    """Give `meta` a free name, or raise AlreadyExists when eight in a row were taken."""
+    cluster, resource, stored = target
+    name = ""
+    for _ in range(_NAME_ATTEMPTS):
+        name = rules.generated_name(meta["generateName"])
+        if cluster is None or shard.store.pending(cluster, stored.group_resource, namespace, name) is None:
+            meta["name"] = name
+            return
+    shown = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+    raise AlreadyExists(
+        f'{shown} "{name}" already exists, the server was not able to generate a unique name for the object',
+        name=name,
+        group=resource.group,
+        kind=resource.plural,
+        retry_after_s=1,
+    )

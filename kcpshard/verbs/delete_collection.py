@@ -1,0 +1,65 @@
+"""deletecollection: delete each object that the selectors choose, one commit each, and show what they were.
+
+The list is read as one cut; each deletion is decided against the pending state, so an object changed meanwhile is
+judged as it is then, and one already gone is passed over. The answer leaves when the last deletion is durable.
+"""
+
+import asyncio
+
+from kcpshard.api.requests import Answer, Request
+from kcpshard.storage.contract import Group, ScanItem
+from kcpshard.verbs.delete import delete_object, delete_options
+from kcpshard.verbs.finalization import DeleteOptions
+from kcpshard.verbs.get import body_maker
+from kcpshard.verbs.list import Reader, empty_list
+from kcpshard.verbs.list_options import list_options
+from kcpshard.verbs.outcome import AfterSync, Outcome
+from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.target import Target, find_target, method_not_allowed
+
+_DELETIONS_A_TURN = 32  # ~60 µs each: 2 ms
+
+
+def delete_collection(shard: Shard, request: Request) -> Outcome:
+    target = find_target(shard, request, "deletecollection", pending=False)
+    if target.resource.namespaced and not request.namespace:
+        raise method_not_allowed()
+    options = delete_options(request)
+    listed = list_options(request, target.resource, target.cluster)
+    if target.cluster is None:
+        return empty_list(shard, target.resource)
+    reader = Reader(shard, target.cluster, target, request.namespace, listed)
+    return _delete_all(shard, target, request, reader, options)
+
+
+async def _delete_all(
+    shard: Shard, target: Target, request: Request, reader: Reader, options: DeleteOptions
+) -> Answer | AfterSync:
+    make = body_maker(shard, target.resource)
+    group: Group | None = None
+    shown: list[bytes] = []
+    while not reader.is_done:
+        items = reader.next_slice()
+        shown += [make(item.value) for item in items]
+        for start in range(0, len(items), _DELETIONS_A_TURN):
+            group = _delete_some(shard, target, request, items[start : start + _DELETIONS_A_TURN], options) or group
+            await asyncio.sleep(0)
+    answer = Answer(200, b",".join(shown), reader.info())
+    return AfterSync(answer, group) if group else answer
+
+
+def _delete_some(
+    shard: Shard, target: Target, request: Request, items: list[ScanItem], options: DeleteOptions
+) -> Group | None:
+    """The group that holds the last of these deletions; None if there was nothing to write."""
+    cluster, _, stored = target
+    assert cluster is not None
+    group = None
+    for item in items:
+        value = shard.store.pending(cluster, stored.group_resource, item.namespace, item.name)
+        if value is None:
+            continue
+        outcome = delete_object(shard, target, request, item.namespace, item.name, value, options)
+        if isinstance(outcome, AfterSync):
+            group = outcome.group
+    return group

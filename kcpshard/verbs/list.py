@@ -1,0 +1,200 @@
+"""list: the objects of one type, of one namespace or all, in key order, as one cut.
+
+Bodies are the stored bytes joined; selectors look at envelope headers; nothing is decoded. Up to 512 objects and about
+a megabyte are answered in the loop turn; what is longer comes in pieces, all read at the revision of the first slice,
+with the loop free in between. A page without a limit is never longer than the state it shows, so no bound is needed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from kcpshard.api.requests import Answer, ListInfo, Request
+from kcpshard.api.resource_versions import ContinueToken, encode_continue, expired_continue, expired_list
+from kcpshard.definitions.contract import Resource
+from kcpshard.storage.contract import Compacted, LogicalCluster, NotDurable, ScanItem
+from kcpshard.verbs.get import body_maker, wait_for_revision
+from kcpshard.verbs.list_options import ListOptions, list_options
+from kcpshard.verbs.outcome import Outcome
+from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.target import Target, find_target
+
+_FIRST_SLICE = 64
+_MAX_SLICE = 256
+_SLICE_BYTES = 512 * 1024  # what one slice should copy: ~0.2 ms
+_TURN_OBJECTS = 512
+_TURN_BYTES = 1024 * 1024
+_PIECE_BYTES = 64 * 1024
+# Objects of a namespace counted for remainingItemCount, in the loop turn; beyond that it stays unknown.
+_MAX_COUNTED = 2048
+
+
+def list_objects(shard: Shard, request: Request) -> Outcome:
+    target = find_target(shard, request, "list", pending=False)
+    options = list_options(request, target.resource, target.cluster)
+    wanted = options.exact or options.minimum
+    if wanted > shard.store.durable_revision:
+        return _list_later(shard, request, target, options, wanted)
+    return _list_now(shard, request, target, options)
+
+
+async def _list_later(
+    shard: Shard, request: Request, target: Target, options: ListOptions, wanted: int
+) -> AsyncIterator[Answer]:
+    await wait_for_revision(shard, wanted)
+    found = _list_now(shard, request, target, options)
+    if isinstance(found, Answer):
+        yield found
+        return
+    async for piece in found:
+        yield piece
+
+
+def _list_now(shard: Shard, request: Request, target: Target, options: ListOptions) -> Answer | AsyncIterator[Answer]:
+    if target.cluster is None:
+        return empty_list(shard, target.resource)
+    columns = target.resource.columns if request.want_columns else b""
+    reader = Reader(shard, target.cluster, target, request.namespace, options)
+    objects: list[ScanItem] = []
+    size = 0
+    while len(objects) < _TURN_OBJECTS and size < _TURN_BYTES and not reader.is_done:
+        found = reader.next_slice()
+        objects += found
+        size += sum([len(item.value) for item in found])
+        if reader.slices > _TURN_OBJECTS // _FIRST_SLICE:
+            break  # a selector that matches little: do not read on in this turn
+    make = body_maker(shard, target.resource)
+    if reader.is_done:
+        return Answer(200, b",".join([make(item.value) for item in objects]), reader.info(), columns=columns)
+    return _pieces(reader, objects, make, columns)
+
+
+def empty_list(shard: Shard, resource: Resource) -> Answer:
+    """What a logical cluster that is not born yet shows."""
+    return Answer(200, b"", _info(resource, shard.store.durable_revision, "", -1))
+
+
+async def _pieces(
+    reader: "Reader", objects: list[ScanItem], make: Callable[[bytes], bytes], columns: bytes
+) -> AsyncIterator[Answer]:
+    """What has been read and what is to come, in pieces of about 64 kB."""
+    code, waiting, size = 200, [], 0
+    begun = False
+    while True:
+        for item in objects:
+            body = make(item.value)
+            waiting.append(body)
+            size += len(body)
+            if size >= _PIECE_BYTES:
+                piece = b",".join(waiting)
+                yield Answer(code, b"," + piece if begun else piece, columns=columns)
+                begun, waiting, size, code, columns = True, [], 0, 0, b""
+        if reader.is_done:
+            break
+        await asyncio.sleep(0)
+        objects = reader.next_slice()
+    last = b",".join(waiting)
+    yield Answer(code, b"," + last if begun and waiting else last, reader.info(), columns=columns)
+
+
+class Reader:
+    """Reads one list slice by slice at one revision; knows when it is complete and what goes around it."""
+
+    def __init__(
+        self, shard: Shard, cluster: LogicalCluster, target: Target, namespace: str, options: ListOptions
+    ) -> None:
+        self._store, self._cluster, self._target = shard.store, cluster, target
+        self._namespace, self._options = namespace, options
+        self._token = options.token
+        self._after = (options.token.namespace, options.token.name) if options.token else None
+        # The newest state is the durable state of this moment; from then on it is that revision.
+        self.revision = options.exact or shard.store.durable_revision
+        self._is_newest = not options.exact
+        self._left = options.limit or -1  # -1: no limit
+        self._slice = _FIRST_SLICE
+        self._more = False  # the page is full and something follows
+        self._delivered = 0
+        self.slices = 0
+        self.is_done = False
+
+    def next_slice(self) -> list[ScanItem]:
+        """The next objects of the list; none does not mean done. Raises Expired if the state is no longer kept."""
+        self.slices += 1
+        wanted = self._slice
+        has_limit = self._left >= 0
+        if has_limit and not self._options.selection:
+            wanted = min(wanted, self._left + 1)
+        items = self._scan(wanted)
+        is_last = len(items) < wanted
+        if items:
+            size = sum([len(item.value) for item in items]) // len(items) + 1
+            self._slice = max(8, min(_MAX_SLICE, _SLICE_BYTES // size))
+        chosen = self._options.selection.chosen(items) if self._options.selection else items
+        if has_limit and len(chosen) > self._left:
+            chosen = chosen[: self._left]
+            self._more = True
+            is_last = True
+        if has_limit:
+            self._left -= len(chosen)
+        self._delivered += len(chosen)
+        at = chosen[-1] if self._more else items[-1] if items else None
+        if at is not None:
+            self._after = (at.namespace, at.name)
+        self.is_done = is_last
+        self._is_newest = False
+        return chosen
+
+    def _scan(self, limit: int) -> list[ScanItem]:
+        stored, namespace = self._target.stored, self._namespace
+        arguments = (self._cluster, stored.group_resource, namespace)
+        if self._is_newest:
+            try:
+                return self._store.scan(*arguments, 0, self._after, limit, stored.retention)
+            except NotDurable:
+                # Something here is being written. The durable cut is there to be read without waiting for it.
+                pass
+        try:
+            return self._store.scan(*arguments, self.revision, self._after, limit, stored.retention)
+        except Compacted:
+            raise self._expired() from None
+
+    def _expired(self) -> Exception:
+        if self._token is None and not self._delivered:
+            return expired_list()
+        after = self._after or ("", "")
+        return expired_continue(encode_continue(ContinueToken(self._cluster.id, 0, *after)))
+
+    def info(self) -> ListInfo:
+        resource = self._target.resource
+        if not self._more or self._after is None:
+            return _info(resource, self.revision, "", -1)
+        remaining = -1 if self._options.selection else self._remaining()
+        token = ContinueToken(self._cluster.id, self.revision, *self._after, remaining)
+        return _info(resource, self.revision, encode_continue(token), remaining)
+
+    def _remaining(self) -> int:
+        """How many objects follow this page; -1 if counting them would take long."""
+        if self._token is not None and self._token.remaining >= 0:
+            return max(self._token.remaining - self._delivered, 1)
+        stored = self._target.stored
+        if not self._namespace and self._token is None and self.revision == self._store.durable_revision:
+            return max(self._store.count(self._cluster, stored.group_resource) - self._delivered, 1)
+        after, counted = self._after, 0
+        while counted < _MAX_COUNTED:
+            items = self._store.scan(
+                self._cluster,
+                stored.group_resource,
+                self._namespace,
+                self.revision,
+                after,
+                _MAX_SLICE,
+                stored.retention,
+            )
+            counted += len(items)
+            if len(items) < _MAX_SLICE:
+                return counted
+            after = (items[-1].namespace, items[-1].name)
+        return -1
+
+
+def _info(resource: Resource, revision: int, token: str, remaining: int) -> ListInfo:
+    return ListInfo(revision, token, remaining, resource.api_version, resource.list_kind)

@@ -1,0 +1,176 @@
+"""patch: change an object by JSON patch, merge patch or strategic merge patch.
+
+The patch is applied to the newest accepted state in the loop turn of the commit, so nothing can come between: where
+kube-apiserver retries up to five times, here the first try is the last. (When mutating webhooks make a patch wait, the
+retry belongs here.) Server-side apply is refused until `verbs/apply.py` exists.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from kcpshard.api import patches
+from kcpshard.api.errors import (
+    ApiError,
+    BadRequest,
+    Cause,
+    Invalid,
+    RequestEntityTooLarge,
+    UnsupportedMediaType,
+    forbidden,
+    object_not_found,
+)
+from kcpshard.api.objects import Object, go_text, metadata
+from kcpshard.api.patches import PatchFault
+from kcpshard.api.requests import Request
+from kcpshard.api.strategic_merge import strategic_merge
+from kcpshard.definitions.contract import Resource
+from kcpshard.verbs.create import check_namespace
+from kcpshard.verbs.decoding import go_kind, syntax_fault, type_fault
+from kcpshard.verbs.field_validation import FieldFault, check_options, checked_fields, options_invalid
+from kcpshard.verbs.outcome import Outcome
+from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.target import Target, find_target
+from kcpshard.verbs.update import check_name, check_version, store_update, stored_object
+from kcpshard.verbs.writes import pending_value, recorded_answer
+
+JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY = 1, 2, 3, 4
+
+
+def patch(shard: Shard, request: Request) -> Outcome:
+    target = find_target(shard, request, "patch", pending=True)
+    resource = target.resource
+    if request.repeat and (found := recorded_answer(shard, target, request)):
+        return found
+    _check_type(request, resource)
+    check_options(request, "PatchOptions")
+    if request.force:
+        raise options_invalid("PatchOptions", [forbidden("force", "may not be specified for non-apply patch")])
+    value = pending_value(shard, target, request)
+    if value is None:
+        raise object_not_found(resource.group, resource.plural, request.name)
+    obj, warnings = _patched(shard, target, request, value)
+    meta = metadata(obj)
+    check_name(meta, request.name)
+    if request.namespace and not meta.get("namespace"):
+        meta["namespace"] = request.namespace
+    check_namespace(meta, request.namespace)
+    check_version(meta, value, resource, request)
+    return store_update(shard, target, request, obj, value, warnings)
+
+
+def _check_type(request: Request, resource: Resource) -> None:
+    if request.patch_type in (JSON_PATCH, MERGE_PATCH):
+        return
+    if request.patch_type == STRATEGIC_MERGE_PATCH and resource.fingerprint == 0:
+        return
+    if request.patch_type == APPLY:
+        raise UnsupportedMediaType("server-side apply is not served yet; use a merge or strategic merge patch")
+    raise UnsupportedMediaType("415: Unsupported Media Type")
+
+
+def _patched(shard: Shard, target: Target, request: Request, value: bytes) -> tuple[Object, Sequence[str]]:
+    """The patched object in the version asked for, without unknown fields, and warnings."""
+    resource = target.resource
+    old = stored_object(shard, target, value)
+    if request.patch_type == STRATEGIC_MERGE_PATCH:
+        given = _decoded(request.body, "")
+        obj = strategic_merge(old, given, resource.schema)
+        shown = go_text(given)
+    else:
+        obj = _json_patched(request, old) if request.patch_type == JSON_PATCH else _merged(request, old)
+        shown = ""
+    try:
+        _check_kind(shard, target, obj)
+        obj, warnings = checked_fields(request, resource, obj)
+    except FieldFault as found:
+        raise _cannot_apply(shown or _shown(obj), found.fault) from None
+    return obj, warnings
+
+
+def _merged(request: Request, old: Object) -> Object:
+    given = _decoded(request.body, "error decoding patch: ")
+    merged: Object = patches.merge_patch(old, given)
+    return merged
+
+
+def _json_patched(request: Request, old: Object) -> Object:
+    steps = _steps(request.body)
+    if len(steps) > patches.MAX_OPERATIONS:
+        raise RequestEntityTooLarge(
+            f"Request entity too large: The allowed maximum operations in a JSON patch is {patches.MAX_OPERATIONS}, "
+            f"got {len(steps)}"
+        )
+    try:
+        obj = patches.apply_json_patch(old, patches.parse_json_patch(steps))
+    except PatchFault:
+        raise _Rejected() from None
+    if not isinstance(obj, dict) or patches.is_too_deep(obj):
+        raise _Rejected()
+    return obj
+
+
+class _Rejected(Invalid):
+    """A JSON patch that does not apply. kube-apiserver says no more than this."""
+
+    def __init__(self) -> None:
+        super().__init__("the server rejected our request due to an error in our request")
+
+
+def _decoded(body: bytes, prefix: str) -> Object:
+    """The patch as an object; `prefix` is what kube-apiserver puts before a fault of this kind of patch."""
+    try:
+        given = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise BadRequest(prefix + syntax_fault(body)) from None
+    if given is None and prefix:
+        raise BadRequest("Invalid JSON Patch")
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        fault = f"json: cannot unmarshal {go_kind(given)} into Go value of type map[string]interface {{}}"
+        raise BadRequest(prefix + fault)
+    return given
+
+
+def _steps(body: bytes) -> list[dict[str, Any]]:
+    try:
+        given = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise BadRequest("error decoding patch: " + syntax_fault(body)) from None
+    if given is None:
+        return []
+    fault = "error decoding patch: json: cannot unmarshal {} into Go {} of type {}"
+    if not isinstance(given, list):
+        raise BadRequest(fault.format(go_kind(given), "value", "[]handlers.jsonPatchOp"))
+    for step in given:
+        if step is not None and not isinstance(step, dict):
+            raise BadRequest(fault.format(go_kind(step), "value", "handlers.jsonPatchOp"))
+        for member in ("op", "from", "path"):
+            found = (step or {}).get(member)
+            if found is not None and not isinstance(found, str):
+                raise BadRequest(fault.format(go_kind(found), f"struct field jsonPatchOp.{member}", "string"))
+    return [step or {} for step in given]
+
+
+def _check_kind(shard: Shard, target: Target, obj: Object) -> None:
+    """A patch may drop apiVersion and kind, but not change them."""
+    resource = target.resource
+    api_version = obj.get("apiVersion") or resource.api_version
+    kind = obj.get("kind") or resource.kind
+    if (api_version, kind) != (resource.api_version, resource.kind):
+        text = type_fault(str(api_version), str(kind), resource, shard.catalog, target.cluster)
+        raise FieldFault(resource, text.partition("cannot be handled as a ")[2].partition(": ")[2] or text)
+    obj["apiVersion"], obj["kind"] = api_version, kind
+
+
+def _shown(obj: Object) -> str:
+    """The patched document as kube-apiserver quotes it: outer members sorted, the rest as it stands."""
+    return orjson.dumps({key: obj[key] for key in sorted(obj)}).decode()
+
+
+def _cannot_apply(shown: str, fault: str) -> ApiError:
+    quoted = orjson.dumps(shown).decode()
+    detail = f"Invalid value: {quoted}: {fault}"
+    return Invalid(f' "" is invalid: patch: {detail}', causes=(Cause("FieldValueInvalid", detail, "patch"),))

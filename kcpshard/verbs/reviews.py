@@ -1,0 +1,136 @@
+"""Reviews: questions posed by create; nothing is stored.
+
+Until authorisation exists every authenticated identity is an administrator, and so the access reviews say. What a
+token is worth the front has found out; it comes along as `token_review`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from kcpshard.api.errors import BadRequest, FieldError, Invalid, invalid, object_invalid
+from kcpshard.api.objects import Object, drop_empty, timestamp
+from kcpshard.api.requests import Answer, Identity, Request, decode_identity
+from kcpshard.definitions.contract import Resource
+from kcpshard.verbs.shard import Shard
+
+_ALLOWED = {"allowed": True, "reason": "every authenticated identity is an administrator"}
+_EVERYTHING: dict[str, Any] = {
+    "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
+    "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+    "incomplete": False,
+}
+_ATTRIBUTES = ("resourceAttributes", "nonResourceAttributes")
+
+
+def review(shard: Shard, request: Request, resource: Resource, obj: Object) -> Answer:
+    """`obj` is decoded, without unknown fields, and has metadata."""
+    drop_empty(obj["metadata"])
+    for member in ("managedFields", "selfLink"):
+        obj["metadata"].pop(member, None)
+    _REVIEWS[resource.kind](shard, request, obj)
+    return Answer(201, orjson.dumps(obj))
+
+
+def _self_subject_access(shard: Shard, request: Request, obj: Object) -> None:
+    spec = obj.get("spec") or {}
+    _refuse(_metadata_faults(obj["metadata"]) + _attribute_faults(spec))
+    obj["status"] = _ALLOWED
+
+
+def _subject_access(shard: Shard, request: Request, obj: Object) -> None:
+    spec = obj.get("spec") or {}
+    _refuse(_metadata_faults(obj["metadata"]) + _attribute_faults(spec) + _subject_faults(spec))
+    obj["status"] = _ALLOWED
+
+
+def _local_subject_access(shard: Shard, request: Request, obj: Object) -> None:
+    spec, meta = obj.get("spec") or {}, obj["metadata"]
+    meta["namespace"] = request.namespace
+    faults = _metadata_faults({key: value for key, value in meta.items() if key != "namespace"})
+    faults += _attribute_faults(spec) + _subject_faults(spec)
+    attributes = spec.get("resourceAttributes")
+    if attributes is not None and attributes.get("namespace", "") != request.namespace:
+        text = "must match metadata.namespace"
+        faults.append(invalid("spec.resourceAttributes.namespace", attributes.get("namespace", ""), text))
+    if spec.get("nonResourceAttributes") is not None:
+        shown = _non_resource(spec["nonResourceAttributes"])
+        faults.append(invalid("spec.nonResourceAttributes", shown, "disallowed on this kind of request"))
+    _refuse(faults)
+    obj["status"] = _ALLOWED
+
+
+def _self_subject_rules(shard: Shard, request: Request, obj: Object) -> None:
+    if not (obj.get("spec") or {}).get("namespace"):
+        raise BadRequest("no namespace on request")
+    obj["spec"] = {}
+    obj["status"] = _EVERYTHING
+
+
+def _self_subject(shard: Shard, request: Request, obj: Object) -> None:
+    obj.pop("spec", None)
+    obj["metadata"] = {"creationTimestamp": timestamp(shard.now_us())}
+    obj["status"] = {"userInfo": _user(decode_identity(request.identity))}
+
+
+def _token(shard: Shard, request: Request, obj: Object) -> None:
+    if not (obj.get("spec") or {}).get("token"):
+        raise BadRequest("token is required for TokenReview in authentication")
+    if request.token_review:
+        obj["status"] = orjson.loads(request.token_review)
+    else:
+        obj["status"] = {"user": {}, "error": "invalid bearer token"}
+
+
+def _user(identity: Identity) -> Object:
+    user: Object = {"username": identity.username, "uid": identity.uid, "groups": list(identity.groups)}
+    user["extra"] = dict(identity.extra)
+    drop_empty(user)
+    return user
+
+
+def _refuse(faults: list[FieldError]) -> None:
+    if faults:
+        raise _invalid(faults)
+
+
+def _invalid(faults: list[FieldError]) -> Invalid:
+    # kube-apiserver forgets the kind here.
+    return object_invalid("authorization.k8s.io", "", "", faults)
+
+
+def _metadata_faults(meta: Object) -> list[FieldError]:
+    return [invalid("metadata", meta, "must be empty")] if meta else []
+
+
+def _attribute_faults(spec: Object) -> list[FieldError]:
+    given = [name for name in _ATTRIBUTES if spec.get(name) is not None]
+    if len(given) == 2:
+        text = "cannot be specified in combination with resourceAttributes"
+        return [invalid("spec.nonResourceAttributes", _non_resource(spec["nonResourceAttributes"]), text)]
+    if not given:
+        text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        return [invalid("spec.resourceAttributes", None, text)]
+    return []
+
+
+def _subject_faults(spec: Object) -> list[FieldError]:
+    if spec.get("user") or spec.get("groups"):
+        return []
+    return [invalid("spec.user", "", "at least one of user or group must be specified")]
+
+
+def _non_resource(attributes: Object) -> Object:
+    """As the internal type, which is what the fault shows, has it."""
+    return {"Path": attributes.get("path", ""), "Verb": attributes.get("verb", "")}
+
+
+_REVIEWS: dict[str, Callable[[Shard, Request, Object], None]] = {
+    "SelfSubjectAccessReview": _self_subject_access,
+    "SubjectAccessReview": _subject_access,
+    "LocalSubjectAccessReview": _local_subject_access,
+    "SelfSubjectRulesReview": _self_subject_rules,
+    "SelfSubjectReview": _self_subject,
+    "TokenReview": _token,
+}

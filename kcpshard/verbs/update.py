@@ -1,0 +1,164 @@
+"""update: replace an object, or one subresource of it; and `store_update`, which patch shares.
+
+Preconditions are checked against the pending state in the loop turn of the commit. An update that changes nothing
+writes nothing and answers with the resourceVersion that was.
+"""
+
+from collections.abc import Sequence
+
+import orjson
+
+from kcpshard.admission import chain
+from kcpshard.admission.chain import Attributes
+from kcpshard.api.errors import ApiError, BadRequest, invalid, object_conflict, object_invalid, object_not_found
+from kcpshard.api.objects import Object, metadata
+from kcpshard.api.requests import Answer, Request
+from kcpshard.definitions.contract import Resource
+from kcpshard.storage import envelope
+from kcpshard.verbs import metadata as rules
+from kcpshard.verbs.create import check_namespace, create_object
+from kcpshard.verbs.decoding import decode_object
+from kcpshard.verbs.field_validation import check_options, checked_fields
+from kcpshard.verbs.finalization import is_finished
+from kcpshard.verbs.outcome import AfterSync, Outcome
+from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.target import Target, find_target
+from kcpshard.verbs.writes import (
+    commit_object,
+    dry_run_body,
+    object_answer,
+    pending_value,
+    put_of,
+    recorded_answer,
+    remove_of,
+    unchanged_answer,
+)
+
+_MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+_NOT_COUNTED = frozenset(("apiVersion", "kind", "metadata", "status"))
+
+
+def update(shard: Shard, request: Request) -> Outcome:
+    target = find_target(shard, request, "update", pending=True)
+    cluster, resource, _ = target
+    if request.repeat and (found := recorded_answer(shard, target, request)):
+        return found
+    check_options(request, "UpdateOptions")
+    obj = decode_object(request.body, resource, shard.catalog, cluster)
+    obj, warnings = checked_fields(request, resource, obj)
+    meta = metadata(obj)
+    check_name(meta, request.name)
+    check_namespace(meta, request.namespace)
+    value = pending_value(shard, target, request)
+    if value is None:
+        if resource.create_on_update and not request.subresource:
+            given = {key: item for key, item in meta.items() if key not in ("resourceVersion", "uid")}
+            return create_object(shard, target, request, {**obj, "metadata": given}, warnings)
+        raise object_not_found(resource.group, resource.plural, request.name)
+    _check_uid(meta, value, resource, request)
+    check_version(meta, value, resource, request)
+    return store_update(shard, target, request, obj, value, warnings)
+
+
+def check_name(meta: Object, name: str) -> None:
+    given = meta.get("name")
+    if not given:
+        raise BadRequest(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+    if given != name:
+        raise BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
+
+
+def _check_uid(meta: Object, value: bytes, resource: Resource, request: Request) -> None:
+    wanted = meta.get("uid")
+    if wanted and wanted != envelope.uid(value):
+        place = f"{request.namespace}/{request.name}" if request.namespace else request.name
+        # These words come from etcd's client in kube-apiserver; tools match on "Precondition failed: UID".
+        detail = (
+            f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{place}, ResourceVersion: 0, "
+            f"AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: "
+            f"{envelope.uid(value)}"
+        )
+        raise object_conflict(resource.group, resource.plural, request.name, detail)
+
+
+def check_version(meta: Object, value: bytes, resource: Resource, request: Request) -> None:
+    """The resourceVersion in the client's object: none or "0" means whatever there is, where that is allowed."""
+    wanted = meta.get("resourceVersion") or "0"
+    if not (wanted.isascii() and wanted.isdigit()):
+        raise ApiError(f'strconv.ParseUint: parsing "{wanted}": invalid syntax')
+    if int(wanted) == 0:
+        if resource.unconditional_update:
+            return
+        fault = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+        raise object_invalid(resource.group, resource.plural, request.name, [fault])
+    if int(wanted) != envelope.revision(value):
+        raise object_conflict(resource.group, resource.plural, request.name, _MODIFIED)
+
+
+def store_update(
+    shard: Shard, target: Target, request: Request, obj: Object, value: bytes, warnings: Sequence[str]
+) -> Answer | AfterSync:
+    """Make `obj` the successor of the pending `value`. Its preconditions hold."""
+    cluster, resource, stored = target
+    assert cluster is not None
+    old = stored_object(shard, target, value)
+    new = _prepared(resource, obj, old, request.subresource)
+    attributes = Attributes(
+        "UPDATE", shard.store, cluster, resource, request.subresource, request.namespace, request.name, new, old,
+        request.identity, request.dry_run,
+    )  # fmt: skip
+    chain.mutate(attributes)
+    faults = rules.updated_faults(new["metadata"], old["metadata"])
+    faults += resource.strategy.validate_update(new, old, request.subresource)
+    if faults:
+        raise object_invalid(resource.group, resource.kind, request.name, faults)
+    chain.validate(attributes)
+    warnings = [*warnings, *resource.strategy.warnings(new)]
+    if stored is not resource:
+        new = shard.catalog.convert(new, stored)
+    if new == (old if stored is resource else orjson.loads(envelope.body(value))):
+        return unchanged_answer(shard, target, request, value, warnings)
+    if is_finished(stored.group_resource, new):
+        return _finish(shard, target, request, new, value, warnings)
+    put = put_of(stored, new, request.namespace)
+    if request.dry_run:
+        body = dry_run_body(shard, target, new, old["metadata"]["resourceVersion"])
+        return object_answer(resource, request, 200, body, warnings)
+    return commit_object(shard, cluster, resource, put, request, 200, warnings)
+
+
+def stored_object(shard: Shard, target: Target, value: bytes) -> Object:
+    """The envelope's object in the version asked for."""
+    old: Object = orjson.loads(envelope.body(value))
+    return old if target.stored is target.resource else shard.catalog.convert(old, target.resource)
+
+
+def _prepared(resource: Resource, obj: Object, old: Object, subresource: str) -> Object:
+    """The object with the metadata and the parts that this update may not change taken from the old one."""
+    new = {**obj, "metadata": rules.fill_updated(obj["metadata"], old["metadata"])}
+    resource.strategy.prepare_update(new, old, subresource)
+    resource.strategy.default(new)
+    if not subresource and resource.strategy.has_generation() and _has_changed(new, old):
+        new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+    return new
+
+
+def _has_changed(new: Object, old: Object) -> bool:
+    """Whether anything outside metadata and status differs: that is a new generation."""
+    counted = (new.keys() | old.keys()) - _NOT_COUNTED
+    return any(new.get(key) != old.get(key) for key in counted)
+
+
+def _finish(
+    shard: Shard, target: Target, request: Request, new: Object, value: bytes, warnings: Sequence[str]
+) -> Answer | AfterSync:
+    """The update has taken the last finalizer of an object being deleted: it goes; the answer shows it as updated."""
+    cluster, resource, stored = target
+    assert cluster is not None
+    body = dry_run_body(shard, target, new, new["metadata"]["resourceVersion"])
+    answer = object_answer(resource, request, 200, body, warnings)
+    if request.dry_run:
+        return answer
+    remove = remove_of(stored, request.namespace, request.name, value)
+    pending = shard.store.commit(cluster, (remove,), request.request_id, 200)
+    return AfterSync(answer, pending.group)

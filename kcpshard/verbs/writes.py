@@ -1,0 +1,123 @@
+"""What create, update, patch and delete share: an object into the store, an accepted write into an answer.
+
+Also the answer to a write that is repeated after its first answer was lost: the log knows what it did.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from kcpshard.api.errors import RequestEntityTooLarge
+from kcpshard.api.objects import Object
+from kcpshard.api.requests import Answer, Request
+from kcpshard.definitions.contract import Resource
+from kcpshard.storage import envelope
+from kcpshard.storage.contract import LogicalCluster, NotDurable, Put, Remove
+from kcpshard.verbs.get import served_body
+from kcpshard.verbs.outcome import AfterSync
+from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.target import Target
+
+# The HTTP code that a log record carries for a deletion answered by a Status: not 200, so that a repeat can tell it
+# from an update that removed the last finalizer and answered with the object.
+REMOVED = 299
+_MAX_OBJECT_BYTES = 3 * 1024 * 1024
+
+
+def put_of(stored: Resource, obj: Object, namespace: str) -> Put:
+    """`obj` in the storage version, metadata complete."""
+    json, hole, annotations = envelope.encode_object(obj)
+    if len(json) > _MAX_OBJECT_BYTES:
+        # A patch can make an object larger than any body may be.
+        raise RequestEntityTooLarge(f"Request entity too large: limit is {_MAX_OBJECT_BYTES}")
+    meta = obj["metadata"]
+    return Put(
+        stored.group_resource,
+        namespace,
+        meta["name"],
+        json,
+        hole,
+        annotations,
+        meta["uid"],
+        stored.storage_version,
+        meta.get("labels") or {},
+        stored.strategy.selectable_fields(obj),
+        stored.fingerprint,
+        stored.retention,
+    )
+
+
+def remove_of(stored: Resource, namespace: str, name: str, value: bytes) -> Remove:
+    """The deletion of what is stored as `value`; watchers see its last state."""
+    return Remove(stored.group_resource, namespace, name, envelope.body(value), envelope.hole(value), stored.retention)
+
+
+def commit_object(
+    shard: Shard,
+    cluster: LogicalCluster,
+    resource: Resource,
+    put: Put,
+    request: Request,
+    code: int,
+    warnings: Sequence[str],
+) -> AfterSync:
+    pending = shard.store.commit(cluster, (put,), request.request_id, code)
+    body = served_body(shard, resource, pending.values[0])
+    return AfterSync(object_answer(resource, request, code, body, warnings), pending.group)
+
+
+def object_answer(resource: Resource, request: Request, code: int, body: bytes, warnings: Sequence[str] = ()) -> Answer:
+    columns = resource.columns if request.want_columns else b""
+    return Answer(code, body, None, warnings, columns)
+
+
+def dry_run_body(shard: Shard, target: Target, obj: Object, revision: str) -> bytes:
+    """What a write would have answered: the object as it would be stored, with the resourceVersion it has now."""
+    shown = shard.catalog.convert(obj, target.resource) if target.stored is not target.resource else dict(obj)
+    meta = {key: value for key, value in shown["metadata"].items() if key != "resourceVersion"}
+    shown["metadata"] = {**meta, "resourceVersion": revision} if revision else meta
+    return orjson.dumps(shown)
+
+
+def unchanged_answer(
+    shard: Shard, target: Target, request: Request, value: bytes, warnings: Sequence[str] = ()
+) -> Answer | AfterSync:
+    """The answer to a write that changes nothing. What it shows may itself not be durable yet."""
+    resource, stored = target.resource, target.stored
+    answer = object_answer(resource, request, 200, served_body(shard, resource, value), warnings)
+    assert target.cluster is not None
+    try:
+        shard.store.get(target.cluster, stored.group_resource, request.namespace, request.name)
+    except NotDurable as pending:
+        return AfterSync(answer, pending.group)
+    return answer
+
+
+def pending_value(shard: Shard, target: Target, request: Request) -> bytes | None:
+    """The newest accepted envelope of the object that the request names."""
+    cluster, stored = target.cluster, target.stored
+    if cluster is None:
+        return None
+    return shard.store.pending(cluster, stored.group_resource, request.namespace, request.name)
+
+
+def recorded_answer(shard: Shard, target: Target, request: Request) -> Answer | None:
+    """The first answer of a repeated write, None if it never took effect. Raises NotDurable while it is pending."""
+    if not request.repeat or target.cluster is None:
+        return None
+    found = shard.store.recorded(target.cluster, request.request_id, request.first_sent_us)
+    if found is None:
+        return None
+    if found.code == REMOVED:
+        return Answer(200, removed_status(target.resource, request.name, envelope.uid(found.value)))
+    return object_answer(target.resource, request, found.code, served_body(shard, target.resource, found.value))
+
+
+def removed_status(resource: Resource, name: str, uid: str) -> bytes:
+    details: dict[str, Any] = {"name": name}
+    if resource.group:
+        details["group"] = resource.group
+    details["kind"] = resource.plural
+    details["uid"] = uid
+    return orjson.dumps({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
