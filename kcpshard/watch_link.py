@@ -17,7 +17,7 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.settings import Settings
 from kcpshard.storage.contract import Compacted, NotDurable, ObjectStore
 from kcpshard.verbs.outcome import NotOwned
-from kcpshard.watch.cursor import Occurrence
+from kcpshard.watch.cursor import Occurrence, Phase
 from kcpshard.watch.hub import Ended, Hub, Joined, Link, Watch
 from kcpshard.watch_start import Beginning, NotReached, WatchStarts
 
@@ -25,6 +25,10 @@ _log = logging.getLogger(__name__)
 
 MAX_EVENTS, MAX_BYTES = 256, 256 * 1024  # of a message
 TURN_S = 0.002  # of catching up before other work gets a turn
+
+
+class LinkClosed(Exception):
+    """The Watch stream has ended, or the front has been cut off because it does not read."""
 
 
 class Future(NamedTuple):
@@ -61,6 +65,8 @@ class FrontLink:
         self._hub.close(self.link)
         self._to_start.clear()
         self._future.clear()
+        self.link.live_wake.set()
+        self.link.lagging_wake.set()
         while self._streams:
             self._streams.pop()()
 
@@ -90,6 +96,7 @@ class FrontLink:
         wake = self.link.live_wake
         while True:
             await wake.wait()
+            self._check_open()
             batch = self.take_live()
             if batch is not None:
                 return batch
@@ -117,6 +124,10 @@ class FrontLink:
         batch.closed_revision = self._closed_revision = closed
         return batch
 
+    def _check_open(self) -> None:
+        if self.link.broken:
+            raise LinkClosed
+
     def _tick(self) -> None:
         self.link.live_wake.set()
         self._ticker = self._loop.call_later(self.closed_interval_s, self._tick)
@@ -130,6 +141,7 @@ class FrontLink:
             if not self._to_start and not self.link.lagging:
                 wake.clear()
                 await self._wait(wake, self._until_late())
+            self._check_open()
             turn = self.take_catch_up()
             if turn:
                 return turn
@@ -185,9 +197,15 @@ class FrontLink:
         if cursor is None:
             return  # stopped meanwhile
         try:
+            self._starts.check_owned(watch.path)
             step = cursor.step(self._store, self._hub.history)
         except NotDurable as reason:
             reason.group.when_durable(partial(self._lag, watch))
+            return
+        except NotOwned as reason:
+            complete = cursor.revision if cursor.phase is Phase.REPLAY else 0
+            self._hub.stop(self.link, watch.id)
+            messages.ended(Ended(watch.id, moved=True, moved_to=reason.moved_to, revision=complete))
             return
         except Exception as error:  # noqa: BLE001 - the boundary: the watch ends, the stream goes on
             self._fail(watch.id, error, messages)
@@ -313,8 +331,8 @@ def _add_joined(batch: pb.WatchBatch, joined: Iterable[Joined]) -> None:
 
 
 def _add_ended(batch: pb.WatchBatch, ended: Iterable[Ended]) -> None:
-    for watch, status, moved, moved_to in ended:
-        batch.ended.add(watch=watch, status=status, moved=moved, moved_to=moved_to)
+    for watch, status, moved, moved_to, revision in ended:
+        batch.ended.add(watch=watch, status=status, moved=moved, moved_to=moved_to, revision=revision)
 
 
 def _ended(watch: int, error: Exception) -> Ended:

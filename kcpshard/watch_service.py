@@ -34,7 +34,7 @@ class WatchService:
         settings: Settings | None = None,
     ) -> None:
         self._settings = settings or Settings()
-        self._store, self._hello = shard.store, hello
+        self._store, self.hello = shard.store, hello
         history = History(shard.store.durable_revision, self._settings.watch_history_bytes)
         self.hub = Hub(history, self._settings.watch_queue_bytes)
         shard.store.on_commit(self.hub.on_commit)
@@ -73,7 +73,7 @@ class WatchService:
         link = self._links[hello.link] = self.open()
         _log.info("watch of %s opened", hello.process)
         try:
-            await context.write(pb.WatchBatch(hello=self._hello()).SerializeToString())
+            await context.write(pb.WatchBatch(hello=self.hello()).SerializeToString())
             await self._run(context, link, _write_live(context, link))
         finally:
             del self._links[hello.link]
@@ -90,7 +90,7 @@ class WatchService:
         if link is None:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "open the Watch stream first")
             return
-        await context.write(pb.WatchBatch(hello=self._hello()).SerializeToString())
+        await context.write(pb.WatchBatch(hello=self.hello()).SerializeToString())
         await self._run(context, link, _write_catch_up(context, link))
 
     async def _greet(self, context: "grpc.aio.ServicerContext[Any, Any]") -> pb.Hello | None:

@@ -43,13 +43,14 @@ class WatchStarts:
 
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
+        self.check_owned = shard.ownership.check
         self._forms: WeakValueDictionary[Resource, _ResourceForm] = WeakValueDictionary()
         self._selections: WeakValueDictionary[tuple[Form, str, str, str, str], Selection] = WeakValueDictionary()
 
     def judge(self, start: pb.StartWatch) -> Beginning:
         if start.cluster == WILDCARD:
             raise MethodNotAllowed("watching all logical clusters at once is not available yet")
-        self._shard.ownership.check(start.cluster)
+        self.check_owned(start.cluster)
         cluster = self._shard.store.find_cluster(start.cluster)
         check_path(cluster, start)
         resource = self._shard.catalog.find(cluster, start.group, start.version, start.resource)

@@ -746,12 +746,15 @@ class WatchEnded(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     MOVED_TO_FIELD_NUMBER: _builtins.int
     MOVED_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
     watch: _builtins.int
     status: _builtins.bytes
     """JSON Status; empty: the shard closes, resume elsewhere or later"""
     moved_to: _builtins.int
     """as in Response, with `moved`"""
     moved: _builtins.bool
+    revision: _builtins.int
+    """with moved: the watch has everything up to it; the next shard goes on from there"""
     def __init__(
         self,
         *,
@@ -759,10 +762,11 @@ class WatchEnded(_message.Message):
         status: _builtins.bytes = ...,
         moved_to: _builtins.int = ...,
         moved: _builtins.bool = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["moved", b"moved", "moved_to", b"moved_to", "status", b"status", "watch", b"watch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["moved", b"moved", "moved_to", b"moved_to", "revision", b"revision", "status", b"status", "watch", b"watch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -164,7 +164,7 @@ class WatchLedger:
                 watch.cluster_id = joined.cluster_id
         for ended in batch.ended:
             self._ended(ended)
-        if batch.closed_revision:
+        if batch.closed_revision:  # not before: a watch that moved away is complete only up to what `ended` says
             self.closed_revision = batch.closed_revision
 
     def feed_catch_up(self, batch: pb.WatchBatch) -> None:
@@ -270,6 +270,8 @@ class WatchLedger:
             self._forget(watch, Phase.CLOSED)
             watch.sink.ended(ended.status)
             return
+        if not watch.initial:
+            watch.base = max(watch.base, ended.revision)
         self._settle(watch)
         if ended.moved and self.on_moved is not None:
             self._forget(watch, Phase.CLOSED)

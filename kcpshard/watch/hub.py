@@ -30,6 +30,7 @@ class Ended(NamedTuple):
     status: bytes = b""
     moved: bool = False
     moved_to: int = 0
+    revision: int = 0  # with moved: complete up to here
 
 
 class Joined(NamedTuple):
@@ -192,20 +193,24 @@ class Hub:
 
     def end_cluster(self, cluster_id: int, status: bytes, group_resource: str = "") -> None:
         """The logical cluster, or one resource type in it, is gone: its live watches end with this Status."""
-        self._end(lambda w: w.cluster_id == cluster_id and group_resource in ("", w.group_resource), status)
+        self._end(lambda w: w.cluster_id == cluster_id and group_resource in ("", w.group_resource), Ended(0, status))
 
-    def release(self, path: str, moved_to: int) -> None:
-        """This shard serves the path no more: its watches go on at another. To be called after its last commit here."""
-        self._end(lambda w: w.path == path, b"", moved=True, moved_to=moved_to)
+    def release(self, path: str, moved_to: int, revision: int) -> None:
+        """This shard serves the path no more: its watches go on at another, after `revision`.
 
-    def _end(self, concerns: Callable[[Watch], bool], status: bytes, moved: bool = False, moved_to: int = 0) -> None:
+        To be called when its last commit here is durable, with the durable revision, in the same loop turn: the shard
+        that takes over raises its clock past it, and a later one of ours may be beyond that one's first commit.
+        """
+        self._end(lambda w: w.path == path, Ended(0, b"", True, moved_to, revision))
+
+    def _end(self, concerns: Callable[[Watch], bool], ended: Ended) -> None:
         # Rare, so that an index by path or cluster would cost idle watches more than it saves. Lagging ones find out
         # when they read on.
         for link in self._links:
             over = [w for w in link.watches.values() if w is not None and w.cursor is None and concerns(w)]
             for watch in over:
                 self.stop(link, watch.id)
-                link.end(Ended(watch.id, status, moved, moved_to))
+                link.end(ended._replace(watch=watch.id))
 
     def statistics(self) -> dict[str, int]:
         watches = [w for link in self._links for w in link.watches.values() if w is not None]
