@@ -164,6 +164,8 @@ class WatcherContract:
         await root.tier.committed("root", put("e", group_resource="events"))
         reader = root.watch(plural="events", group="events.k8s.io", initial=True)
         other = root.watch(plural="events", initial=True)
+        await reader.complete_up_to(root.tier.store.durable_revision)
+        await other.complete_up_to(root.tier.store.durable_revision)
         await root.tier.committed("root", put("e", group_resource="events", data="2"))
         await reader.saw("MODIFIED e")
         await other.saw("MODIFIED e")

@@ -1,0 +1,144 @@
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc.aio
+import pytest
+
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.messages import front_hello
+from kcpshard.rpc.watch_client import GrpcWatchTransport, StreamBroken, WatchClient
+from kcpshard.settings import Settings
+from tests.contracts.stored_objects import put
+from tests.contracts.watch_tier import Reader, WatchTier, start
+from tests.contracts.watcher import Rig, WatcherContract
+
+SETTINGS = Settings(closed_revision_interval_s=0.01, watch_future_revision_s=0.2, watch_queue_bytes=1 << 20)
+
+
+class Server:
+    """The service on a unix socket, for one WatchTier after another."""
+
+    def __init__(self, tier: WatchTier, path: Path) -> None:
+        self.tier, self.address = tier, f"unix:{path}"
+
+    async def start(self) -> None:
+        self.grpc = grpc.aio.server()
+        self.tier.service.add_to(self.grpc)
+        self.grpc.add_insecure_port(self.address)
+        await self.grpc.start()
+
+    async def stop(self) -> None:
+        await self.tier.service.drain()
+        await self.grpc.stop(None)
+
+    def channel(self) -> grpc.aio.Channel:
+        options = [("grpc.initial_reconnect_backoff_ms", 10), ("grpc.min_reconnect_backoff_ms", 10),
+                   ("grpc.use_local_subchannel_pool", 1)]  # fmt: skip
+        return grpc.aio.insecure_channel(self.address, options=options)
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    server = Server(WatchTier(SETTINGS), tmp_path / "front.sock")
+    await server.start()
+    yield server
+    await server.stop()
+
+
+class TestGrpcWatcher(WatcherContract):
+    @pytest.fixture
+    async def rig(self, server: Server) -> AsyncIterator[Rig]:
+        tier = server.tier
+        async with server.channel() as channel, asyncio.TaskGroup() as tasks:
+            client = WatchClient(GrpcWatchTransport(channel), "front-1")
+            task = tasks.create_task(client.run())
+
+            async def break_link() -> None:
+                for stream in list(tier.service._streams):
+                    stream.cancel()
+                await asyncio.sleep(0)
+
+            async def restart() -> None:
+                await server.stop()
+                tier.restart()
+                await server.start()
+
+            yield Rig(tier, client, break_link, restart)
+            task.cancel()
+
+
+async def test_another_protocol_is_refused(server: Server) -> None:
+    async with server.channel() as channel, GrpcWatchTransport(channel).watch() as stream:
+        hello = front_hello("front-1")
+        hello.protocol = 9
+        await stream.write(pb.WatchControlBatch(hello=hello))
+        with pytest.raises(StreamBroken, match=r"FAILED_PRECONDITION.*speaks protocol 9"):
+            await stream.read()
+
+
+async def test_a_stream_begins_with_hello(server: Server) -> None:
+    async with server.channel() as channel, GrpcWatchTransport(channel).watch() as stream:
+        await stream.write(pb.WatchControlBatch(controls=[pb.WatchControl(stop=1)]))
+        with pytest.raises(StreamBroken, match="starts with Hello"):
+            await stream.read()
+
+
+async def test_catch_up_belongs_to_a_watch_stream(server: Server) -> None:
+    async with server.channel() as channel, GrpcWatchTransport(channel).catch_up() as stream:
+        hello = front_hello("front-1")
+        hello.link = 17
+        await stream.write(pb.WatchControlBatch(hello=hello))
+        with pytest.raises(StreamBroken, match="open the Watch stream first"):
+            await stream.read()
+
+
+async def test_a_front_that_does_not_read_is_cut_and_costs_nothing_more(server: Server) -> None:
+    tier = server.tier
+    tier.bear("root", put("a"))
+    await tier.settled()
+    async with server.channel() as channel:
+        transport = GrpcWatchTransport(channel)
+        async with transport.watch() as live, transport.catch_up() as catch_up:
+            hello = front_hello("front-1")
+            hello.link = 17
+            await live.write(pb.WatchControlBatch(hello=hello))
+            await live.read()
+            await catch_up.write(pb.WatchControlBatch(hello=hello))
+            watch = start(id=1, revision=tier.store.durable_revision)
+            await catch_up.write(pb.WatchControlBatch(controls=[pb.WatchControl(start=watch)]))
+            while not (await catch_up.read()).joined:
+                pass
+            for number in range(400):
+                await tier.committed("root", put("a", data=f"{number}" + "x" * 20_000))
+                await asyncio.sleep(0)
+                if tier.service.hub.statistics()["cut"]:
+                    break
+            statistics = tier.service.hub.statistics()
+            assert (statistics["cut"], statistics["watches"], statistics["queued_bytes"]) == (1, 0, 0)
+            assert number > 50, "the queue has room for a megabyte"
+            with pytest.raises(StreamBroken):
+                while True:
+                    await live.read()
+            with pytest.raises(StreamBroken):
+                while True:
+                    await catch_up.read()
+
+
+async def test_draining_ends_the_streams_and_their_watches_resume_later(server: Server) -> None:
+    tier = server.tier
+    tier.bear("root", put("a"))
+    await tier.settled()
+    async with server.channel() as channel, asyncio.TaskGroup() as tasks:
+        client = WatchClient(GrpcWatchTransport(channel), "front-1")
+        task = tasks.create_task(client.run())
+        reader = Reader()
+        reader.handle = client.watch(start(initial=True), reader)
+        await reader.complete_up_to(tier.store.durable_revision)
+        await server.stop()
+        assert tier.service.hub.statistics()["links"] == 0
+        await tier.committed("root", put("b"))
+        tier.restart()
+        await server.start()
+        await reader.saw("ADDED b")
+        task.cancel()
