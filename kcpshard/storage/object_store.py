@@ -10,7 +10,7 @@ from typing import Any
 
 from kcpshard.api.events import Change, Commit, EventType
 from kcpshard.settings import VERIFY, Settings
-from kcpshard.storage import commit_log, envelope, format, keyspace, verification
+from kcpshard.storage import commit_log, envelope, format, invariants, keyspace
 from kcpshard.storage.clock import RevisionClock
 from kcpshard.storage.clusters import Clusters
 from kcpshard.storage.commit_log import CommitLog
@@ -62,14 +62,13 @@ class Store:
         settings = settings or Settings()
         format.open_format(engine, shard)
         self._engine, self._settings, self._now_us = engine, settings, now_us
-        newest = _newest_revision(engine)
-        self._clock = RevisionClock(shard, settings, max(newest, _stored_clock(engine)), now_us())
+        stored = max(_newest_revision(engine), _stored_clock(engine))
+        self._clock = RevisionClock(shard, settings, stored, now_us())
+        durable = self._clock.last if _write_clock(engine, self._clock.last) else stored
         if sync is None:
             sync = SyncThread(engine.sync, on_sync_failure) if engine.sync_waits else LoopSync(engine.sync)
         self._sync = sync
-        self._writer = Writer(
-            engine, settings.write_batch_bytes, sync, self._clock.last, self._complete_group, self._undo_group
-        )
+        self._writer = Writer(engine, settings.write_batch_bytes, sync, durable, self._complete_group, self._undo_group)
         self._clusters = Clusters(
             engine, self._writer, self._clock, len(settings.retention_s), settings.cached_clusters
         )
@@ -311,7 +310,7 @@ class Store:
         values: list[bytes] = []
         bits = log_bytes = 0
         if VERIFY:
-            verification.check_commit(cluster, writes, revision, self._writer.durable, self.pending)
+            invariants.check_commit(cluster, writes, revision, self._writer.durable, self.pending)
         for n, write in enumerate(writes):
             group_resource, namespace, name = write[:3]
             text = f"{group_resource}\0{namespace}\0{name}".encode()
@@ -406,3 +405,18 @@ def _newest_revision(engine: KeyValueEngine) -> int:
 
 def _stored_clock(engine: KeyValueEngine) -> int:
     return int.from_bytes(engine.get(keyspace.META, keyspace.CLOCK_KEY) or b"", "big")
+
+
+def _write_clock(engine: KeyValueEngine, revision: int) -> bool:
+    """Make the revision at which this process begins durable: clients are told it before there is any commit.
+
+    False if the disk takes no writes: then nothing newer than what it holds may be told.
+    """
+    batch = engine.batch()
+    batch.put(keyspace.META, keyspace.CLOCK_KEY, keyspace.number(revision))
+    try:
+        engine.write(batch)
+    except OSError:
+        return False
+    engine.sync()
+    return True

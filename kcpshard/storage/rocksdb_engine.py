@@ -8,7 +8,7 @@ resumes by itself, within about five seconds, after a disk that was full has spa
 import errno
 import os
 from collections.abc import Callable, Mapping
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 import rocksdict
@@ -136,7 +136,8 @@ class RocksdbEngine:
         return values
 
     def close(self) -> None:
-        # Each family holds the database open, and with it the directory's lock.
+        # Each family and each handle keeps the database open, and with it the directory's lock.
+        self._handles.clear()
         for family in self._families.values():
             family.close()
         self._db.close()
@@ -144,13 +145,12 @@ class RocksdbEngine:
 
 def _scan(source: Any, start: bytes, end: bytes, limit: int, reverse: bool) -> list[tuple[bytes, bytes]]:
     options = rocksdict.ReadOptions()
+    options.set_iterate_upper_bound(end)
     if not reverse:
-        options.set_iterate_upper_bound(end)
         return list(islice(source.items(from_key=start, read_opt=options), limit))
-    options.set_iterate_lower_bound(start)
-    pairs = source.items(backwards=True, from_key=end, read_opt=options)
-    # A backward iterator starts at `end` itself if there is such a key.
-    return list(islice((pair for pair in pairs if pair[0] != end), limit))
+    # Not set_iterate_lower_bound: in rocksdict 0.3.29 it sets the upper bound.
+    pairs = takewhile(lambda pair: pair[0] >= start, source.items(backwards=True, from_key=end, read_opt=options))
+    return list(islice(pairs, limit))
 
 
 def _options(settings: Settings) -> Any:
