@@ -1,0 +1,95 @@
+"""The part of ObjectStore that placement uses, with durability in the test's hands."""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+
+class FakeGroup:
+    def __init__(self) -> None:
+        self.durable = False
+        self._callbacks: list[Callable[[], None]] = []
+
+    def when_durable(self, callback: Callable[[], None]) -> None:
+        if self.durable:
+            callback()
+        else:
+            self._callbacks.append(callback)
+
+    def sync(self) -> None:
+        self.durable = True
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+
+class FakeStore:
+    """`sync` makes durable what was accepted, in order; `crash` gives the store after a power cut."""
+
+    def __init__(self, disk: dict[bytes, bytes] | None = None, born: dict[str, int] | None = None) -> None:
+        self.disk = disk if disk is not None else {}
+        self.born = born if born is not None else {}  # durable logical clusters
+        self.accepted = dict(self.disk)
+        self._waiting: list[tuple[FakeGroup, Mapping[bytes, bytes | None], str]] = []
+        self.clock = 0
+        self.refuses: Exception | None = None
+        self.synchronous = False
+        self.wrote: Callable[[], None] = lambda: None
+
+    @property
+    def pending_revision(self) -> int:
+        return self.clock
+
+    @property
+    def durable_revision(self) -> int:
+        return self.clock
+
+    def raise_clock(self, revision: int) -> None:
+        self.clock = max(self.clock, revision)
+
+    def clusters(self, after: str = "") -> Iterator[Any]:
+        return (SimpleNamespace(path=path) for path in sorted(self.born) if path > after)
+
+    def get_meta(self, key: bytes) -> bytes | None:
+        return self.accepted.get(key)
+
+    def put_meta(self, items: Mapping[bytes, bytes | None]) -> FakeGroup:
+        if self.refuses is not None:
+            raise self.refuses
+        return self._write(dict(items), "")
+
+    def create(self, path: str) -> FakeGroup:
+        return self._write({}, path)
+
+    def _write(self, items: dict[bytes, bytes | None], path: str) -> FakeGroup:
+        self.clock += 1
+        for key, value in items.items():
+            if value is None:
+                self.accepted.pop(key, None)
+            else:
+                self.accepted[key] = value
+        group = FakeGroup()
+        self._waiting.append((group, items, path))
+        if self.synchronous:
+            self.sync()
+        self.wrote()
+        return group
+
+    def sync(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for group, items, path in waiting:
+            for key, value in items.items():
+                if value is None:
+                    self.disk.pop(key, None)
+                else:
+                    self.disk[key] = value
+            if path:
+                self.born[path] = self.clock
+            group.sync()
+
+    def crash(self) -> "FakeStore":
+        """What was not synced is gone; groups of before never become durable."""
+        self._waiting = []
+        after = FakeStore(self.disk, self.born)
+        after.clock = self.clock
+        return after
