@@ -1,6 +1,6 @@
 """What a resource type is, to verbs, watch, discovery and tables. Built-ins and CRDs are both values of this shape."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from kcpshard.api.errors import FieldError
@@ -43,6 +43,10 @@ class Strategy(Protocol):
     def selectable_fields(self, obj: Object) -> Mapping[str, str]:
         """Beyond metadata.name and metadata.namespace, which every type has."""
 
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The labels that `selectable_fields` may give."""
+
     def has_generation(self) -> bool:
         """metadata.generation is 1 at creation and counts changes outside metadata and status."""
 
@@ -79,7 +83,7 @@ class Resource:
     schema: Any  # structural schema with merge keys and list types, None if unknown; see definitions.facts
     fingerprint: int
     retention: int  # class of the log records: 0 default, 1 events, 2 leases
-    name_rule: str  # "subdomain", "label", "path_segment": how metadata.name is validated
+    name_rule: str  # how metadata.name is validated: "subdomain", "label", "path_segment", "dns1035_label"
     field_names: frozenset[str]  # labels legal in a field selector
     columns: bytes  # JSON additionalPrinterColumns; empty: the front has a printer of its own
     unconditional_update: bool  # an update without resourceVersion is allowed
@@ -97,8 +101,13 @@ class Catalog(Protocol):
     def resources(self, cluster: LogicalCluster | None) -> Sequence[Resource]:
         """All of them, in discovery order."""
 
-    def document(self, cluster: LogicalCluster | None, path: str, accept: str, if_none_match: str) -> "Document | None":
-        """Discovery (/api, /apis, …) and OpenAPI (/openapi/v2, /openapi/v3/…); None: no such path."""
+    def document(
+        self, cluster: LogicalCluster | None, path: str, accept: str, if_none_match: str
+    ) -> "Document | None | Coroutine[Any, Any, Document | None]":
+        """Discovery (/api, /apis, …) and OpenAPI (/openapi/v2, /openapi/v3/…, with their query); None: no such path.
+
+        A coroutine where the document must first be built by a helper process; it gives the same values.
+        """
 
     def convert(self, obj: Object, wanted: Resource) -> Object:
         """The stored object in the wanted version (a new dict; the caller keeps the old one)."""

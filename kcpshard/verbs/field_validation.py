@@ -6,6 +6,9 @@ from kcpshard.api.errors import BadRequest, FieldError, Invalid, not_supported, 
 from kcpshard.api.objects import Object
 from kcpshard.api.requests import Request
 from kcpshard.definitions.contract import Resource
+from kcpshard.definitions.fields import WrongType, check_fields
+from kcpshard.definitions.fields import WrongType, check_fields, object_meta
+from kcpshard.verbs.decoding import go_kind
 
 _MAX_FIELD_MANAGER = 128
 _MODES = ("", "Ignore", "Strict", "Warn")
@@ -39,20 +42,20 @@ def options_invalid(options: str, faults: Sequence[FieldError]) -> Invalid:
     return object_invalid("meta.k8s.io", options, "", faults)
 
 
-def checked_fields(request: Request, resource: Resource, obj: Object) -> tuple[Object, Sequence[str]]:
-    """The object without unknown fields, and warnings. Raises BadRequest for wrong types, and under Strict for any
-    unknown or duplicate field."""
-    obj, unknown = _known(resource, obj)
+def checked_fields(request: Request, resource: Resource, obj: Object) -> Sequence[str]:
+    """Bring `obj` into the form of its kind, without unknown fields, in place; the result is warnings. Raises
+    FieldFault for wrong types, and under Strict for any unknown or duplicate field."""
+    unknown = _unknown_fields(resource, obj)
     duplicates = request.duplicate_fields
     if not unknown and not duplicates:
-        return obj, ()
+        return ()
     mode = request.field_validation
     if mode == "Ignore":
-        return obj, ()
+        return ()
     texts = [f'duplicate field "{path}"' for path in duplicates] + [f'unknown field "{path}"' for path in unknown]
     if mode == "Strict":
         raise FieldFault(resource, f"strict decoding error: {', '.join(texts)}")
-    return obj, texts
+    return texts
 
 
 class FieldFault(BadRequest):
@@ -64,5 +67,17 @@ class FieldFault(BadRequest):
         super().__init__(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {fault}')
 
 
-def _known(resource: Resource, obj: Object) -> tuple[Object, Sequence[str]]:
-    return obj, ()
+def _unknown_fields(resource: Resource, obj: Object) -> Sequence[str]:
+    try:
+        if resource.schema is not None:
+            return check_fields(resource.schema, obj)
+        # Nothing is known of the kind, but metadata is everybody's.
+        meta = obj.get("metadata")
+        if meta is None:
+            return ()
+        if not isinstance(meta, dict):
+            text = f"json: cannot unmarshal {go_kind(meta)} into Go struct field .metadata of type v1.ObjectMeta"
+            raise FieldFault(resource, text)
+        return [f"metadata.{path}" for path in check_fields(object_meta(), meta)]
+    except WrongType as fault:
+        raise FieldFault(resource, str(fault)) from None

@@ -1,0 +1,127 @@
+"""The built-in resource types as Resource values: facts from discovery plus what discovery does not say.
+
+Two API sets: `minimal` is what a control plane without workloads needs; `full` is all that the facts describe, as far
+as the generic verbs serve it (a type or subresource that needs code of its own, such as pods/exec, is left out).
+"""
+
+from collections.abc import Iterable, Mapping
+
+from kcpshard.definitions import facts
+from kcpshard.definitions.contract import Resource, Subresource
+from kcpshard.definitions.facts import ResourceFacts
+from kcpshard.definitions.kinds import RULES
+from kcpshard.definitions.strategies import KindStrategy, Rules
+
+API_SETS = ("minimal", "full")
+
+_MINIMAL = frozenset(
+    {
+        "configmaps", "events", "limitranges", "namespaces", "resourcequotas", "secrets", "serviceaccounts",
+        "customresourcedefinitions.apiextensions.k8s.io", "apiservices.apiregistration.k8s.io",
+        "tokenreviews.authentication.k8s.io", "selfsubjectreviews.authentication.k8s.io",
+        "localsubjectaccessreviews.authorization.k8s.io", "selfsubjectaccessreviews.authorization.k8s.io",
+        "selfsubjectrulesreviews.authorization.k8s.io", "subjectaccessreviews.authorization.k8s.io",
+        "certificatesigningrequests.certificates.k8s.io", "leases.coordination.k8s.io", "events.events.k8s.io",
+        "clusterrolebindings.rbac.authorization.k8s.io", "clusterroles.rbac.authorization.k8s.io",
+        "rolebindings.rbac.authorization.k8s.io", "roles.rbac.authorization.k8s.io",
+    }
+)  # fmt: skip
+
+# Nothing is stored under these and no generic verb answers them yet.
+_NOT_SERVED = frozenset({"bindings", "componentstatuses"})
+_GENERIC_SUBRESOURCES = frozenset({"status", "finalize", "approval"})
+
+# Kinds stored in another version or group than the one asked for; everything else is stored as served.
+_STORED_AS = {
+    ("events.k8s.io", "v1", "events"): ("", "v1", "events"),
+    ("autoscaling", "v1", "horizontalpodautoscalers"): ("autoscaling", "v2", "horizontalpodautoscalers"),
+}
+
+_NAME_RULES = {
+    "namespaces": "label",
+    "clusterroles.rbac.authorization.k8s.io": "path_segment",
+    "clusterrolebindings.rbac.authorization.k8s.io": "path_segment",
+    "roles.rbac.authorization.k8s.io": "path_segment",
+    "rolebindings.rbac.authorization.k8s.io": "path_segment",
+    "customresourcedefinitions.apiextensions.k8s.io": "subdomain",
+    "apiservices.apiregistration.k8s.io": "path_segment",
+    "services": "dns1035_label",
+}
+
+_CREATE_ON_UPDATE = frozenset(
+    {
+        "events", "limitranges", "leases.coordination.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io",
+        "clusterroles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
+        "roles.rbac.authorization.k8s.io", "endpoints", "endpointslices.discovery.k8s.io",
+        "runtimeclasses.node.k8s.io", "priorityclasses.scheduling.k8s.io",
+    }
+)  # fmt: skip
+_NO_UNCONDITIONAL_UPDATE = frozenset(
+    {
+        "leases.coordination.k8s.io", "customresourcedefinitions.apiextensions.k8s.io",
+        "apiservices.apiregistration.k8s.io", "runtimeclasses.node.k8s.io", "networkpolicies.networking.k8s.io",
+        "validatingadmissionpolicies.admissionregistration.k8s.io", "poddisruptionbudgets.policy",
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+        "mutatingadmissionpolicies.admissionregistration.k8s.io",
+        "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+        "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+        "validatingwebhookconfigurations.admissionregistration.k8s.io",
+    }
+)  # fmt: skip
+_RETENTION = {"events": 1, "leases.coordination.k8s.io": 2}
+
+
+def builtin_resources(api_set: str) -> list[Resource]:
+    """The set's resource types in discovery order. Raises ValueError for an unknown set."""
+    if api_set not in API_SETS:
+        raise ValueError(f"unknown API set {api_set!r}: choose one of {', '.join(API_SETS)}")
+    served = [f for f in facts.resources() if _is_served(f, api_set)]
+    found = {(f.group, f.version, f.plural): _resource(f) for f in served}
+    for place, resource in found.items():
+        stored = found[_STORED_AS.get(place, place)]
+        resource.storage_version = stored.api_version
+        resource.storage_resource = None if stored is resource else stored
+        resource.group_resource = group_resource(stored.group, stored.plural)
+    return list(found.values())
+
+
+def group_resource(group: str, plural: str) -> str:
+    return f"{plural}.{group}" if group else plural
+
+
+def _is_served(entry: ResourceFacts, api_set: str) -> bool:
+    name = group_resource(entry.group, entry.plural)
+    return name in _MINIMAL if api_set == "minimal" else name not in _NOT_SERVED
+
+
+def _resource(entry: ResourceFacts) -> Resource:
+    name = group_resource(entry.group, entry.plural)
+    stored = _STORED_AS.get((entry.group, entry.version, entry.plural))
+    key = group_resource(stored[0], stored[2]) if stored else name
+    found = Resource()
+    found.group, found.version, found.plural = entry.group, entry.version, entry.plural
+    found.singular, found.kind, found.list_kind = entry.singular, entry.kind, entry.kind + "List"
+    found.short_names, found.categories = entry.short_names, entry.categories
+    found.namespaced = entry.namespaced
+    found.verbs = frozenset(entry.verbs)
+    found.subresources = _subresources(entry)
+    found.api_version = f"{entry.group}/{entry.version}" if entry.group else entry.version
+    found.group_resource = key
+    found.storage_version = found.api_version
+    found.storage_resource = None
+    found.schema = facts.schema_of(entry.group, entry.version, entry.kind)
+    found.strategy = KindStrategy(RULES.get((entry.group, entry.kind), Rules()), found.schema)
+    found.fingerprint = 0
+    found.retention = _RETENTION.get(key, 0)
+    found.name_rule = _NAME_RULES.get(name, "subdomain")
+    found.field_names = frozenset({"metadata.name", "metadata.namespace", *found.strategy.field_names})
+    found.columns = b""
+    found.unconditional_update = key not in _NO_UNCONDITIONAL_UPDATE
+    found.create_on_update = key in _CREATE_ON_UPDATE
+    found.virtual = found.verbs == {"create"}
+    return found
+
+
+def _subresources(entry: ResourceFacts) -> Mapping[str, Subresource]:
+    served: Iterable[facts.SubresourceFacts] = (s for s in entry.subresources if s.name in _GENERIC_SUBRESOURCES)
+    return {s.name: Subresource(s.name, s.verbs, s.kind, s.group, s.version) for s in served}

@@ -1,0 +1,109 @@
+"""Resource quantities ("1500m", "1Gi"): reading, exact comparison, canonical form (apimachinery `resource.Quantity`)."""
+
+import re
+from enum import Enum
+from fractions import Fraction
+from typing import NamedTuple
+
+_SHAPE = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)")
+_EXPONENT = re.compile(r"[eE]([-+]?[0-9]+)")
+_MAX = 2**63 - 1
+_MAX_DIGITS = 1000  # far more than any value below 2^63 needs; bounds the cost of a hostile number
+
+WRONG_FORMAT = r"quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+WRONG_SUFFIX = "unable to parse quantity's suffix"
+WRONG_NUMBER = "unable to parse numeric part of quantity"
+
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
+_DECIMAL_SUFFIX = {exponent: suffix for suffix, exponent in _DECIMAL.items()}
+_BINARY_SUFFIX = {exponent: suffix for suffix, exponent in _BINARY.items()} | {0: ""}
+
+
+class Format(Enum):
+    DECIMAL_SI = 1
+    BINARY_SI = 2
+    DECIMAL_EXPONENT = 3
+
+
+class InvalidQuantity(ValueError):
+    """The text is Go's."""
+
+
+class Quantity(NamedTuple):
+    value: Fraction  # a multiple of 10^-9, at most 2^63 - 1 in magnitude
+    format: Format
+
+    def __str__(self) -> str:
+        return _canonical(self)
+
+
+def parse_quantity(text: str) -> Quantity:
+    """Raises InvalidQuantity."""
+    shape = _SHAPE.fullmatch(text)
+    if shape is None or not text or len(text) > _MAX_DIGITS:
+        raise InvalidQuantity(WRONG_FORMAT)
+    sign, whole, fraction, suffix = shape[1], shape[2], shape[3] or "", shape[4]
+    if not whole and not fraction:
+        raise InvalidQuantity(WRONG_NUMBER if shape[3] is not None or sign else WRONG_FORMAT)
+    scale, format_ = _scale(suffix)
+    value = Fraction(int((whole + fraction) or "0"), 10 ** len(fraction)) * scale
+    if (value * 10**9).denominator != 1:  # finer than nano is rounded away from zero
+        value = Fraction(-(-value * 10**9 // 1), 10**9)
+    value = min(value, Fraction(_MAX))
+    return Quantity(-value if sign == "-" else value, format_)
+
+
+def _scale(suffix: str) -> tuple[Fraction, Format]:
+    if suffix in _DECIMAL:
+        return Fraction(10) ** _DECIMAL[suffix], Format.DECIMAL_SI
+    if suffix in _BINARY:
+        return Fraction(1 << _BINARY[suffix]), Format.BINARY_SI
+    if found := _EXPONENT.fullmatch(suffix):
+        exponent = int(found[1]) if len(found[1]) < 5 else 10**4
+        if abs(exponent) >= 10**4:
+            raise InvalidQuantity(WRONG_SUFFIX)
+        return Fraction(10) ** exponent, Format.DECIMAL_EXPONENT
+    raise InvalidQuantity(WRONG_SUFFIX)
+
+
+def _canonical(quantity: Quantity) -> str:
+    value, format_ = quantity
+    if not value:
+        return "0"
+    if format_ is Format.BINARY_SI and abs(value) >= 1024:
+        return _binary(value)
+    mantissa, exponent = _decimal(value)
+    if format_ is Format.DECIMAL_EXPONENT:
+        return f"{mantissa}e{exponent}" if exponent else str(mantissa)
+    if exponent > 18:
+        return f"{mantissa * 10 ** (exponent - 18)}E"
+    return f"{mantissa}{_DECIMAL_SUFFIX[exponent]}"
+
+
+def _decimal(value: Fraction) -> tuple[int, int]:
+    """An integer and an exponent divisible by three, the exponent as large as it can be."""
+    exponent = -9
+    mantissa = int(value * 10**9)
+    while mantissa % 1000 == 0:
+        mantissa, exponent = mantissa // 1000, exponent + 3
+    return mantissa, exponent
+
+
+def _binary(value: Fraction) -> str:
+    """Fractions are rounded away from zero to whole units."""
+    number = -(-abs(value) // 1)
+    exponent = 0
+    while number % 1024 == 0 and exponent < 60:
+        number, exponent = number // 1024, exponent + 10
+    return f"{'-' if value < 0 else ''}{number}{_BINARY_SUFFIX[exponent]}"
+
+
+_PLAIN = re.compile(r"[1-9][0-9]{0,2}(m|k|M|G|T|Ki|Mi|Gi|Ti)?|0")
+
+
+def canonical_quantity(text: str) -> str:
+    """The form in which it is stored. Raises InvalidQuantity. Most texts are canonical, which one match shows."""
+    if _PLAIN.fullmatch(text):
+        return text
+    return str(parse_quantity(text))
