@@ -26,6 +26,7 @@ from kcpshard.verbs.outcome import AfterSync, NotOwned, Outcome
 _log = logging.getLogger(__name__)
 
 INTERNAL_ERROR = "Internal error occurred: see the shard's log"
+DEADLINE_GRACE_S = 0.25  # the caller ends an overdue request itself, by Cancel; ours is for callers that cannot
 DEFAULT_TIMEOUT_S = 60.0  # of a request that names none
 
 Dispatch = Callable[[pb.Request], Outcome]
@@ -112,7 +113,8 @@ class Execution:
     # --- a job's life
 
     def _begin(self, request: pb.Request, receiver: Receiver) -> Job:
-        job = Job(request, receiver, self._loop.time() + (request.timeout_ms / 1000 or DEFAULT_TIMEOUT_S))
+        timeout_s = request.timeout_ms / 1000 or DEFAULT_TIMEOUT_S
+        job = Job(request, receiver, self._loop.time() + timeout_s + DEADLINE_GRACE_S)
         receiver.jobs[request.id] = job
         if request.request_id:
             self._writes[request.request_id] = job
@@ -213,6 +215,9 @@ class Execution:
         else:
             if not job.is_done:
                 self._end(job)
+        finally:
+            if inspect.isasyncgen(pieces):  # stopped in the middle: its snapshot must not wait for the collector
+                await pieces.aclose()
 
     def _stopped(self, job: Job) -> None:
         if job.task_expired:

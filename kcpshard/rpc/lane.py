@@ -128,6 +128,9 @@ class SessionLane:
                 ) as group:
                     failures = 1 if self.connected.is_set() else failures + 1
                     self._lost(group.exceptions[0])
+                if (me := asyncio.current_task()) is not None and me.cancelling():
+                    # A cancel that meets the stream's own end is swallowed by the TaskGroup's error (Python 3.11).
+                    raise asyncio.CancelledError
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S)) - 1])
         finally:
             self.connected.clear()

@@ -84,9 +84,13 @@ def answer_entry(id_: int, answer: Answer) -> bytes:
     """An answer that fits into one entry."""
     if answer[2:] == _PLAIN:
         return entry(_RESPONSES, _Response(id=id_, code=answer.code, body=answer.body).SerializeToString())
+    return entry(_RESPONSES, answer_response(id_, answer).SerializeToString())
+
+
+def answer_response(id_: int, answer: Answer) -> pb.Response:
     response = _head(id_, answer, answer.body)
     _add_list(response, answer.info)
-    return entry(_RESPONSES, response.SerializeToString())
+    return response
 
 
 def answer_frame(id_: int, answer: Answer, piece: bytes, first: bool, more: bool) -> bytes:
@@ -145,19 +149,4 @@ def result_of(response: pb.Response, body: bytes, info: ListInfo | None) -> Resu
         response.content_type,
         response.retry_after_s,
         response.settings_revision,
-    )
-
-
-def result_of_answer(answer: Answer, body: bytes) -> Result:
-    """The same for a shard in this process."""
-    return Result(
-        answer.code,
-        body,
-        answer.info,
-        tuple(answer.warnings),
-        answer.columns,
-        answer.moved_to,
-        answer.etag,
-        answer.content_type,
-        answer.retry_after_s,
     )

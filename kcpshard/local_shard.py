@@ -1,0 +1,119 @@
+"""LocalShard: a shard of this process as a `Caller`, without gRPC and without bytes on a wire.
+
+It takes the stream's place: pending requests and answers are the same as over gRPC, so the same contract holds. There
+are no credits: who calls in the same process shares its fate anyway.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from itertools import count
+from typing import Any
+
+from kcpshard.api.errors import Timeout
+from kcpshard.api.requests import Answer
+from kcpshard.execution import Execution, Job
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.contract import ListStream, Result
+from kcpshard.rpc.deadlines import Deadlines
+from kcpshard.rpc.frames import WINDOW_FRAMES
+from kcpshard.rpc.messages import answer_response
+from kcpshard.rpc.pending_calls import Call, ListCall, Pending
+
+
+class LocalShard:
+    """A Caller for whoever calls, a Receiver for Execution, a Lane for pending calls."""
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+        self._loop = asyncio.get_running_loop()
+        self._ids = count(1)
+        self._pending: dict[int, Pending[Any]] = {}
+        self._windows: dict[int, _Window] = {}  # of lists that have begun
+        self._deadlines: Deadlines[Pending[Any]] = Deadlines(self._loop, _expire)
+        self.jobs: dict[int, Job] = {}
+
+    # --- Caller
+
+    def call(self, request: pb.Request, deadline: float) -> Awaitable[Result]:
+        pending = Call(self._loop, self, next(self._ids), request, deadline)
+        self.send(pending)
+        return pending
+
+    def list(self, request: pb.Request, deadline: float) -> Awaitable[ListStream | Result]:
+        pending = ListCall(self._loop, self, next(self._ids), request, deadline)
+        self.send(pending)
+        return pending
+
+    def close(self) -> None:
+        self._deadlines.close()
+        self._execution.abandon(self)
+
+    # --- Lane
+
+    def send(self, pending: Pending[Any]) -> None:
+        request = pending.request
+        request.id = pending.id
+        request.timeout_ms = max(1, int((pending.deadline - self._loop.time()) * 1000))
+        self._pending[pending.id] = pending
+        self._deadlines.add(pending, pending.deadline)
+        self._execution.execute(request, self)
+
+    def cancel(self, pending: Pending[Any]) -> None:
+        self._windows.pop(pending.id, None)
+        self._execution.cancel(self, pending.id)
+
+    def credit(self, pending: Pending[Any], frames: int) -> None:
+        if window := self._windows.get(pending.id):
+            window.open(frames)
+
+    def settle(self, pending: Pending[Any]) -> None:
+        self._pending.pop(pending.id, None)
+        self._windows.pop(pending.id, None)
+        self._deadlines.discard(pending, pending.deadline)
+
+    # --- Receiver
+
+    def answer(self, id_: int, answer: Answer) -> None:
+        self._give(answer_response(id_, answer))
+
+    async def piece(self, id_: int, answer: Answer) -> None:
+        if id_ not in self._pending:
+            return
+        window = self._windows.get(id_)
+        response = answer_response(id_, answer)
+        response.more = answer.info is None
+        if window is None:
+            window = self._windows[id_] = _Window()
+        else:
+            response.code = 0  # only the first frame has one
+        self._give(response)
+        await window.pass_one()
+
+    def _give(self, response: pb.Response) -> None:
+        pending = self._pending.get(response.id)
+        if pending is not None and pending.receive(response):
+            self.settle(pending)
+
+
+class _Window:
+    """How many pieces a list may be ahead of its reader."""
+
+    def __init__(self) -> None:
+        self._left = WINDOW_FRAMES
+        self._opened = asyncio.Event()
+
+    def open(self, frames: int) -> None:
+        self._left += frames
+        self._opened.set()
+
+    async def pass_one(self) -> None:
+        """After a piece was given: returns when the next one may be."""
+        self._left -= 1
+        while self._left <= 0:
+            self._opened.clear()
+            await self._opened.wait()
+
+
+def _expire(pending: Pending[Any]) -> None:
+    pending.lane.cancel(pending)
+    pending.fail(Timeout("Timeout: the shard did not answer within the allotted timeout"))
