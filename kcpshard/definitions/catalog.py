@@ -39,7 +39,7 @@ class Catalog:
 
     def document(
         self, cluster: LogicalCluster | None, path: str, accept: str, if_none_match: str
-    ) -> Document | None | Coroutine[Any, Any, Document | None]:
+    ) -> Document | Coroutine[Any, Any, Document | None] | None:
         path = path.rstrip("/")
         key = (path, accept)
         found = self._documents.get(key)

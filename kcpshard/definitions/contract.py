@@ -59,8 +59,8 @@ class Resource:
 
     __slots__ = (
         "api_version", "categories", "columns", "create_on_update", "field_names", "fingerprint", "group",
-        "group_resource", "kind", "list_kind", "name_rule", "namespaced", "plural", "retention", "schema", "short_names",
-        "singular", "storage_resource", "storage_version", "strategy", "subresources", "unconditional_update", "verbs",
+        "group_resource", "kind", "list_kind", "name_rule", "namespaced", "plural", "retention", "schema",
+        "short_names", "singular", "storage_resource", "storage_version", "strategy", "subresources", "unconditional_update", "verbs",
         "version", "virtual",
     )  # fmt: skip
 
@@ -92,7 +92,7 @@ class Resource:
 
 
 class Catalog(Protocol):
-    """Which resource types a logical cluster serves. Point reads; what it derives per cluster hangs on `cluster.cached`.
+    """Which resource types a logical cluster serves. Point reads; what is derived per cluster hangs on `cached`.
 
     `cluster` is None for a path that is not alive yet: it serves the built-ins.
     """
@@ -103,7 +103,7 @@ class Catalog(Protocol):
 
     def document(
         self, cluster: LogicalCluster | None, path: str, accept: str, if_none_match: str
-    ) -> "Document | None | Coroutine[Any, Any, Document | None]":
+    ) -> "Document | Coroutine[Any, Any, Document | None] | None":
         """Discovery (/api, /apis, …) and OpenAPI (/openapi/v2, /openapi/v3/…, with their query); None: no such path.
 
         A coroutine where the document must first be built by a helper process; it gives the same values.

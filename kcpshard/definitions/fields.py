@@ -3,7 +3,7 @@
 kube-apiserver decodes JSON into Go structs and stores what those structs encode to. This pass does the same to a
 decoded object, in place: a wrong type is refused in encoding/json's words, unknown fields are collected and dropped,
 nulls and empty optional fields go, fields that Go always writes appear, and quantities, times and base64 take their
-canonical form. Types whose schema is not a built-in one (None, or a CRD's) pass untouched.
+canonical form.
 """
 
 import base64
@@ -11,7 +11,7 @@ import binascii
 from collections.abc import Callable
 from typing import Any
 
-from kcpshard.definitions.contract import Object, Resource
+from kcpshard.definitions.contract import Object
 from kcpshard.definitions.facts import META, Schema, definition
 from kcpshard.definitions.quantities import WRONG_FORMAT, InvalidQuantity, canonical_quantity
 from kcpshard.definitions.timestamps import InvalidTime, canonical_micro_time, canonical_time
@@ -38,16 +38,14 @@ class WrongType(Exception):
         )
 
 
-def check_fields(resource: Resource, obj: Object) -> tuple[list[str], Object]:
-    """The paths of unknown fields ("spec.limits[0].x"), and `obj` without them. Raises WrongType.
+def check_fields(schema: Schema, obj: Object) -> list[str]:
+    """The paths of unknown fields ("spec.limits[0].x"), which are dropped from `obj`. Raises WrongType.
 
-    `obj` is changed in place. Idempotent: what it returns passes unchanged.
+    Changes `obj` in place. Idempotent: what it leaves passes unchanged.
     """
     unknown: list[str] = []
-    schema = resource.schema
-    if isinstance(schema, Schema) and schema.properties is not None:
-        _read_struct(obj, schema, unknown)
-    return unknown, obj
+    _read_struct(obj, schema, unknown)
+    return unknown
 
 
 def _read_struct(value: Any, schema: Schema, unknown: list[str]) -> Any:

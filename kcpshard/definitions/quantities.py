@@ -1,4 +1,4 @@
-"""Resource quantities ("1500m", "1Gi"): reading, exact comparison, canonical form (apimachinery `resource.Quantity`)."""
+"""Resource quantities ("1500m", "1Gi"): read exactly, written canonically (apimachinery `resource.Quantity`)."""
 
 import re
 from enum import Enum

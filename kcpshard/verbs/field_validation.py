@@ -6,7 +6,6 @@ from kcpshard.api.errors import BadRequest, FieldError, Invalid, not_supported, 
 from kcpshard.api.objects import Object
 from kcpshard.api.requests import Request
 from kcpshard.definitions.contract import Resource
-from kcpshard.definitions.fields import WrongType, check_fields
 from kcpshard.definitions.fields import WrongType, check_fields, object_meta
 from kcpshard.verbs.decoding import go_kind
 
