@@ -34,7 +34,7 @@ def create(shard: Shard, request: Request) -> Outcome:
         raise method_not_allowed()
     check_options(request, "CreateOptions")
     obj = decode_object(request.body, resource, shard.catalog, cluster)
-    obj, warnings = checked_fields(request, resource, obj)
+    warnings = checked_fields(request, resource, obj)
     check_namespace(metadata(obj), request.namespace)
     if resource.virtual:
         return reviews.review(shard, request, resource, obj)

@@ -72,21 +72,25 @@ def _check_type(request: Request, resource: Resource) -> None:
 
 def _patched(shard: Shard, target: Target, request: Request, value: bytes) -> tuple[Object, Sequence[str]]:
     """The patched object in the version asked for, without unknown fields, and warnings."""
-    resource = target.resource
-    old = stored_object(shard, target, value)
-    if request.patch_type == STRATEGIC_MERGE_PATCH:
-        given = _decoded(request.body, "")
-        obj = strategic_merge(old, given, resource.schema)
-        shown = go_text(given)
-    else:
-        obj = _json_patched(request, old) if request.patch_type == JSON_PATCH else _merged(request, old)
-        shown = ""
+    obj = _applied(request, target.resource, stored_object(shard, target, value))
     try:
         _check_kind(shard, target, obj)
-        obj, warnings = checked_fields(request, resource, obj)
+        return obj, checked_fields(request, target.resource, obj)
     except FieldFault as found:
-        raise _cannot_apply(shown or _shown(obj), found.fault) from None
-    return obj, warnings
+        # Reading changes the object as it goes, so what the client is shown is made again.
+        again = _applied(request, target.resource, stored_object(shard, target, value))
+        is_strategic = request.patch_type == STRATEGIC_MERGE_PATCH
+        shown = go_text(orjson.loads(request.body)) if is_strategic else _shown(again)
+        raise _cannot_apply(shown, found.fault) from None
+
+
+def _applied(request: Request, resource: Resource, old: Object) -> Object:
+    """`old` with the patch applied; made of its parts."""
+    if request.patch_type == STRATEGIC_MERGE_PATCH:
+        return strategic_merge(old, _decoded(request.body, ""), resource.schema)
+    if request.patch_type == JSON_PATCH:
+        return _json_patched(request, old)
+    return _merged(request, old)
 
 
 def _merged(request: Request, old: Object) -> Object:

@@ -45,7 +45,7 @@ def update(shard: Shard, request: Request) -> Outcome:
         return found
     check_options(request, "UpdateOptions")
     obj = decode_object(request.body, resource, shard.catalog, cluster)
-    obj, warnings = checked_fields(request, resource, obj)
+    warnings = checked_fields(request, resource, obj)
     meta = metadata(obj)
     check_name(meta, request.name)
     check_namespace(meta, request.namespace)

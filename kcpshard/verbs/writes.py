@@ -50,7 +50,9 @@ def put_of(stored: Resource, obj: Object, namespace: str) -> Put:
 
 def remove_of(stored: Resource, namespace: str, name: str, value: bytes) -> Remove:
     """The deletion of what is stored as `value`; watchers see its last state."""
-    return Remove(stored.group_resource, namespace, name, envelope.body(value), envelope.hole(value), stored.retention)
+    return Remove(
+        stored.group_resource, namespace, name, envelope.body_at(value, 0), envelope.hole(value), stored.retention
+    )
 
 
 def commit_object(
