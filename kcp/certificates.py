@@ -77,6 +77,10 @@ def needs_renewal(certificate: bytes, now: datetime, hosts: Iterable[str] = ()) 
     return ends - now < (ends - begins) / 3 or not set(map(_plain, hosts)) <= set(certificate_hosts(certificate))
 
 
+def time_left(certificate: bytes, now: datetime) -> timedelta:
+    return x509.load_pem_x509_certificate(certificate).not_valid_after_utc - now
+
+
 def certificate_hosts(certificate: bytes) -> list[str]:
     """The DNS names and addresses a certificate is good for."""
     parsed = x509.load_pem_x509_certificate(certificate)

@@ -14,6 +14,7 @@ from kcp.certificates import Pair, Subject
 from kcp.files import make_private_directory, write_private
 from kcp.installation import AUTHORITIES, Installation
 from kcp.output import Refused
+from kcp.programs import internal_addresses
 
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  compared with, not listened on
 
@@ -33,23 +34,36 @@ def refresh(made: Installation, server: str, hosts: Sequence[str]) -> list[str]:
 
     Called at every start and now and then while serving: fronts read renewed files by themselves.
     """
-    serving, front, admin = Subject("kcp front"), Subject("front", unit="front"), Subject("admin", unit="admin")
-    renewed = {
-        "serving": _renew(made, made.pki / "serving", "serving-ca", serving, hosts),
-        "front": _renew(made, made.pki / "front", "internal-ca", front),
-        "admin": _renew(made, made.pki / "admin", "internal-ca", admin),
-    }
+    subject = Subject("kcp front")
+    renewed = ["serving"] if _renew(made.pki, made.pki / "serving", "serving-ca", subject, hosts) else []
+    renewed += _write_tls_directories(made)
     _write_kubeconfig(made, server)
-    return [name for name, done in renewed.items() if done]
+    return renewed
 
 
-def write_tls_directory(made: Installation, directory: Path, subject: Subject, hosts: Sequence[str]) -> None:
-    """`ca.crt`, `tls.crt`, `tls.key`: what a process needs to talk TLS inside the installation."""
-    make_private_directory(directory)
+def renew_serving(pki: Path, hosts: Sequence[str]) -> bool:
+    """As `refresh`, for a front of another machine that has the serving authority in `pki`."""
+    return _renew(pki, pki / "serving", "serving-ca", Subject("kcp front"), hosts)
+
+
+def _write_tls_directories(made: Installation) -> list[str]:
+    """Where other machines may join, every process of this one talks TLS."""
+    internal = internal_addresses(made)
+    if internal is None:
+        return []
+    shards = [f"shard-{number}" for number in range(1, made.shards + 1)]
+    wanted = [(name, Subject(name, unit="shard"), [internal.host]) for name in shards]
+    wanted += [(name, Subject(name, unit=name), []) for name in ("front", "admin")]
     authority = (made.pki / "internal-ca.crt").read_bytes()
-    if not (directory / "ca.crt").exists() or (directory / "ca.crt").read_bytes() != authority:
+    renewed = []
+    for name, subject, hosts in wanted:
+        directory = made.tls_directory(name)
+        make_private_directory(directory)
         write_private(directory / "ca.crt", authority)
-    _renew(made, directory / "tls", "internal-ca", subject, hosts)
+        # With the authority after it: a process that joins recognises it by its digest.
+        if _renew(made.pki, directory / "tls", "internal-ca", subject, hosts, chain=authority):
+            renewed.append(name)
+    return renewed
 
 
 def serving_hosts(listen: str, advertised: Sequence[str]) -> list[str]:
@@ -58,17 +72,19 @@ def serving_hosts(listen: str, advertised: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(hosts if listen in ANY_ADDRESS else [*hosts, listen]))
 
 
-def _renew(made: Installation, path: Path, authority: str, subject: Subject, hosts: Sequence[str] = ()) -> bool:
+def _renew(
+    pki: Path, path: Path, authority: str, subject: Subject, hosts: Sequence[str] = (), chain: bytes = b""
+) -> bool:
     """Issue anew what is missing, short of life or without one of `hosts`. An existing key is kept."""
     now = certificates.now_utc()
     present = _read_pair(path)
     if present and not certificates.needs_renewal(present.certificate, now, hosts):
         return False
-    signer = _read_pair(made.pki / authority)
+    signer = _read_pair(pki / authority)
     if signer is None:
-        raise Refused(f"{made.root} is damaged: {authority}.crt and {authority}.key in pki do not belong together")
+        raise Refused(f"{pki} is damaged: {authority}.crt and {authority}.key do not belong together")
     pair = certificates.issue(signer, subject, now, hosts, present.key if present else b"")
-    _write_pair(path, pair, with_key=not present)
+    _write_pair(path, Pair(pair.certificate + chain, pair.key), with_key=not present)
     return True
 
 

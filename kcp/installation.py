@@ -23,7 +23,7 @@ MAX_SHARDS = 999  # as many as a revision has digits for
 # The longest name a unix socket can have is 107 bytes (sun_path); this much of it is ours.
 _SOCKET_TAIL = len("/shard-999/front.sock")
 _MAX_SOCKET = 107
-_FIRST_START_LEFTOVERS = {"lock", "pki", "run", "tokens.csv", "admin.kubeconfig"}
+_FIRST_START_LEFTOVERS = {"lock", "pki", "run", "tls", "tokens.csv", "admin.kubeconfig"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Installation:
     id: str
     initial_shards: int  # the slots were divided among these
     shards: int
+    internal_listen: str = ""  # host:port where processes of other machines join; "": they cannot
 
     @property
     def pki(self) -> Path:
@@ -46,6 +47,10 @@ class Installation:
     @property
     def kubeconfig(self) -> Path:
         return self.root / "admin.kubeconfig"
+
+    def tls_directory(self, name: str) -> Path:
+        """What the process of that name needs to talk TLS inside the installation."""
+        return self.root / "tls" / name
 
     def shard_directory(self, number: int) -> Path:
         return self.root / f"shard-{number}"
@@ -61,14 +66,17 @@ class Installation:
 
 
 @contextmanager
-def first_start_undone(root: Path) -> Iterator[None]:
-    """If the body fails, take away a directory that did not exist before; file errors become one sentence."""
+def first_start_undone(root: Path, complete: str = "installation.json") -> Iterator[None]:
+    """If the body fails, take away a directory that did not exist before, unless it holds the file `complete`.
+
+    File errors become one sentence.
+    """
     existed = root.exists()
     try:
         make_private_directory(root)
         yield
     except BaseException as fault:
-        if not existed and not (root / "installation.json").exists():
+        if not existed and not (root / complete).exists():
             shutil.rmtree(root, ignore_errors=True)
         if isinstance(fault, OSError):
             raise Refused(os_sentence("cannot write", fault)) from fault
@@ -92,23 +100,22 @@ def load(root: Path) -> Installation | None:
     return found
 
 
-def plan(root: Path, shards: int) -> Installation:
+def plan(root: Path, shards: int, internal_listen: str = "") -> Installation:
     """A new installation; it exists once `save` has been called, after everything else was written."""
-    return Installation(root, str(uuid.uuid4()), shards, shards)
+    return Installation(root, str(uuid.uuid4()), shards, shards, internal_listen)
 
 
-def grow(present: Installation, shards: int) -> Installation:
-    """Record a higher number of shards before any of them can hold data. Fewer are refused."""
+def adapt(present: Installation, shards: int, internal_listen: str) -> Installation:
+    """Record a higher number of shards, before any of them can hold data, and where others join. Fewer are refused."""
     if shards < present.shards:
         raise Refused(
             f"{present.root} has {present.shards} shards, which hold its objects: it cannot start with {shards}; "
             f"start it with {present.shards} or more"
         )
-    if shards == present.shards:
-        return present
-    grown = replace(present, shards=shards)
-    save(grown)
-    return grown
+    adapted = replace(present, shards=shards, internal_listen=internal_listen)
+    if adapted != present:
+        save(adapted)
+    return adapted
 
 
 def save(made: Installation) -> None:
@@ -120,10 +127,14 @@ def _parse(root: Path, path: Path, document: object) -> Installation:
     match document:
         case {"format": int(number)} if number > FORMAT:
             raise Refused(f"{root} was made by a newer kcp (format {number}, this one knows {FORMAT})")
-        case {"format": 1, "id": str(id_), "initial_shards": int(initial), "shards": int(shards)} if (
-            1 <= initial <= shards <= MAX_SHARDS
-        ):
-            return Installation(root, id_, initial, shards)
+        case {
+            "format": 1,
+            "id": str(id_),
+            "initial_shards": int(initial),
+            "shards": int(shards),
+            "internal_listen": str(internal),
+        } if 1 <= initial <= shards <= MAX_SHARDS:
+            return Installation(root, id_, initial, shards, internal)
     raise Refused(f"{path} is damaged: a field is missing or wrong; restore it from a backup")
 
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kcp.installation import Installation
 
@@ -29,8 +30,7 @@ class Logging:
         return ("--log-level", self.level, "--log-format", self.form)
 
 
-@dataclass(frozen=True)
-class InternalAddresses:
+class InternalAddresses(NamedTuple):
     """Where this machine's shards listen for processes on other machines: joining at `port`, shard N at `port` + N."""
 
     host: str
@@ -43,13 +43,12 @@ class InternalAddresses:
         return join_address(self.host, self.port)
 
 
-def shard_program(
-    installation: Installation,
-    number: int,
-    logging: Logging,
-    accept_clock: bool = False,
-    internal: InternalAddresses | None = None,
-) -> Program:
+def internal_addresses(installation: Installation) -> InternalAddresses | None:
+    listen = installation.internal_listen
+    return InternalAddresses(*split_address(listen)) if listen else None
+
+
+def shard_program(installation: Installation, number: int, logging: Logging, accept_clock: bool = False) -> Program:
     arguments = [*PYTHON, "kcpshard", "--data", str(installation.shard_directory(number) / "data")]
     arguments += ["--number", str(number), "--initial-shards", str(installation.initial_shards)]
     for listener in ("front", "admin", "sync"):
@@ -59,11 +58,12 @@ def shard_program(
             arguments += ["--peer", f"unix:{shard_socket(installation, peer, 'admin')}"]
     if accept_clock:
         arguments.append("--accept-clock")
-    if internal:
-        directory = installation.shard_directory(number) / "tls"
+    if internal := internal_addresses(installation):
+        directory = installation.tls_directory(f"shard-{number}")
         arguments += ["--listen", internal.shard(number), "--tls-directory", str(directory)]
         if number == 1:
             arguments += ["--join-listen", internal.joining(), "--pki", str(installation.pki)]
+            arguments += ["--token-file", str(installation.token_file)]
     return Program(f"shard-{number}", (*arguments, *logging.options()), stage=1)
 
 
@@ -72,6 +72,8 @@ def front_program(installation: Installation, number: int, listen: str, logging:
     arguments += ["--pki", str(installation.pki), "--token-file", str(installation.token_file)]
     for shard in range(1, installation.shards + 1):
         arguments += ["--shard", f"unix:{shard_socket(installation, shard, 'front')}"]
+    if installation.internal_listen:
+        arguments += ["--tls-directory", str(installation.tls_directory("front"))]
     return Program(f"front-{number}", (*arguments, *logging.options()), stage=0)
 
 

@@ -12,14 +12,12 @@ import click
 
 from kcp import credentials
 from kcp import installation as installations
-from kcp.certificates import Subject
 from kcp.directory_lock import lock_directory
 from kcp.files import make_private_directory
 from kcp.installation import MAX_SHARDS, Installation
 from kcp.listening import Reservation, reserve
 from kcp.output import Refused, os_sentence
 from kcp.programs import (
-    InternalAddresses,
     Logging,
     Program,
     front_program,
@@ -55,7 +53,7 @@ class Options:
     advertise: tuple[str, ...]
     shards: int | None
     fronts: int | None
-    internal: InternalAddresses | None
+    internal_listen: str  # "": as before
     logging: Logging
     accept_clock: bool
 
@@ -113,8 +111,8 @@ def start(
 
     Runs until SIGTERM or Ctrl-C, which finish the requests in flight; a second signal ends it at once.
     """
-    internal = InternalAddresses(*internal_listen) if internal_listen else None
     logging = Logging(log_level, log_format)
+    internal = _internal(*internal_listen) if internal_listen else ""
     serve(Options(root.absolute(), listen, advertise, shards, fronts, internal, logging, accept_clock))
 
 
@@ -125,7 +123,7 @@ def serve(options: Options) -> None:
         reserved = reserve(*options.listen)
         made = prepare(options, reserved)
     programs = _programs(made, options, reserved)
-    _allow_many_descriptors()
+    allow_many_descriptors()
     hosts = _hosts(options)
     supervisor = Supervisor(programs, options.logging.form, inherit=(lock.descriptor,))
     asyncio.run(
@@ -141,11 +139,12 @@ def prepare(options: Options, reserved: Reservation) -> Installation:
     server, hosts = _server(options, reserved), _hosts(options)
     present = installations.load(options.root)
     if present is None:
-        made = installations.plan(options.root, options.shards or default_processes())
+        made = installations.plan(options.root, options.shards or default_processes(), options.internal_listen)
         credentials.make(made, server, hosts)
         installations.save(made)
     else:
-        made = installations.grow(present, options.shards or present.shards)
+        internal = options.internal_listen or present.internal_listen
+        made = installations.adapt(present, options.shards or present.shards, internal)
         credentials.refresh(made, server, hosts)
     make_private_directory(made.run_directory)
     if made.run_directory.stat().st_uid != os.getuid():
@@ -153,10 +152,6 @@ def prepare(options: Options, reserved: Reservation) -> Installation:
     for number in range(1, made.shards + 1):
         make_private_directory(made.shard_directory(number))
         make_private_directory(made.run_directory / f"shard-{number}")
-        if options.internal:
-            name = f"shard-{number}"
-            subject = Subject(name, unit="shard")
-            credentials.write_tls_directory(made, made.root / name / "tls", subject, [options.internal.host])
     return made
 
 
@@ -167,8 +162,7 @@ def default_processes() -> int:
 
 def _programs(made: Installation, options: Options, reserved: Reservation) -> Sequence[Program]:
     shards = [
-        shard_program(made, number, options.logging, options.accept_clock, options.internal)
-        for number in range(1, made.shards + 1)
+        shard_program(made, number, options.logging, options.accept_clock) for number in range(1, made.shards + 1)
     ]
     fronts = [
         front_program(made, number, reserved.listen, options.logging)
@@ -188,6 +182,14 @@ def _server(options: Options, reserved: Reservation) -> str:
     return f"https://{join_address(host, reserved.port)}"
 
 
+def _internal(host: str, port: int) -> str:
+    if host in credentials.ANY_ADDRESS:
+        raise Refused("--internal-listen needs an address or name by which other machines reach this one")
+    if not 0 < port <= 65535 - MAX_SHARDS:
+        raise Refused(f"--internal-listen needs a port between 1 and {65535 - MAX_SHARDS}: shard N listens N above it")
+    return join_address(host, port)
+
+
 def _refresh(made: Installation, server: str, hosts: Sequence[str]) -> None:
     try:
         credentials.refresh(made, server, hosts)
@@ -195,7 +197,7 @@ def _refresh(made: Installation, server: str, hosts: Sequence[str]) -> None:
         raise Refused(os_sentence("cannot renew certificates", fault)) from fault
 
 
-def _allow_many_descriptors() -> None:
+def allow_many_descriptors() -> None:
     """Each watch is a connection; the soft limit of 1 024 is from the days of select()."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,5 @@
 import ssl
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -6,7 +7,6 @@ import pytest
 import yaml
 
 from kcp import certificates, credentials
-from kcp.certificates import Subject
 from kcp.installation import Installation, plan
 from kcp.output import Refused
 
@@ -54,7 +54,7 @@ def test_another_address_renews_the_serving_certificate_with_its_key_and_changes
 def test_certificates_are_renewed_in_their_last_third(made: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     later = certificates.now_utc() + timedelta(days=300)
     monkeypatch.setattr(certificates, "now_utc", lambda: later)
-    assert credentials.refresh(made, SERVER, HOSTS) == ["serving", "front", "admin"]
+    assert credentials.refresh(made, SERVER, HOSTS) == ["serving"]
     assert credentials.refresh(made, SERVER, HOSTS) == []
 
 
@@ -66,7 +66,7 @@ def test_a_serving_certificate_without_its_key_is_made_anew(made: Installation) 
 
 def test_an_authority_with_a_strange_key_is_damage(made: Installation) -> None:
     (made.pki / "serving-ca.key").write_bytes((made.pki / "client-ca.key").read_bytes())
-    with pytest.raises(Refused, match=r"is damaged: serving-ca\.crt and serving-ca\.key in pki do not belong together"):
+    with pytest.raises(Refused, match=r"is damaged: serving-ca\.crt and serving-ca\.key do not belong together"):
         credentials.refresh(made, SERVER, ["other.example.com"])
 
 
@@ -84,14 +84,32 @@ def test_a_broken_kubeconfig_is_written_anew(made: Installation) -> None:
     assert made.kubeconfig.read_bytes() == whole
 
 
-def test_a_tls_directory_is_all_a_process_needs_to_serve(made: Installation) -> None:
-    directory = made.root / "shard-1" / "tls"
-    credentials.write_tls_directory(made, directory, Subject("shard-1", unit="shard"), ["10.0.0.1"])
+@pytest.fixture
+def several(made: Installation) -> Installation:
+    return replace(made, shards=2, internal_listen="10.0.0.1:7443")
+
+
+def test_where_others_join_every_process_gets_a_tls_directory(several: Installation) -> None:
+    assert credentials.refresh(several, SERVER, HOSTS) == ["shard-1", "shard-2", "front", "admin"]
+    before = content(several)
+    assert credentials.refresh(several, SERVER, HOSTS) == []
+    assert content(several) == before
+
+
+def test_a_tls_directory_is_all_a_process_needs_and_shows_the_authority(several: Installation) -> None:
+    credentials.refresh(several, SERVER, HOSTS)
+    directory = several.tls_directory("shard-2")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(directory / "ca.crt"))
     context.load_cert_chain(directory / "tls.crt", directory / "tls.key")
-    before = content(made)
-    credentials.write_tls_directory(made, directory, Subject("shard-1", unit="shard"), ["10.0.0.1"])
-    assert content(made) == before
+    authority = (several.pki / "internal-ca.crt").read_bytes()
+    assert (directory / "tls.crt").read_bytes().endswith(authority)
+    assert certificates.certificate_hosts((directory / "tls.crt").read_bytes()) == ["10.0.0.1"]
+
+
+def test_another_internal_address_renews_the_shards(several: Installation) -> None:
+    credentials.refresh(several, SERVER, HOSTS)
+    moved = replace(several, internal_listen="10.0.0.2:7443")
+    assert credentials.refresh(moved, SERVER, HOSTS) == ["shard-1", "shard-2"]
 
 
 @pytest.mark.parametrize(

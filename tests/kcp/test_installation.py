@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from kcp import installation
-from kcp.installation import Installation, first_start_undone, grow, load, plan, save
+from kcp.installation import Installation, adapt, first_start_undone, load, plan, save
 from kcp.output import Refused
 
 
@@ -78,14 +78,20 @@ def test_a_missing_file_is_damage_and_named(made: Installation, name: str) -> No
 
 
 def test_more_shards_are_recorded_and_the_initial_number_stays(made: Installation) -> None:
-    grown = grow(made, 4)
+    grown = adapt(made, 4, "")
     assert (grown.initial_shards, grown.shards) == (2, 4)
     assert load(made.root) == grown
 
 
+def test_where_others_join_is_recorded(made: Installation) -> None:
+    adapt(made, 2, "10.0.0.1:7443")
+    found = load(made.root)
+    assert found and found.internal_listen == "10.0.0.1:7443"
+
+
 def test_fewer_shards_are_refused(made: Installation) -> None:
     with pytest.raises(Refused, match=r"has 2 shards, which hold its objects: it cannot start with 1; start it with 2"):
-        grow(made, 1)
+        adapt(made, 1, "")
 
 
 def test_a_failed_first_start_leaves_nothing(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kcp.installation import Installation
-from kcp.programs import InternalAddresses, Logging, front_program, shard_program, split_address
+from kcp.programs import Logging, front_program, shard_program, split_address
 
 MADE = Installation(Path("/x/.kcp"), "id", 2, 3)
 
@@ -23,10 +24,10 @@ def test_a_shard_is_told_its_place() -> None:
 
 
 def test_the_first_shard_of_several_machines_lets_others_join() -> None:
-    internal = InternalAddresses("10.0.0.1", 7000)
-    first, second = (options(shard_program(MADE, n, Logging(), True, internal).arguments) for n in (1, 2))
-    assert " --accept-clock --listen 10.0.0.1:7001 --tls-directory /x/.kcp/shard-1/tls" in first
-    assert " --join-listen 10.0.0.1:7000 --pki /x/.kcp/pki" in first
+    made = replace(MADE, internal_listen="10.0.0.1:7000")
+    first, second = (options(shard_program(made, n, Logging(), True).arguments) for n in (1, 2))
+    assert " --accept-clock --listen 10.0.0.1:7001 --tls-directory /x/.kcp/tls/shard-1" in first
+    assert " --join-listen 10.0.0.1:7000 --pki /x/.kcp/pki --token-file /x/.kcp/tokens.csv" in first
     assert " --listen 10.0.0.1:7002" in second
     assert "--join-listen" not in second
 
@@ -38,6 +39,11 @@ def test_a_front_is_told_all_shards_and_shares_its_port() -> None:
         " --shard unix:/x/.kcp/run/shard-2/front.sock --shard unix:/x/.kcp/run/shard-3/front.sock"
         " --log-level debug --log-format json"
     )
+
+
+def test_a_front_of_several_machines_has_a_certificate() -> None:
+    made = replace(MADE, internal_listen="10.0.0.1:7000")
+    assert " --tls-directory /x/.kcp/tls/front" in options(front_program(made, 1, "x:1", Logging()).arguments)
 
 
 def test_fronts_stop_before_shards() -> None:
