@@ -53,17 +53,18 @@ class World:
         self.running: dict[int, Process] = {}
         self.calm = False  # no more faults
         self.accepted_births: list[tuple[str, int]] = []
+        self._tenants = 0
         self._late: list[asyncio.Task[None]] = []
 
     # --- time and faults
 
     def schedule_sync(self, store: FakeStore) -> Callable[[], None]:
         def wrote() -> None:
-            asyncio.get_running_loop().call_later(self.random.uniform(0.001, 0.01), sync)
+            asyncio.get_running_loop().call_later(self.random.uniform(0.001, 0.01), sync, store.writes)
 
-        def sync() -> None:
+        def sync(upto: int) -> None:
             if any(p.store is store for p in self.running.values()):
-                store.sync()
+                store.sync(upto)
                 self.check()
 
         return wrote
@@ -117,14 +118,25 @@ class World:
         process = self.running.get(number)
         if process is None or (not self.calm and self.random.random() < 0.1):
             raise Unreachable("down, or the question was lost")
+        if not self.calm:
+            self._disturb(number)
         try:
             reply = await call(process.commands)
         except OwnershipConflict as error:
             raise Refused(str(error)) from error
+        if not self.calm and self.running.get(number) is process and self.random.random() < 0.2:
+            self.kill(number)  # what the answer promises must be on the disk already
+            return reply
         await asyncio.sleep(self.random.uniform(0, 0.02))
         if self.running.get(number) is not process or (not self.calm and self.random.random() < 0.1):
             raise Unreachable("died, or the answer was lost")
         return reply
+
+    def _disturb(self, number: int) -> None:
+        """First writes to logical clusters of this shard while it carries out a command."""
+        for _ in range(4):
+            self._tenants += 1
+            asyncio.get_running_loop().call_later(self.random.uniform(0, 0.012), self.bear, f"late-{self._tenants}")
 
     async def _deliver_late(self, number: int, call: Callable[[OwnershipCommands], Awaitable[object]]) -> None:
         """A copy of a command comes again, perhaps long after the move."""

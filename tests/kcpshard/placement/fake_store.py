@@ -31,7 +31,7 @@ class FakeStore:
         self.born = born if born is not None else {}  # durable logical clusters
         self.accepted = dict(self.disk)
         self._waiting: list[tuple[FakeGroup, Mapping[bytes, bytes | None], str]] = []
-        self.clock = 0
+        self.clock = self.writes = 0
         self.refuses: Exception | None = None
         self.synchronous = False
         self.wrote: Callable[[], None] = lambda: None
@@ -70,13 +70,16 @@ class FakeStore:
                 self.accepted[key] = value
         group = FakeGroup()
         self._waiting.append((group, items, path))
+        self.writes += 1
         if self.synchronous:
             self.sync()
         self.wrote()
         return group
 
-    def sync(self) -> None:
-        waiting, self._waiting = self._waiting, []
+    def sync(self, upto: int | None = None) -> None:
+        """Everything, or the first `upto` writes in the life of this store."""
+        count = len(self._waiting) if upto is None else max(0, upto - (self.writes - len(self._waiting)))
+        waiting, self._waiting = self._waiting[:count], self._waiting[count:]
         for group, items, path in waiting:
             for key, value in items.items():
                 if value is None:
