@@ -1,7 +1,6 @@
 """fieldValidation and the other options every write takes: unknown and duplicate fields become faults or warnings."""
 
 from collections.abc import Sequence
-from functools import cache
 
 from kcpshard.api.errors import BadRequest, FieldError, Invalid, not_supported, object_invalid, too_long
 from kcpshard.api.objects import Object
@@ -70,7 +69,7 @@ class FieldFault(BadRequest):
 def _unknown_fields(resource: Resource, obj: Object) -> Sequence[str]:
     try:
         if resource.schema is not None:
-            return check_fields(resource, obj)[0]
+            return check_fields(resource.schema, obj)
         # Nothing is known of the kind, but metadata is everybody's.
         meta = obj.get("metadata")
         if meta is None:
@@ -78,13 +77,6 @@ def _unknown_fields(resource: Resource, obj: Object) -> Sequence[str]:
         if not isinstance(meta, dict):
             text = f"json: cannot unmarshal {go_kind(meta)} into Go struct field .metadata of type v1.ObjectMeta"
             raise FieldFault(resource, text)
-        return [f"metadata.{path}" for path in check_fields(_metadata_alone(), meta)[0]]
+        return [f"metadata.{path}" for path in check_fields(object_meta(), meta)]
     except WrongType as fault:
         raise FieldFault(resource, str(fault)) from None
-
-
-@cache
-def _metadata_alone() -> Resource:
-    found = Resource()
-    found.schema = object_meta()
-    return found
