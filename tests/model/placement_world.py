@@ -112,14 +112,14 @@ class World:
         return RemoteShard(self, entry.number)
 
     async def deliver(self, number: int, call: Callable[[OwnershipCommands], Awaitable[Reply]]) -> Reply:
+        if not self.calm:
+            self._disturb()
         await asyncio.sleep(self.random.uniform(0, 0.02))
         if not self.calm and self.random.random() < 0.2:
             self._late.append(asyncio.get_running_loop().create_task(self._deliver_late(number, call)))
         process = self.running.get(number)
         if process is None or (not self.calm and self.random.random() < 0.1):
             raise Unreachable("down, or the question was lost")
-        if not self.calm:
-            self._disturb(number)
         try:
             reply = await call(process.commands)
         except OwnershipConflict as error:
@@ -132,11 +132,11 @@ class World:
             raise Unreachable("died, or the answer was lost")
         return reply
 
-    def _disturb(self, number: int) -> None:
-        """First writes to logical clusters of this shard while it carries out a command."""
-        for _ in range(4):
+    def _disturb(self) -> None:
+        """First writes to logical clusters around the time when a command is carried out."""
+        for _ in range(8):
             self._tenants += 1
-            asyncio.get_running_loop().call_later(self.random.uniform(0, 0.012), self.bear, f"late-{self._tenants}")
+            asyncio.get_running_loop().call_later(self.random.uniform(0, 0.04), self.bear, f"late-{self._tenants}")
 
     async def _deliver_late(self, number: int, call: Callable[[OwnershipCommands], Awaitable[object]]) -> None:
         """A copy of a command comes again, perhaps long after the move."""
