@@ -23,7 +23,7 @@ def verify(directory: Path, form: str) -> None:
     if violations or form != "table":
         click.echo(render(violations, form), nl=False)
     if violations:
-        raise Refused(f"{directory} has {len(violations)} violations")
+        raise Refused(f"{directory} has {len(violations)} violation{'s' if len(violations) > 1 else ''}")
     if form == "table":
         click.echo(f"{directory}: no violations")
 
