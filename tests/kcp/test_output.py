@@ -11,7 +11,7 @@ ROWS = [{"name": "shard-1", "slots": 8192, "state": None}, {"name": "shard-10", 
 
 
 def test_a_table_is_aligned_under_its_heads() -> None:
-    assert render(ROWS, "table") == "NAME       SLOTS   STATE\nshard-1    8192\nshard-10   3       Ready\n"
+    assert render(ROWS, "table") == "NAME       SLOTS   STATE\nshard-1    8192    -\nshard-10   3       Ready\n"
 
 
 def test_an_empty_table_says_so() -> None:
