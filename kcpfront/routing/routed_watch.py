@@ -5,7 +5,6 @@ or closed.
 """
 
 import asyncio
-from weakref import WeakValueDictionary
 
 from kcpfront.routing.shard_map import ShardMap
 from kcpshard.rpc import shard_pb2 as pb
@@ -18,14 +17,15 @@ MAX_HOPS = 4  # redirects followed without waiting
 class RoutedWatch:
     """A WatchHandle whose shard may change, and the sink that shards give events to.
 
-    `event`, `initial_done` and `ended` are the reader's own methods: an event passes through without a further call.
+    `event` and `initial_done` are the reader's own methods: an event passes through without a further call.
     """
 
     __slots__ = (
-        "__weakref__",
+        "_columns",
+        "_kind",
         "_sink",
+        "_started",
         "_watches",
-        "ended",
         "event",
         "handle",
         "hops",
@@ -36,8 +36,10 @@ class RoutedWatch:
 
     def __init__(self, watches: "RoutedWatches", start: pb.StartWatch, sink: WatchSink) -> None:
         self._watches = watches
-        self._sink: WatchSink | None = sink  # until it has been told that the watch is accepted
-        self.event, self.initial_done, self.ended = sink.event, sink.initial_done, sink.ended
+        self._sink = sink
+        self._started = False
+        self._columns, self._kind = b"", ""  # as the last shard said: the next one says so once it has started
+        self.event, self.initial_done = sink.event, sink.initial_done
         self.hops = 0
         self.paused = False
         self.handle: WatchHandle | None = None  # set: placed
@@ -45,9 +47,18 @@ class RoutedWatch:
 
     def started(self) -> None:
         """Each shard in turn accepts the watch; the reader hears of the first."""
-        if self._sink is not None:
-            sink, self._sink = self._sink, None
-            sink.started()
+        if not self._started:
+            self._started = True
+            self._sink.started()
+
+    def ended(self, status: bytes) -> None:
+        self._watches.forget(self)
+        self._sink.ended(status)
+
+    def leave(self, resume: pb.StartWatch) -> None:
+        """The shard gave the logical cluster up: wait for a place to go on as `resume`."""
+        self._columns, self._kind = self.columns, self.kind
+        self.handle, self.waits_as = None, resume
 
     @property
     def revision(self) -> int:
@@ -57,11 +68,11 @@ class RoutedWatch:
 
     @property
     def columns(self) -> bytes:
-        return self.handle.columns if self.handle is not None else b""
+        return (self.handle.columns if self.handle is not None else b"") or self._columns
 
     @property
     def kind(self) -> str:
-        return self.handle.kind if self.handle is not None else ""
+        return (self.handle.kind if self.handle is not None else "") or self._kind
 
     def pause(self) -> None:
         self.paused = True
@@ -74,7 +85,9 @@ class RoutedWatch:
             self.handle.resume()
 
     def close(self) -> None:
-        self._watches.close(self)
+        handle = self._watches.forget(self)
+        if handle is not None:
+            handle.close()
 
 
 class RoutedWatches:
@@ -83,8 +96,7 @@ class RoutedWatches:
     def __init__(self, shard_map: ShardMap, channels: ShardChannels) -> None:
         self._map = shard_map
         self._channels = channels
-        # Weak: a watch that ended is forgotten with its reader, who holds the RoutedWatch.
-        self._placed: WeakValueDictionary[WatchHandle, RoutedWatch] = WeakValueDictionary()
+        self._placed: dict[WatchHandle, RoutedWatch] = {}
         self._waiting: dict[RoutedWatch, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -96,21 +108,22 @@ class RoutedWatches:
     def moved(self, handle: WatchHandle, resume: pb.StartWatch, moved_to: int) -> None:
         self._map.learn(resume.cluster, moved_to)
         watch = self._placed.pop(handle, None)
-        if watch is None or watch.handle is not handle:
+        if watch is None:
             return
-        watch.handle, watch.waits_as = None, resume
+        watch.leave(resume)
         watch.hops += 1
         if moved_to and watch.hops <= MAX_HOPS:
             self._place(watch, resume)
         else:
             self._wait(watch)
 
-    def close(self, watch: RoutedWatch) -> None:
+    def forget(self, watch: RoutedWatch) -> WatchHandle | None:
+        """The watch is over; the handle it had."""
         handle, watch.handle, watch.waits_as = watch.handle, None, None
         self._waiting.pop(watch, None)
         if handle is not None:
             self._placed.pop(handle, None)
-            handle.close()
+        return handle
 
     def place_waiting(self) -> None:
         if self._timer is not None:

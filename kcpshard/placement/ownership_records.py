@@ -68,7 +68,7 @@ class OwnershipRecords:
                 "number": self.number,
                 "dataId": self.data_id.hex(),
                 "epoch": self.epoch,
-                "last": self.last,
+                "last": tuple(self.last),
                 "forgottenEpoch": self.forgotten_epoch,
             }
         )

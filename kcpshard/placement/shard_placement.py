@@ -14,7 +14,7 @@ from kcpshard.placement.membership import Membership, is_keeper
 from kcpshard.placement.ownership import Ownership
 from kcpshard.placement.ownership_commands import OwnershipCommands, PlacementStore
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.placement_client import Dial, MapFollower, PlacementClient
+from kcpshard.rpc.placement_client import Dial, MapFollower, PlacementClient, connect
 
 
 class ShardPlacement:
@@ -54,5 +54,5 @@ class ShardPlacement:
     def _client(self, address: str) -> PlacementClient:
         """One channel per address, kept: gRPC reconnects."""
         if address not in self._clients:
-            self._clients[address] = PlacementClient(self._dial(address))
+            self._clients[address] = PlacementClient(connect(self._dial, address))
         return self._clients[address]

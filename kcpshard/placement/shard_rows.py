@@ -8,7 +8,7 @@ import orjson
 
 from kcpshard.api.slots import decode_table
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.placement_client import Dial, PlacementClient, Refused, Unreachable
+from kcpshard.rpc.placement_client import Dial, PlacementClient, Refused, Unreachable, connect
 
 ANSWER_S = 2.0
 
@@ -37,13 +37,15 @@ async def shard_rows(shard_map: pb.ShardMap, dial: Dial) -> list[ShardRow]:
 async def _row(entry: pb.ShardEntry, slots: int, dial: Dial) -> ShardRow:
     if not entry.admin_address:
         return ShardRow(entry.number, entry.name, "", slots, -1, -1, "Joining", entry.ownership_epoch)
-    client = PlacementClient(dial(entry.admin_address))
+    client = None
     try:
+        client = PlacementClient(connect(dial, entry.admin_address))
         found = orjson.loads(await client.statistics(ANSWER_S))
     except (Unreachable, Refused):
         return ShardRow(entry.number, entry.name, entry.address, slots, -1, -1, "Unreachable", entry.ownership_epoch)
     finally:
-        await client.close()
+        if client is not None:
+            await client.close()
     state = "Cordoned" if entry.cordoned else "Ready"
     clusters, objects = found.get("clusters", -1), found.get("objects", -1)
     return ShardRow(

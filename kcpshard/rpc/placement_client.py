@@ -20,7 +20,7 @@ CALL_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 3.0
 
 Dial = Callable[[str], Any]
-"""Address → a new grpc.aio.Channel with this process's credentials and keepalive."""
+"""Address → a new grpc.aio.Channel with this process's credentials and keepalive; ValueError if it has none for it."""
 
 Reply = TypeVar("Reply")
 
@@ -88,6 +88,14 @@ class PlacementClient:
         await self._channel.close()
 
 
+def connect(dial: Dial, address: str) -> Any:
+    """A channel; Refused where we have no credentials for such an address."""
+    try:
+        return dial(address)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+
+
 async def _answer(call: Awaitable[Reply]) -> Reply:
     try:
         return await call
@@ -107,7 +115,7 @@ class MapFollower:
         (or Refused, where the address is not for us)."""
         hello = pb.Hello(protocol=PROTOCOL, process=self._process)
         request = pb.FollowMapRequest(hello=hello, known_epoch=known_epoch)
-        async with self._dial(address) as channel:
+        async with connect(self._dial, address) as channel:
             placement: Any = shard_pb2_grpc.ShardPlacementStub(channel)  # type: ignore[no-untyped-call]
             call = placement.FollowMap(request)
             try:

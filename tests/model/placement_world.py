@@ -7,6 +7,7 @@ at no moment may two shards serve the same path, or a logical cluster live where
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from kcpshard.api.slots import SLOTS, decode_table, slot_of
@@ -155,7 +156,7 @@ class World:
         for process in self.running.values():
             if process.serves(path):
                 group = process.store.create(path)
-                group.when_durable(lambda: self.accepted_births.append((path, process.number)))
+                group.when_durable(partial(self.accepted_births.append, (path, process.number)))
                 return
 
     def check(self) -> None:

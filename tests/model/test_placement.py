@@ -1,4 +1,4 @@
-"""Ownership under deaths, lost answers and commands that come twice or late: never two servers, in the end a balance."""
+"""Ownership under deaths, lost answers and commands that come twice or late: never two servers, finally a balance."""
 
 import asyncio
 from collections import Counter

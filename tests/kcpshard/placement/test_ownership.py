@@ -206,7 +206,7 @@ def test_records_of_clusters_that_went_ahead_of_their_slot_are_dropped_but_not_f
 
 
 def test_a_granted_slot_comes_without_the_clusters_that_live_elsewhere() -> None:
-    store, source = owned(1, range(SLOTS), **{PATH: 1})
+    _, source = owned(1, range(SLOTS), **{PATH: 1})
     source.seal(5, [SLOT], 2, (), 1)
     assert source.elsewhere([SLOT], 2) == {PATH: 1}
     assert moved_to(source) == -1, "adopted, whatever becomes of its slot"
