@@ -1,0 +1,75 @@
+"""Certificates, client CA and tokens on disk: loaded at start, loaded again when they have changed."""
+
+import ssl
+from pathlib import Path
+
+from cryptography import x509
+
+from kcpfront.filters.authentication import TokenFileError, read_token_lines
+from kcpshard.api.requests import Identity
+
+
+class CredentialError(Exception):
+    """A file is missing or cannot be used; the text is one sentence for the operator."""
+
+
+class CredentialFiles:
+    """`changed()` once a minute; what then cannot be loaded leaves the old in use."""
+
+    def __init__(self, pki: Path, token_file: Path | None) -> None:
+        self._certificate, self._key = pki / "serving.crt", pki / "serving.key"
+        self._client_ca = pki / "client-ca.crt"
+        self._tokens = token_file
+        self._seen = self._stamps()
+
+    def _stamps(self) -> list[tuple[int, int, int]]:
+        paths = [self._certificate, self._key, self._client_ca, *([self._tokens] if self._tokens else [])]
+        found = []
+        for path in paths:
+            try:
+                stat = path.stat()
+                found.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
+            except FileNotFoundError:
+                found.append((0, 0, 0))
+        return found
+
+    def changed(self) -> bool:
+        """Whether a file is another than at the last call."""
+        seen, self._seen = self._seen, self._stamps()
+        return seen != self._seen
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Raises CredentialError."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+        context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+        context.set_alpn_protocols(["http/1.1"])
+        # Kubernetes clients do not resume sessions; tickets would be two more records per connection.
+        context.num_tickets = 0
+        try:
+            context.load_cert_chain(self._certificate, self._key)
+            if self._client_ca.exists():
+                context.verify_mode = ssl.CERT_OPTIONAL
+                context.load_verify_locations(self._client_ca)
+        except (OSError, ssl.SSLError) as error:
+            raise CredentialError(f"cannot use {self._certificate}, its key or {self._client_ca}: {error}") from error
+        return context
+
+    def not_after(self) -> float:
+        """End of the serving certificate's validity, seconds since the epoch; 0 if it cannot be read."""
+        try:
+            certificate = x509.load_pem_x509_certificate(self._certificate.read_bytes())
+        except (OSError, ValueError):
+            return 0.0
+        return certificate.not_valid_after_utc.timestamp()
+
+    def tokens(self) -> dict[bytes, Identity]:
+        """Raises CredentialError."""
+        if self._tokens is None:
+            return {}
+        try:
+            with self._tokens.open(newline="", encoding="utf-8") as lines:
+                return read_token_lines(lines)
+        except (OSError, ValueError, TokenFileError) as error:
+            raise CredentialError(f"cannot use the token file {self._tokens}: {error}") from error

@@ -1,0 +1,46 @@
+"""The body as JSON: its size, media type, nesting and duplicate keys. YAML becomes JSON here.
+
+What a body means is the shard's business, also whether its JSON can be parsed: broken JSON passes through.
+"""
+
+from kcpfront import json_text, yaml_text
+from kcpfront.exchange import Exchange
+from kcpfront.negotiation import AVAILABLE, BODY_TYPES, JSON, PATCH_TYPES, media_type
+from kcpshard.api.errors import BadRequest, UnsupportedMediaType
+
+MAX_BODY_BYTES = 3 * 1024 * 1024  # kube-apiserver's --max-resource-write-bytes
+
+
+async def read_object(exchange: Exchange) -> None:
+    """The body of a create, update or delete."""
+    chosen = BODY_TYPES.get(media_type(exchange.headers.get("Content-Type")))
+    if chosen is None:
+        raise UnsupportedMediaType(
+            f"the body of the request was in an unknown format - accepted media types include: {AVAILABLE}"
+        )
+    body = await exchange.read_body(MAX_BODY_BYTES)
+    _take(exchange, body, is_yaml=chosen is not JSON)
+
+
+async def read_patch(exchange: Exchange) -> int:
+    """The body of a patch and its kind, a PatchType. Patches of other media types are refused."""
+    kind = PATCH_TYPES.get(media_type(exchange.headers.get("Content-Type")))
+    if kind is None:
+        raise UnsupportedMediaType("415: Unsupported Media Type")
+    body = await exchange.read_body(MAX_BODY_BYTES)
+    _take(exchange, body, is_yaml=kind == 4)
+    return kind
+
+
+def _take(exchange: Exchange, body: bytes, is_yaml: bool) -> None:
+    if not body:
+        return
+    try:
+        if is_yaml and body.lstrip()[:1] != b"{":
+            body, exchange.duplicate_fields = yaml_text.to_json(body)
+        else:
+            json_text.check_nesting(body)
+            exchange.duplicate_fields = json_text.duplicate_fields(body)
+    except ValueError as error:
+        raise BadRequest(f"the object provided is unrecognized: {error}") from None
+    exchange.body = body

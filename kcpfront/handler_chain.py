@@ -1,0 +1,121 @@
+"""The order in which a request passes through the filters, and which handler gets it: one function to read."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from kcpfront import discovery
+from kcpfront.exchange import Exchange, Reply
+from kcpfront.filters.audit import name_request
+from kcpfront.filters.authentication import Authenticator
+from kcpfront.filters.request_deadline import request_timeout_s
+from kcpfront.handlers.document import DocumentHandler
+from kcpfront.handlers.list import ListHandler
+from kcpfront.handlers.object import ObjectHandler
+from kcpfront.handlers.watch import OpenWatches, WatchHandler
+from kcpfront.health import Health, version_reply
+from kcpfront.metrics import Metrics
+from kcpfront.negotiation import JSON, YAML, Representation
+from kcpfront.representations import finished
+from kcpfront.request_info import parse_request
+from kcpfront.responses import error_reply, text_reply
+from kcpshard.api.errors import ApiError, InternalError, MethodNotAllowed, resource_not_found
+from kcpshard.rpc.contract import Caller, Watcher
+
+_log = logging.getLogger(__name__)
+
+Handle = Callable[[Exchange], Awaitable[Reply | None]]
+
+
+class HandlerChain:
+    """Handles one Exchange. Never raises but CancelledError (the client is gone) and ConnectionError."""
+
+    def __init__(
+        self,
+        caller: Caller,
+        watcher: Watcher,
+        authenticator: Authenticator,
+        open_watches: OpenWatches,
+        health: Health,
+        metrics: Metrics,
+        software: str,
+    ) -> None:
+        self._authenticator, self._health, self._metrics, self._software = authenticator, health, metrics, software
+        self._loop_time = asyncio.get_running_loop().time
+        self._documents = DocumentHandler(caller)
+        self._verbs: dict[str, Handle] = {
+            **ObjectHandler(caller, authenticator).verbs,
+            "list": ListHandler(caller).list,
+            "watch": WatchHandler(watcher, open_watches).watch,
+        }
+
+    async def handle(self, exchange: Exchange) -> Reply | None:
+        """None: the answer has been written already, or the connection handed over."""
+        began = self._loop_time()
+        verb, code = "", 0
+        try:
+            # The id first: whatever goes wrong later is found by it.
+            name_request(exchange)
+            info = exchange.info = parse_request(
+                exchange.method, exchange.target, exchange.headers.get("X-Kubernetes-Cluster")
+            )
+            verb = info.verb
+            # Time runs from here on, for waiting on authentication and bodies too.
+            exchange.deadline = began + request_timeout_s(info)
+            # Before anything that costs: strangers must not make us read bodies or ask shards.
+            self._authenticator.authenticate(exchange)
+            # Size, media type, nesting and duplicate keys of bodies: when a handler reads one (filters.request_body).
+            # Authorisation, admission and fairness among tenants: in the shard.
+            if info.resource:
+                handler = self._verbs.get(verb)
+                if handler is None:
+                    raise MethodNotAllowed("the server does not allow this method on the requested resource")
+                reply = await handler(exchange)
+            else:
+                reply = await self._non_resource(exchange)
+            code = reply.code if reply is not None else 200
+            return reply
+        except ApiError as error:
+            code = error.code
+            return self._failed(exchange, error)
+        except (asyncio.CancelledError, ConnectionError):
+            code = 499  # as proxies count clients that left
+            raise
+        except Exception as error:  # noqa: BLE001 - the one place where a bug becomes an answer
+            code = 500
+            return self._panicked(exchange, error)
+        finally:
+            if verb != "watch" or code >= 300:
+                self._metrics.answered(verb, code, self._loop_time() - began)
+
+    async def _non_resource(self, exchange: Exchange) -> Reply:
+        info = exchange.info
+        if (reply := self._health.reply(info)) is not None:
+            return reply
+        match info.path:
+            case "/version":
+                return version_reply(self._software)
+            case "/metrics":
+                return text_reply(200, self._metrics.text().decode())
+            case "/":
+                return await self._documents.root(exchange, self._health.names)
+        if discovery.is_document(info.path):
+            return await self._documents.document(exchange)
+        raise resource_not_found()
+
+    def _failed(self, exchange: Exchange, error: ApiError) -> Reply:
+        if exchange.started:
+            # Half an answer is out: only a broken connection tells the client that it is not whole.
+            raise ConnectionAbortedError("the answer could not be completed")
+        reply = error_reply(error)
+        shown = Representation(YAML if "yaml" in (exchange.headers.get("Accept") or "") else JSON)
+        if not hasattr(exchange, "info"):
+            return reply
+        return finished(exchange, shown, reply.code, reply.body, reply.headers)
+
+    def _panicked(self, exchange: Exchange, error: Exception) -> Reply:
+        self._metrics.panics += 1
+        _log.error(
+            "unexpected exception", exc_info=error, extra={"audit_id": exchange.audit_id, "target": exchange.target}
+        )
+        return self._failed(exchange, InternalError("an unexpected error on the server has been logged"))

@@ -1,0 +1,58 @@
+"""Discovery and OpenAPI: documents that a logical cluster's shard makes, with ETags."""
+
+import orjson
+
+from kcpfront import discovery
+from kcpfront.exchange import Exchange, Reply
+from kcpfront.negotiation import JSON, YAML, Representation, negotiate_document
+from kcpfront.representations import finished, result_reply
+from kcpfront.responses import json_reply
+from kcpshard.api.errors import MethodNotAllowed
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.contract import Caller
+
+_GROUPS = f"{JSON};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_JSON, _YAML = Representation(JSON), Representation(YAML)
+
+
+class DocumentHandler:
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def root(self, exchange: Exchange, checks: list[str]) -> Reply:
+        """The paths served: groups and versions as aggregated discovery names them."""
+        request = pb.Request(
+            verb=pb.DOCUMENT, cluster=exchange.info.cluster, name="/apis", identity=exchange.identity, accept=_GROUPS
+        )
+        result = await self._caller.call(request, exchange.deadline)
+        found = ["v1"]
+        if result.code == 200:
+            for group in orjson.loads(result.body).get("items", ()):
+                name = group.get("metadata", {}).get("name", "")
+                found += [f"{name}/{version['version']}" for version in group.get("versions", ())]
+        return json_reply(200, {"paths": discovery.root_paths(found, checks)})
+
+    async def document(self, exchange: Exchange) -> Reply:
+        info = exchange.info
+        if exchange.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed("the server does not allow this method on the requested resource")
+        chosen = negotiate_document(info.path, exchange.headers.get("Accept") or "")
+        request = pb.Request(
+            verb=pb.DOCUMENT,
+            cluster=info.cluster,
+            name=info.path,
+            identity=exchange.identity,
+            user_agent=exchange.user_agent,
+            accept=JSON if chosen is YAML else chosen,
+            if_none_match=exchange.headers.get("If-None-Match") or "",
+        )
+        result = await self._caller.call(request, exchange.deadline)
+        if result.code >= 400:
+            return result_reply(exchange, _JSON, result)
+        headers = f'ETag: "{result.etag.strip(chr(34))}"\r\nVary: Accept\r\n'.encode() if result.etag else b""
+        if result.code == 304:
+            return Reply(304, b"", headers=headers)
+        if chosen is YAML or chosen is JSON:
+            reply = finished(exchange, _YAML if chosen is YAML else _JSON, result.code, result.body, headers)
+            return reply._replace(content_type=result.content_type) if result.content_type else reply
+        return Reply(result.code, result.body, result.content_type or chosen, headers)

@@ -1,0 +1,117 @@
+"""Lists: pieces of a shard's answer, joined by what goes around the items; long ones leave while they arrive."""
+
+import asyncio
+import zlib
+
+from kcpfront import options, tables
+from kcpfront.exchange import Exchange, Reply
+from kcpfront.negotiation import PLAIN, TABLE, YAML, Representation, negotiate
+from kcpfront.representations import finished, result_reply, transformed_list, wants_pretty
+from kcpfront.responses import CHUNKED, LAST_CHUNK, chunk, encode_head, list_after, list_around, warning_headers
+from kcpshard.api.errors import ServiceUnavailable
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.contract import Caller, ListStream, Result
+
+# kube-apiserver's threshold: below it compressing costs more than it saves.
+COMPRESS_BYTES = 128 * 1024
+
+
+class ListHandler:
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def list(self, exchange: Exchange) -> Reply | None:
+        accept = exchange.headers.get("Accept")
+        shown = PLAIN if accept is None or accept == "application/json" else negotiate(accept)
+        if refusal := tables.wrong_shape(shown.as_, is_list=True):
+            raise refusal
+        request = options.new_request(exchange, pb.LIST)
+        options.set_list_options(request, exchange.info)
+        request.want_columns = shown.as_ == TABLE
+        answer = await self._caller.list(request, exchange.deadline)
+        if isinstance(answer, Result):
+            return result_reply(exchange, shown, answer)
+        try:
+            if shown is not PLAIN or wants_pretty(exchange):
+                return await self._represented(exchange, shown, answer)
+            if answer.complete:
+                return await self._whole(exchange, answer)
+            await self._streamed(exchange, answer)
+            return None
+        finally:
+            answer.close()
+
+    async def _whole(self, exchange: Exchange, stream: ListStream) -> Reply:
+        items = b"".join([piece async for piece in stream])
+        assert stream.info is not None
+        before, after = list_around(stream.info)
+        body = before + items + after
+        headers = warning_headers(stream.warnings) if stream.warnings else b""
+        if len(body) >= COMPRESS_BYTES and accepts_gzip(exchange):
+            body = await asyncio.get_running_loop().run_in_executor(None, _gzip, body)
+            headers += b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
+        return Reply(stream.code, body, headers=headers)
+
+    async def _represented(self, exchange: Exchange, shown: Representation, stream: ListStream) -> Reply:
+        """Forms that need all items at once."""
+        items = b"".join([piece async for piece in stream])
+        info = stream.info
+        assert info is not None
+        if shown.as_:
+            body = transformed_list(exchange, shown, items, info, stream.columns)
+        else:
+            before, after = list_around(info)
+            body = before + items + after
+        headers = warning_headers(stream.warnings) if stream.warnings else b""
+        if shown.media_type is YAML and len(body) >= COMPRESS_BYTES:  # slow, and nobody's hot path
+            return await asyncio.get_running_loop().run_in_executor(
+                None, finished, exchange, shown, stream.code, body, headers
+            )
+        return finished(exchange, shown, stream.code, body, headers)
+
+    async def _streamed(self, exchange: Exchange, stream: ListStream) -> None:
+        """Chunks as they come. What goes around the items is known only at the end, so the items go first."""
+        connection = exchange.connection
+        headers = warning_headers(stream.warnings) if stream.warnings else b""
+        gzip = _Gzip() if accepts_gzip(exchange) else None
+        if gzip is not None:
+            headers += b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
+        head = encode_head(exchange, stream.code, "application/json", CHUNKED, headers)
+        exchange.started = True
+        connection.write(head)
+        data = b'{"items":['
+        async for piece in stream:
+            data += piece
+            await self._send(exchange, gzip, data, last=False)
+            data = b""
+        if stream.info is None:
+            raise ServiceUnavailable("the list ended early")
+        await self._send(exchange, gzip, data + list_after(stream.info), last=True)
+        connection.write(LAST_CHUNK)
+
+    async def _send(self, exchange: Exchange, gzip: "_Gzip | None", data: bytes, last: bool) -> None:
+        if gzip is not None:
+            data = await asyncio.get_running_loop().run_in_executor(None, gzip.feed, data, last)
+        if data:
+            exchange.connection.write(chunk(data))
+            await exchange.connection.drain()
+
+
+def accepts_gzip(exchange: Exchange) -> bool:
+    encodings = exchange.headers.get("Accept-Encoding")
+    return encodings is not None and "gzip" in encodings and "gzip;q=0" not in encodings.replace(" ", "")
+
+
+class _Gzip:
+    """A gzip stream fed piece by piece on a thread: zlib works without the GIL."""
+
+    def __init__(self) -> None:
+        self._compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
+
+    def feed(self, data: bytes, last: bool) -> bytes:
+        out = self._compressor.compress(data)
+        return out + self._compressor.flush() if last else out
+
+
+def _gzip(data: bytes) -> bytes:
+    return _Gzip().feed(data, last=True)

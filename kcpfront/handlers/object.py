@@ -1,0 +1,101 @@
+"""Requests about one object, and deletecollection: one call, one answer."""
+
+from typing import Any
+
+import orjson
+
+from kcpfront import options
+from kcpfront.exchange import Exchange, Reply
+from kcpfront.filters.authentication import Authenticator
+from kcpfront.filters.request_body import read_object, read_patch
+from kcpfront.negotiation import PLAIN, TABLE, negotiate
+from kcpfront.representations import result_reply, wants_pretty
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.contract import Caller, Result
+
+
+class ObjectHandler:
+    """get, create, update, patch, delete, deletecollection: the shapes are the same, the message differs."""
+
+    def __init__(self, caller: Caller, authenticator: Authenticator) -> None:
+        self._caller, self._authenticator = caller, authenticator
+        self.verbs = {
+            "get": self.get,
+            "create": self.create,
+            "update": self.update,
+            "patch": self.patch,
+            "delete": self.delete,
+            "deletecollection": self.delete_collection,
+        }
+
+    async def get(self, exchange: Exchange) -> Reply:
+        request = options.new_request(exchange, pb.GET)
+        if exchange.info.query:
+            request.resource_version = exchange.info.get("resourceVersion")
+        return await self._ask(exchange, request)
+
+    async def create(self, exchange: Exchange) -> Reply:
+        request = options.new_request(exchange, pb.CREATE)
+        options.set_write_options(request, exchange.info, "CreateOptions")
+        await read_object(exchange)
+        self._take_body(exchange, request)
+        if exchange.info.resource == "tokenreviews":
+            request.token_review = self._review(exchange.body)
+        return await self._ask(exchange, request)
+
+    async def update(self, exchange: Exchange) -> Reply:
+        request = options.new_request(exchange, pb.UPDATE)
+        options.set_write_options(request, exchange.info, "UpdateOptions")
+        await read_object(exchange)
+        self._take_body(exchange, request)
+        return await self._ask(exchange, request)
+
+    async def patch(self, exchange: Exchange) -> Reply:
+        request = options.new_request(exchange, pb.PATCH)
+        request.patch_type = pb.PatchType.ValueType(await read_patch(exchange))
+        options.set_write_options(request, exchange.info, "PatchOptions")
+        options.check_apply(request)
+        self._take_body(exchange, request)
+        return await self._ask(exchange, request)
+
+    async def delete(self, exchange: Exchange) -> Reply:
+        request = options.new_request(exchange, pb.DELETE)
+        await self._read_delete_options(exchange)
+        options.set_delete_options(request, exchange)
+        return await self._ask(exchange, request)
+
+    async def delete_collection(self, exchange: Exchange) -> Reply:
+        request = options.new_request(exchange, pb.DELETE_COLLECTION)
+        options.set_list_options(request, exchange.info)
+        await self._read_delete_options(exchange)
+        options.set_delete_options(request, exchange)
+        return await self._ask(exchange, request)
+
+    async def _read_delete_options(self, exchange: Exchange) -> None:
+        headers = exchange.headers
+        if headers.get("Content-Length") not in (None, "0") or headers.get("Transfer-Encoding") is not None:
+            await read_object(exchange)
+
+    def _take_body(self, exchange: Exchange, request: pb.Request) -> None:
+        request.body = exchange.body
+        if exchange.duplicate_fields:
+            request.duplicate_fields.extend(exchange.duplicate_fields)
+
+    async def _ask(self, exchange: Exchange, request: pb.Request) -> Reply:
+        accept = exchange.headers.get("Accept")
+        shown = PLAIN if accept is None or accept == "application/json" else negotiate(accept)
+        if shown.as_ == TABLE:
+            request.want_columns = True
+        result: Result = await self._caller.call(request, exchange.deadline)
+        if shown is PLAIN and not result.warnings and not result.retry_after_s and not wants_pretty(exchange):
+            return Reply(result.code, result.body)
+        return result_reply(exchange, shown, result)
+
+    def _review(self, body: bytes) -> bytes:
+        """The verdict on spec.token; a body that is no TokenReview is the shard's to refuse."""
+        try:
+            spec: Any = orjson.loads(body)["spec"]
+            token, audiences = spec["token"], spec.get("audiences") or []
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+            return b""
+        return orjson.dumps(self._authenticator.review(token, audiences)) if isinstance(token, str) else b""

@@ -1,0 +1,84 @@
+"""/healthz, /livez, /readyz and /version in kube-apiserver's forms."""
+
+import platform
+from collections.abc import Callable, Mapping
+
+from kcpfront.exchange import Reply
+from kcpfront.request_info import RequestInfo
+from kcpfront.responses import json_reply, text_reply
+
+Check = Callable[[], str]  # "" when well, else what is wrong
+
+_NOT_FOUND = "404 page not found\n"
+
+
+class Health:
+    """Named checks per endpoint. Reasons are not shown to the world: probes are open to everybody."""
+
+    def __init__(self, live: Mapping[str, Check], ready: Mapping[str, Check]) -> None:
+        self._checks = {"healthz": {**live, **ready}, "livez": dict(live), "readyz": {**live, **ready}}
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._checks["readyz"])
+
+    def failing(self) -> list[str]:
+        """The reasons for not being ready, for the log."""
+        return [f"{name}: {reason}" for name, check in self._checks["readyz"].items() if (reason := check())]
+
+    def reply(self, info: RequestInfo) -> Reply | None:
+        """None if the path is not a health check's."""
+        _, endpoint, *rest = info.path.split("/", 2)
+        checks = self._checks.get(endpoint)
+        if checks is None:
+            return None
+        if not rest:
+            return self._all(endpoint, checks, info)
+        check = checks.get(rest[0])
+        if check is None:
+            return text_reply(404, _NOT_FOUND)
+        return text_reply(500, "internal server error: reason withheld\n") if check() else text_reply(200, "ok")
+
+    def _all(self, endpoint: str, checks: Mapping[str, Check], info: RequestInfo) -> Reply:
+        excluded = set(info.query.get("exclude", ()))
+        lines, failed = [], False
+        for name, check in checks.items():
+            if name in excluded:
+                lines.append(f"[+]{name} excluded: ok\n")
+            elif check():
+                failed = True
+                lines.append(f"[-]{name} failed: reason withheld\n")
+            else:
+                lines.append(f"[+]{name} ok\n")
+        unknown = ", ".join(f'"{name}"' for name in sorted(excluded - checks.keys()))
+        if unknown:
+            lines.append(f"warn: some health checks cannot be excluded: no matches for {unknown}\n")
+        if failed:
+            return text_reply(500, "".join(lines) + f"{endpoint} check failed\n")
+        if "verbose" in info.query:
+            return text_reply(200, "".join(lines) + f"{endpoint} check passed\n")
+        return text_reply(200, "ok")
+
+
+KUBERNETES_VERSION = "v1.36.3"
+
+
+def version_reply(software: str) -> Reply:
+    """What kubectl and client libraries decide by, with our own release as build metadata."""
+    major, minor, _ = KUBERNETES_VERSION[1:].split(".")
+    document = {
+        "major": major,
+        "minor": minor,
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": str(int(minor) - 1),
+        "gitVersion": f"{KUBERNETES_VERSION}+kcp-python-{software}",
+        "gitCommit": "",
+        "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "",
+        "compiler": f"python{platform.python_version()}",
+        "platform": f"linux/{ {'x86_64': 'amd64', 'aarch64': 'arm64'}.get(platform.machine(), platform.machine()) }",
+    }
+    return json_reply(200, document)

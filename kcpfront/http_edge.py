@@ -1,0 +1,159 @@
+"""aiohttp's low-level server ↔ Exchange: the only module that knows the HTTP library.
+
+aiohttp parses requests and keeps connections; answers are written to the transport as the bytes we made, because its
+own responses cost more than the rest of a request here. A watch takes its connection away from aiohttp altogether.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import StreamReader, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+
+from kcpfront.exchange import Exchange, Reply
+from kcpfront.responses import encode_reply
+from kcpfront.settings import Settings
+from kcpshard.api.errors import RequestEntityTooLarge
+
+_log = logging.getLogger(__name__)
+
+Handle = Callable[[Exchange], Awaitable[Reply | None]]
+
+
+class _Written(web.StreamResponse):
+    """Tells aiohttp that the answer is on its way already. Has no state of a request, so two of them serve all."""
+
+    def __init__(self, keep_alive: bool) -> None:
+        super().__init__()
+        self._stays = keep_alive
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._stays
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        return None
+
+
+class _HttpConnection:
+    """The connection of one request, and the way to its body."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+
+    def write(self, data: bytes) -> None:
+        transport = self._request.transport
+        if transport is None:
+            raise ConnectionResetError("the client is gone")
+        transport.write(data)
+
+    async def drain(self) -> None:
+        await self._request.writer.drain()
+
+    def hand_over(self, protocol: asyncio.Protocol) -> asyncio.Transport:
+        old = self._request.protocol
+        transport = old.transport
+        if not isinstance(transport, asyncio.Transport) or transport.is_closing():
+            raise ConnectionResetError("the client is gone")
+        transport.set_protocol(protocol)
+        old.transport = None  # so that aiohttp lets go of the connection without closing it
+        old.connection_lost(None)
+        return transport
+
+    async def read_body(self, limit: int) -> bytes:
+        request = self._request
+        declared = request.content_length
+        if declared is not None and declared > limit:
+            raise _too_large(limit)
+        if not request.body_exists:
+            return b""
+        if (request.headers.get(hdrs.EXPECT) or "").lower() == "100-continue":
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        content: StreamReader = request.content
+        pieces, size = [], 0
+        while piece := await content.readany():
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit)
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def certificate(self) -> bytes | None:
+        transport = self._request.transport
+        ssl_object = transport.get_extra_info("ssl_object") if transport is not None else None
+        found: bytes | None = ssl_object.getpeercert(binary_form=True) if ssl_object is not None else None
+        return found
+
+
+def _too_large(limit: int) -> RequestEntityTooLarge:
+    return RequestEntityTooLarge(f"Request entity too large: limit is {limit}")
+
+
+class HttpEdge:
+    """The protocol factory of a listener."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.handle: Handle | None = None
+        self._stay, self._close = _Written(True), _Written(False)
+        self._server = web.Server(
+            self._serve,
+            handler_cancellation=True,  # a client that goes away takes its call to the shard with it
+            keepalive_timeout=settings.keepalive_s,
+            max_line_size=settings.max_line_bytes,
+            max_field_size=settings.max_line_bytes,
+            lingering_time=2.0,
+            auto_decompress=False,  # as kube-apiserver: a compressed body is not a JSON body
+            access_log=None,
+            logger=_EdgeLog,
+        )
+        self._draining = False
+
+    def __call__(self) -> asyncio.Protocol:
+        return self._server()
+
+    @property
+    def connections(self) -> int:
+        return len(self._server.connections)
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        handle = self.handle
+        assert handle is not None
+        connection = _HttpConnection(request)
+        exchange = Exchange(
+            request.method,
+            request.raw_path,
+            request.headers,
+            connection.read_body,
+            connection.certificate,
+            connection,
+            request.keep_alive and not self._draining,
+        )
+        reply = await handle(exchange)
+        if reply is not None:
+            if reply.code == 413:
+                exchange.keep_alive = False  # the rest of the body is not worth reading
+            connection.write(encode_reply(exchange, reply))
+        return self._stay if exchange.keep_alive else self._close
+
+    def hand_back(self, transport: asyncio.Transport, early: bytes) -> None:
+        """A watch has ended: its connection takes requests again, the first bytes of which may have come already."""
+        protocol = self._server()
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        if early:
+            protocol.data_received(early)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Let requests in flight finish, close what is idle, then close everything."""
+        self._draining = True
+        await self._server.shutdown(timeout_s)
+
+
+# What aiohttp logs by itself are faults of clients (broken requests, lost connections).
+_EdgeLog = logging.getLogger("kcpfront.http")

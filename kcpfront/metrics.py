@@ -1,0 +1,79 @@
+"""Every metric of a front. Counters on the hot path are plain integers, read when somebody asks."""
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Metrics(Collector):
+    """Per (verb, code): how many and how long. The number of pairs is bounded by the verbs and codes there are."""
+
+    def __init__(self) -> None:
+        self.requests: dict[tuple[str, int], int] = {}
+        self._durations: dict[str, list[float]] = {}  # verb → counts per bound, beyond, sum
+        self.connections: Callable[[], int] = lambda: 0
+        self.watches: Callable[[], int] = lambda: 0
+        self.slow_watches_cut = 0
+        self.accept_pauses = 0  # times the process had no file descriptor left for a new connection
+        self.certificate_reloads = 0
+        self.certificate_not_after: Callable[[], float] = lambda: 0.0
+        self.panics = 0
+        self.loop_stall_seconds = 0.0  # the longest since the start
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
+
+    def answered(self, verb: str, code: int, seconds: float) -> None:
+        key = (verb, code)
+        self.requests[key] = self.requests.get(key, 0) + 1
+        row = self._durations.get(verb)
+        if row is None:
+            row = self._durations[verb] = [0.0] * (len(_BOUNDS) + 2)
+        row[-1] += seconds
+        for index, bound in enumerate(_BOUNDS):
+            if seconds <= bound:
+                row[index] += 1
+                return
+        row[-2] += 1
+
+    def collect(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily("apiserver_request", "Requests answered", labels=["verb", "code"])
+        for (verb, code), count in self.requests.items():
+            requests.add_metric([verb, str(code)], count)
+        yield requests
+        durations = HistogramMetricFamily(
+            "apiserver_request_duration_seconds", "From head to answer, without watches", labels=["verb"]
+        )
+        for verb, row in self._durations.items():
+            durations.add_metric([verb], _cumulative(row), sum_value=row[-1])
+        yield durations
+        yield GaugeMetricFamily("kcp_front_connections", "Open client connections", self.connections())
+        yield GaugeMetricFamily("apiserver_longrunning_requests", "Open watches", self.watches())
+        yield CounterMetricFamily("kcp_front_slow_watches_cut", "Watches cut: client too slow", self.slow_watches_cut)
+        yield CounterMetricFamily(
+            "kcp_front_accept_pauses", "Pauses in accepting: no file descriptor left", self.accept_pauses
+        )
+        yield CounterMetricFamily("kcp_front_certificate_reloads", "Certificates re-read", self.certificate_reloads)
+        yield GaugeMetricFamily(
+            "kcp_front_certificate_expiration_timestamp_seconds",
+            "End of the serving certificate's validity",
+            self.certificate_not_after(),
+        )
+        yield CounterMetricFamily("kcp_front_panics", "Requests that ended in an unexpected exception", self.panics)
+        yield GaugeMetricFamily("loop_stall_seconds", "Longest hold of the event loop", self.loop_stall_seconds)
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)
+
+
+def _cumulative(row: list[float]) -> list[tuple[str, float]]:
+    found, total = [], 0.0
+    for bound, count in zip((*map(str, _BOUNDS), "+Inf"), row[:-1], strict=True):
+        total += count
+        found.append((bound, total))
+    return found

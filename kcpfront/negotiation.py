@@ -1,0 +1,139 @@
+"""Accept header → representation; Content-Type → how a body is read. Pure; the words of refusals are kube-apiserver's.
+
+Protobuf is not offered yet: where a client lists it before JSON it gets JSON, where it accepts nothing else 406. Its
+place is `_REPRESENTATIONS` and `BODY_TYPES`.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from kcpshard.api.errors import NotAcceptable
+
+JSON, YAML = "application/json", "application/yaml"
+TABLE, PARTIAL, PARTIAL_LIST = "Table", "PartialObjectMetadata", "PartialObjectMetadataList"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+AVAILABLE = f"{JSON}, {YAML}, {PROTOBUF}"
+
+BODY_TYPES = {"": JSON, JSON: JSON, YAML: YAML, "text/yaml": YAML}
+PATCH_TYPES = {
+    "application/json-patch+json": 1,
+    "application/merge-patch+json": 2,
+    "application/strategic-merge-patch+json": 3,
+    "application/apply-patch+yaml": 4,
+}
+
+_REPRESENTATIONS = {
+    JSON: JSON, YAML: YAML, "text/yaml": YAML, "application/*": JSON, "*/*": JSON, "*": JSON, "": JSON
+}  # fmt: skip
+_AGGREGATED = "APIGroupDiscoveryList"
+_OPENAPI_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+_OPENAPI_V3_PROTOBUF = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"
+
+
+class Representation(NamedTuple):
+    """How an answer is shown: `media_type`, and `as_` one of Table, PartialObjectMetadata, …List, or "" for itself."""
+
+    media_type: str
+    as_: str = ""
+    version: str = ""  # of meta.k8s.io, with as_
+
+    @property
+    def plain(self) -> bool:
+        return self.media_type is JSON and not self.as_
+
+
+PLAIN = Representation(JSON)
+
+
+class _Clause(NamedTuple):
+    media_type: str
+    parameters: dict[str, str]
+    quality: float
+
+
+def _clauses(accept: str) -> list[_Clause]:
+    """The acceptable media types, best first; clauses of one quality stay in the client's order."""
+    found = []
+    for part in accept.split(","):
+        media_type, *raw = (p.strip() for p in part.split(";"))
+        parameters = {k.strip(): v.strip().strip('"') for k, _, v in (p.partition("=") for p in raw)}
+        try:
+            quality = float(parameters.pop("q", "1"))
+        except ValueError:
+            quality = 0.0
+        if quality > 0:
+            found.append(_Clause(media_type.lower(), parameters, quality))
+    return sorted(found, key=lambda c: -c.quality)
+
+
+@lru_cache(1024)
+def negotiate(accept: str) -> Representation:
+    """The representation of an object or a list. Raises NotAcceptable."""
+    understood = False
+    for media_type, parameters, _ in _clauses(accept):
+        chosen = _REPRESENTATIONS.get(media_type)
+        if chosen is None:
+            understood = understood or media_type == PROTOBUF
+            continue
+        understood = True
+        as_, version = parameters.get("as", ""), parameters.get("v", "")
+        if not as_:
+            return PLAIN if chosen is JSON else Representation(chosen)
+        known = as_ in (TABLE, PARTIAL, PARTIAL_LIST) and version in ("v1", "v1beta1")
+        if known and parameters.get("g") == "meta.k8s.io":
+            return Representation(chosen, as_, version)
+    if understood:
+        raise NotAcceptable(f"only the following media types are accepted: {AVAILABLE}")
+    raise NotAcceptable(f"406: Not Acceptable\n\nAvailable representations: {AVAILABLE}")
+
+
+@lru_cache(1024)
+def negotiate_watch(accept: str) -> Representation:
+    """The representation of watch events: always JSON frames. Raises NotAcceptable."""
+    found = negotiate(accept)
+    if found.media_type is not JSON:
+        raise NotAcceptable(
+            f"only the following media types are accepted: {JSON};stream=watch, {PROTOBUF};stream=watch"
+        )
+    return found
+
+
+@lru_cache(1024)
+def negotiate_document(path: str, accept: str) -> str:
+    """The media type of a discovery or OpenAPI document. What we have no other form of is JSON."""
+    aggregated = path in ("/api", "/apis")
+    openapi = path.startswith("/openapi/")
+    for media_type, parameters, _ in _clauses(accept):
+        if openapi and media_type in (_OPENAPI_V2_PROTOBUF, _OPENAPI_V3_PROTOBUF):
+            continue
+        chosen = _REPRESENTATIONS.get(media_type)
+        if chosen is None:
+            continue
+        if not parameters.get("as"):
+            return chosen
+        if aggregated and _is_aggregated(parameters):
+            return f"{JSON};g=apidiscovery.k8s.io;v={parameters['v']};as={_AGGREGATED}"
+    raise NotAcceptable(f"406: Not Acceptable\n\nAvailable representations: {AVAILABLE}")
+
+
+def _is_aggregated(parameters: dict[str, str]) -> bool:
+    return (
+        parameters["as"] == _AGGREGATED
+        and parameters.get("g") == "apidiscovery.k8s.io"
+        and parameters.get("v") in ("v2", "v2beta1")
+    )
+
+
+def media_type(content_type: str | None) -> str:
+    """The media type of a Content-Type header without its parameters."""
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+_BROWSERS = ("curl", "Wget", "Mozilla/")
+
+
+def is_pretty(value: str, present: bool, user_agent: str) -> bool:
+    """Whether JSON is to be indented: asked for, or read by a human as far as the user agent tells."""
+    if present:
+        return value not in ("0", "false")
+    return user_agent.startswith(_BROWSERS)

@@ -1,0 +1,63 @@
+"""An answer's JSON → the representation the client asked for."""
+
+import time
+from typing import Any
+
+import orjson
+
+from kcpfront import tables, yaml_text
+from kcpfront.exchange import Exchange, Reply
+from kcpfront.negotiation import JSON, TABLE, YAML, Representation, is_pretty
+from kcpfront.responses import list_metadata, warning_headers
+from kcpshard.api.requests import ListInfo
+from kcpshard.rpc.contract import Result
+
+
+def wants_pretty(exchange: Exchange) -> bool:
+    info = exchange.info
+    return is_pretty(info.get("pretty"), "pretty" in info.query, exchange.user_agent)
+
+
+def result_reply(exchange: Exchange, shown: Representation, result: Result) -> Reply:
+    """One object, or the Status of a refusal (which no representation transforms)."""
+    body = result.body
+    if shown.as_ and result.code < 300:
+        body = _transformed(exchange, shown, result)
+    headers = warning_headers(result.warnings) if result.warnings else b""
+    if result.retry_after_s:
+        headers += b"Retry-After: %d\r\n" % result.retry_after_s
+    return finished(exchange, shown, result.code, body, headers)
+
+
+def finished(exchange: Exchange, shown: Representation, code: int, body: bytes, headers: bytes = b"") -> Reply:
+    """JSON as YAML or indented, if asked for."""
+    if shown.media_type is YAML:
+        return Reply(code, yaml_text.from_json(body), YAML, headers)
+    if wants_pretty(exchange):
+        body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+    return Reply(code, body, JSON, headers)
+
+
+def _transformed(exchange: Exchange, shown: Representation, result: Result) -> bytes:
+    obj = orjson.loads(result.body)
+    if obj.get("kind") == "Status":
+        return result.body
+    if refusal := tables.wrong_shape(shown.as_, is_list=False):
+        raise refusal
+    if shown.as_ != TABLE:
+        return orjson.dumps(tables.partial(obj, shown.version))
+    include = tables.include_object(exchange.info)
+    printer = tables.printer_for(exchange.info, result.columns)
+    return orjson.dumps(tables.object_table(printer, obj, include, shown.version, time.time()))
+
+
+def transformed_list(exchange: Exchange, shown: Representation, items: bytes, info: ListInfo, columns: bytes) -> bytes:
+    """A whole list as Table or PartialObjectMetadataList."""
+    objects: list[dict[str, Any]] = orjson.loads(b"[" + items + b"]")
+    metadata = list_metadata(info)
+    if shown.as_ != TABLE:
+        return orjson.dumps(tables.partial_list(objects, metadata, shown.version))
+    include, now = tables.include_object(exchange.info), time.time()
+    printer = tables.printer_for(exchange.info, columns)
+    rows = [tables.row(printer, obj, include, shown.version, now) for obj in objects]
+    return orjson.dumps(tables.table(printer, shown.version, metadata, rows))

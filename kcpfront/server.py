@@ -1,0 +1,126 @@
+"""Builds a front: edge, filters, handlers, listener; starts, keeps its credentials fresh, drains, stops."""
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+
+from kcpfront.credential_files import CredentialError, CredentialFiles
+from kcpfront.filters.authentication import Authenticator
+from kcpfront.handler_chain import HandlerChain
+from kcpfront.handlers.watch import OpenWatches
+from kcpfront.health import Check, Health
+from kcpfront.http_edge import HttpEdge
+from kcpfront.listener import Listener, bind
+from kcpfront.metrics import Metrics
+from kcpfront.settings import Settings
+from kcpshard.rpc.contract import Caller, Watcher
+
+_log = logging.getLogger(__name__)
+
+SOFTWARE = "0.1.0"
+_HEARTBEAT_S = 0.1
+
+
+def _well() -> str:
+    return ""
+
+
+class Front:
+    """One front process's HTTP side. `caller` and `watcher` are the router, or a fake."""
+
+    def __init__(
+        self,
+        caller: Caller,
+        watcher: Watcher,
+        files: CredentialFiles,
+        settings: Settings | None = None,
+        map_check: Check = _well,
+        tls: bool = True,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.metrics = Metrics()
+        self._files, self._tls = files, tls
+        self._authenticator = Authenticator(files.tokens())
+        self._edge = HttpEdge(self.settings)
+        self.open_watches = OpenWatches(self.settings, self.metrics, self._edge.hand_back)
+        self._stopping = False
+        self._listener: Listener | None = None
+        live = {"ping": _well, "log": _well}
+        ready = {"shard-map": map_check, "file-descriptors": self._accept_check, "shutdown": self._shutdown_check}
+        chain = HandlerChain(
+            caller, watcher, self._authenticator, self.open_watches, Health(live, ready), self.metrics, SOFTWARE
+        )
+        self._edge.handle = chain.handle
+        self._not_after = files.not_after() if tls else 0.0
+        self.metrics.connections = lambda: self._edge.connections + len(self.open_watches)
+        self.metrics.watches = lambda: len(self.open_watches)
+        self.metrics.certificate_not_after = lambda: self._not_after
+        self._reload_timer: asyncio.TimerHandle | None = None
+        self._beat_timer: asyncio.TimerHandle | None = None
+
+    def _accept_check(self) -> str:
+        return "no file descriptors left" if self._listener is not None and self._listener.paused else ""
+
+    def _shutdown_check(self) -> str:
+        return "process is shutting down" if self._stopping else ""
+
+    async def start(self, host: str, port: int, reuse_port: bool = False) -> int:
+        """Serve; returns the port. Raises ListenError or CredentialError."""
+        context = self._files.tls_context() if self._tls else None
+        listening = bind(host, port, reuse_port, self.settings.backlog)
+        self._listener = Listener(listening, self._edge, self.settings, self.metrics)
+        await self._listener.start(context)
+        self._beat(asyncio.get_running_loop().time())
+        return self._listener.port
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set: look after the credentials; then drain."""
+        while not stop.is_set():
+            try:
+                async with asyncio.timeout(self.settings.reload_s):
+                    await stop.wait()
+            except TimeoutError:
+                await self.reload()
+        await self.stop()
+
+    async def reload(self) -> None:
+        """Take changed certificate, CA and token files into use; keep the old ones if the new are unusable."""
+        if not self._files.changed():
+            self._warn_of_expiry()
+            return
+        try:
+            self._authenticator.replace_tokens(self._files.tokens())
+            if self._tls and self._listener is not None:
+                await self._listener.start(self._files.tls_context())
+        except CredentialError as error:
+            _log.error("changed credentials are not used: %s", error)
+            return
+        self._not_after = self._files.not_after() if self._tls else 0.0
+        self.metrics.certificate_reloads += 1
+        _log.info("credentials loaded again")
+
+    def _warn_of_expiry(self) -> None:
+        if self._tls and self._not_after and self._not_after < time.time():
+            _log.error("the serving certificate has expired: clients will refuse to connect until it is replaced")
+
+    async def stop(self) -> None:
+        """Accept nothing more, finish what is in flight, end watches with their last chunk."""
+        self._stopping = True
+        if self._listener is not None:
+            self._listener.close()
+        if self._beat_timer is not None:
+            self._beat_timer.cancel()
+        self.open_watches.stop()
+        await self._edge.drain(self.settings.drain_s)
+
+    def _beat(self, due: float) -> None:
+        """Measures how long the loop was held."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self.metrics.loop_stall_seconds = max(self.metrics.loop_stall_seconds, now - due)
+        self._beat_timer = loop.call_later(_HEARTBEAT_S, self._beat, now + _HEARTBEAT_S)
+
+
+def credential_files(pki: str, token_file: str | None) -> CredentialFiles:
+    return CredentialFiles(Path(pki), Path(token_file) if token_file else None)

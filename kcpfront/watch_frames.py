@@ -1,0 +1,104 @@
+"""Watch events as the bytes clients read: JSON lines in chunks, one set of bytes per event and representation. Pure."""
+
+import time
+from typing import Any
+
+import orjson
+
+from kcpfront import tables
+from kcpfront.negotiation import TABLE, Representation
+from kcpfront.printers.columns import Printer
+from kcpfront.responses import chunk
+from kcpshard.api.resource_versions import format_revision
+from kcpshard.rpc.contract import WatchedEvent
+
+_PREFIXES = {1: b'{"type":"ADDED","object":', 2: b'{"type":"MODIFIED","object":', 3: b'{"type":"DELETED","object":'}
+_NAMES = {1: "ADDED", 2: "MODIFIED", 3: "DELETED"}
+_INITIAL_END = {"k8s.io/initial-events-end": "true"}
+
+
+class PlainFrames:
+    """Objects as they are."""
+
+    __slots__ = ()
+
+    def event(self, event: WatchedEvent) -> bytes:
+        frame = event.frames.get("")
+        if frame is None:
+            frame = event.frames[""] = chunk(_PREFIXES[event.type] + event.object + b"}\n")
+        return frame
+
+    def bookmark(self, api_version: str, kind: str, revision: int, initial_end: bool) -> bytes:
+        return _line("BOOKMARK", _bookmark_object(api_version, kind, revision, initial_end))
+
+
+class PartialFrames:
+    """PartialObjectMetadata."""
+
+    __slots__ = ("_version",)
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+
+    def event(self, event: WatchedEvent) -> bytes:
+        key = "Partial" + self._version
+        frame = event.frames.get(key)
+        if frame is None:
+            shown = tables.partial(orjson.loads(event.object), self._version)
+            frame = event.frames[key] = _line(_NAMES[event.type], shown)
+        return frame
+
+    def bookmark(self, api_version: str, kind: str, revision: int, initial_end: bool) -> bytes:
+        obj = _bookmark_object(api_version, kind, revision, initial_end)
+        return _line("BOOKMARK", tables.partial(obj, self._version))
+
+
+class TableFrames:
+    """A Table of one row per event; the first names the columns. Bytes are shared between tables of one look."""
+
+    __slots__ = ("_headers", "_include", "_printer", "_version")
+
+    def __init__(self, printer: Printer, include: str, version: str) -> None:
+        self._printer, self._include, self._version = printer, include, version
+        self._headers = True
+
+    def event(self, event: WatchedEvent) -> bytes:
+        key = f"Table{self._version}{self._include}{self._headers:d}"
+        frame = event.frames.get(key)
+        if frame is None:
+            frame = event.frames[key] = _line(_NAMES[event.type], self._table(orjson.loads(event.object)))
+        self._headers = False
+        return frame
+
+    def bookmark(self, api_version: str, kind: str, revision: int, initial_end: bool) -> bytes:
+        frame = _line("BOOKMARK", self._table(_bookmark_object(api_version, kind, revision, initial_end)))
+        self._headers = False
+        return frame
+
+    def _table(self, obj: dict[str, Any]) -> dict[str, Any]:
+        return tables.object_table(self._printer, obj, self._include, self._version, time.time(), self._headers)
+
+
+Frames = PlainFrames | PartialFrames | TableFrames
+_PLAIN = PlainFrames()
+
+
+def frames_for(shown: Representation, printer: Printer, include: str) -> Frames:
+    if not shown.as_:
+        return _PLAIN
+    return TableFrames(printer, include, shown.version) if shown.as_ == TABLE else PartialFrames(shown.version)
+
+
+def error_frame(status: bytes) -> bytes:
+    return chunk(b'{"type":"ERROR","object":' + status + b"}\n")
+
+
+def _bookmark_object(api_version: str, kind: str, revision: int, initial_end: bool) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"resourceVersion": format_revision(revision), "creationTimestamp": None}
+    if initial_end:
+        metadata["annotations"] = _INITIAL_END
+    return {"kind": kind, "apiVersion": api_version, "metadata": metadata}
+
+
+def _line(type_: str, obj: dict[str, Any]) -> bytes:
+    return chunk(orjson.dumps({"type": type_, "object": obj}) + b"\n")
