@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: setup run test verify fix proto lock bench bench-micro
+.PHONY: setup run test verify scenario fix proto lock bench bench-micro
 
 .venv/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -25,6 +25,11 @@ verify: setup
 	$(BIN)/pytest tests -m "not slow"
 
 test: verify
+
+# Sessions with real clients against real processes; the kubectl of $PEERS_DIR or of the PATH is required here.
+scenario: setup
+	@test -n "$$(PATH="$${PEERS_DIR:+$$PEERS_DIR:$$PEERS_DIR/bin:}$$PATH" command -v kubectl)" || { echo "kubectl is neither on the PATH nor in PEERS_DIR"; exit 1; }
+	$(BIN)/pytest tests/scenario
 
 fix: setup
 	$(BIN)/ruff format .
