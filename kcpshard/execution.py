@@ -78,8 +78,7 @@ class Execution:
         try:
             outcome = self._dispatch(request)
         except NotDurable as reason:
-            job = self._begin(request, receiver)
-            reason.group.when_durable(partial(self._ask_again, job))
+            self._ask_later(self._begin(request, receiver), reason)
             return
         except Exception as error:  # noqa: BLE001 - the boundary: what nobody translated is logged and answered 500
             receiver.answer(request.id, error_answer(error, request))
@@ -167,15 +166,21 @@ class Execution:
         try:
             outcome = self._dispatch(job.request)
         except NotDurable as reason:
-            reason.group.when_durable(partial(self._ask_again, job))
+            self._ask_later(job, reason)
         except Exception as error:  # noqa: BLE001 - as in execute
             self._fail(job, error)
         else:
             self._follow(job, outcome)
 
+    def _ask_later(self, job: Job, reason: NotDurable) -> None:
+        """Also when the disk refuses the group: what the verb stumbled over is gone then."""
+        reason.group.when_durable(partial(self._ask_again, job))
+        reason.group.when_refused(lambda _cause: self._ask_again(job))
+
     def _follow(self, job: Job, outcome: Outcome) -> None:
         if isinstance(outcome, AfterSync):
             outcome.group.when_durable(partial(self._finish, job, outcome.answer))
+            outcome.group.when_refused(partial(self._fail, job))
         elif isinstance(outcome, Answer):
             self._finish(job, outcome)
         elif inspect.iscoroutine(outcome):
@@ -193,7 +198,7 @@ class Execution:
             raise
         except NotDurable as reason:
             job.task = None
-            reason.group.when_durable(partial(self._ask_again, job))
+            self._ask_later(job, reason)
         except Exception as error:  # noqa: BLE001 - as in execute
             self._fail(job, error)
         else:
@@ -209,7 +214,7 @@ class Execution:
             raise
         except NotDurable as reason:  # only ever before the first piece
             job.task = None
-            reason.group.when_durable(partial(self._ask_again, job))
+            self._ask_later(job, reason)
         except Exception as error:  # noqa: BLE001 - as in execute
             self._fail(job, error)
         else:

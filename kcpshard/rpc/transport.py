@@ -1,6 +1,8 @@
 """How processes of an installation connect: channel and server options, TLS files, addresses.
 
-Addresses are "unix:/path/front.sock" or "host:port"; the latter always with TLS, both sides showing a certificate.
+Addresses are "unix:/path/front.sock" or "host:port"; the latter always with TLS, both sides showing a certificate. A
+shard that listens on both has both in the map, separated by a space: a process with TLS files takes the network
+address, one without them lives on the shard's machine and takes the socket.
 """
 
 import os
@@ -59,12 +61,21 @@ def is_unix(address: str) -> bool:
     return address.startswith("unix:")
 
 
+def choose(address: str, tls: bool) -> str:
+    """One of the alternatives of an address in the map. Raises ValueError where we have no way to any."""
+    found = sorted(address.split(), key=is_unix, reverse=not tls)
+    if not found:
+        raise ValueError("a shard has no address in the map")
+    if not is_unix(found[0]) and not tls:
+        raise ValueError(f"{found[0]} needs a certificate of this installation: start with --tls-directory")
+    return found[0]
+
+
 def dial(address: str, tls: TlsFiles | None) -> grpc.aio.Channel:
-    """A new channel; it connects when it is used. Raises ValueError for an address that needs TLS files we lack."""
-    if is_unix(address):
+    """A new channel; it connects when it is used. Raises ValueError as `choose` does."""
+    address = choose(address, tls is not None)
+    if tls is None or is_unix(address):
         return grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
-    if tls is None:
-        raise ValueError(f"{address} needs a certificate of this installation: start with --tls-directory")
     credentials = grpc.ssl_channel_credentials(tls.authority, tls.key, tls.certificate)
     return grpc.aio.secure_channel(address, credentials, CHANNEL_OPTIONS)
 

@@ -97,6 +97,13 @@ class CallerContract:
         verbs.group.sync()
         assert (await call).code == 200
 
+    async def test_a_write_that_the_disk_refuses_is_unavailable(self, caller: Caller, verbs: ScriptedVerbs) -> None:
+        verbs.syncs_at_once = False
+        call = caller.call(request("write", pb.CREATE, b"{}"), soon())
+        await until(lambda: verbs.recorded)
+        verbs.group.refuse()
+        assert (await call).code == 503
+
     async def test_the_deadline_ends_a_call(self, caller: Caller, verbs: ScriptedVerbs) -> None:
         with pytest.raises(Timeout):
             await caller.call(request("slow"), soon(0.1))

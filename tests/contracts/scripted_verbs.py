@@ -15,6 +15,7 @@ class FakeGroup:
 
     def __init__(self) -> None:
         self._callbacks: list[Callable[[], None]] = []
+        self._refusals: list[Callable[[ReadOnly], None]] = []
         self.is_durable = False
 
     def when_durable(self, callback: Callable[[], None]) -> None:
@@ -22,6 +23,13 @@ class FakeGroup:
             callback()
         else:
             self._callbacks.append(callback)
+
+    def when_refused(self, callback: Callable[[ReadOnly], None]) -> None:
+        self._refusals.append(callback)
+
+    def refuse(self) -> None:
+        for callback in self._refusals:
+            callback(ReadOnly("no space left on device"))
 
     def sync(self) -> None:
         self.is_durable = True
@@ -31,7 +39,7 @@ class FakeGroup:
 
 
 class ScriptedVerbs:
-    """`group` is the present unsynced group, `gate` what slow verbs wait for. `requests` are copies of all that came."""
+    """`group` is the present unsynced group, `gate` what slow verbs wait for, `requests` copies of all that came."""
 
     def __init__(self) -> None:
         self.group = FakeGroup()

@@ -1,0 +1,112 @@
+"""The front's connections: for each shard of the map a ShardClient (two channels) and a WatchClient (a third).
+
+Three connections, because a large answer or a burst of events on one must not hold up a small answer on another.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import grpc.aio
+
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.client import ShardClient
+from kcpshard.rpc.contract import Caller, MovedWatch, Watcher
+from kcpshard.rpc.transport import TlsFiles, choose, dial
+from kcpshard.rpc.watch_client import GrpcWatchTransport, WatchClient
+
+_log = logging.getLogger(__name__)
+
+
+class ShardChannels:
+    """`run` keeps what `update` asks for connected. Set `on_moved` before the first watch is started."""
+
+    def __init__(self, process: str, tls: TlsFiles | None = None) -> None:
+        self.on_moved: MovedWatch | None = None
+        self._process, self._tls = process, tls
+        self._links: dict[int, _ShardLink] = {}
+        self._callers: dict[int, Caller] = {}
+        self._watchers: dict[int, Watcher] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+
+    @property
+    def callers(self) -> Mapping[int, Caller]:
+        return self._callers
+
+    @property
+    def watchers(self) -> Mapping[int, Watcher]:
+        return self._watchers
+
+    def dial(self, address: str) -> grpc.aio.Channel:
+        """For whoever needs a channel of its own to a shard (the map feed)."""
+        return dial(address, self._tls)
+
+    def update(self, shards: Sequence[pb.ShardEntry]) -> None:
+        wanted = {entry.number: entry.address for entry in shards if self._can_reach(entry)}
+        for number, link in list(self._links.items()):
+            if wanted.get(number) != link.address:
+                self._let_go(number, link)
+        for number, address in wanted.items():
+            if number not in self._links:
+                self._connect(number, address)
+
+    async def run(self) -> None:
+        """Until cancelled. Whoever still waits for an answer then gets ServiceUnavailable."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                for link in self._links.values():
+                    link.task = tasks.create_task(link.run())
+                await asyncio.Event().wait()
+        finally:
+            self._tasks = None
+
+    def statistics(self) -> Mapping[int, Mapping[str, object]]:
+        return {
+            number: {"address": link.address, **link.client.statistics()._asdict(), "watch": link.watch.statistics()}
+            for number, link in self._links.items()
+        }
+
+    def _can_reach(self, entry: pb.ShardEntry) -> bool:
+        """A shard that has not registered yet has no address; one that needs TLS is told about and left out."""
+        if not entry.address:
+            return False
+        try:
+            choose(entry.address, self._tls is not None)
+        except ValueError as error:
+            _log.error("shard %s cannot be reached: %s", entry.number, error)
+            return False
+        return True
+
+    def _connect(self, number: int, address: str) -> None:
+        link = self._links[number] = _ShardLink(self._process, number, address, self._tls)
+        link.watch.on_moved = self.on_moved
+        self._callers[number], self._watchers[number] = link.client, link.watch
+        if self._tasks is not None:
+            link.task = self._tasks.create_task(link.run())
+
+    def _let_go(self, number: int, link: "_ShardLink") -> None:
+        del self._links[number], self._callers[number], self._watchers[number]
+        if link.task is not None:
+            link.task.cancel()
+
+
+class _ShardLink:
+    """The three connections to one shard."""
+
+    def __init__(self, process: str, number: int, address: str, tls: TlsFiles | None) -> None:
+        self.address = address
+        open_channel = partial(dial, address, tls)
+        self.client = ShardClient(process, open_channel, f"shard-{number}")
+        self._watch_channel = open_channel()
+        self.watch = WatchClient(GrpcWatchTransport(self._watch_channel), process)
+        self.task: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.client.run())
+                tasks.create_task(self.watch.run())
+        finally:
+            await self._watch_channel.close()

@@ -1,0 +1,72 @@
+"""`python -m kcpshard`: one shard process. Prints `ready` when it serves; see docs/architecture.md."""
+
+import os
+
+# Before anything imports grpc: its own lines on standard error are neither text nor JSON of ours.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+import asyncio
+import signal
+import sys
+
+import uvloop
+
+from kcpshard import process_log
+from kcpshard.options import Options, parse
+from kcpshard.placement.membership import MayNotServe
+from kcpshard.placement.ownership_records import DamagedOwnership
+from kcpshard.server import ShardServer
+from kcpshard.storage.clock import ClockBehind
+from kcpshard.storage.format import UnusableFormat
+
+_EXPECTED = (UnusableFormat, ClockBehind, DamagedOwnership, MayNotServe, OSError, ValueError)
+EXIT_REFUSED = 3  # it could not or must not serve; the sentence is on standard error
+
+
+async def serve(options: Options) -> None:
+    stopping = asyncio.Event()
+    _on_signals(stopping)
+    async with asyncio.TaskGroup() as tasks:
+        server = ShardServer(options, tasks)
+        try:
+            await server.start()
+            print("ready", flush=True)
+            await stopping.wait()
+        finally:
+            await server.stop()
+
+
+def _on_signals(stopping: asyncio.Event) -> None:
+    def stop() -> None:
+        if stopping.is_set():
+            os._exit(1)  # asked twice: at once; nothing acknowledged is lost by it
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+def main() -> int:
+    options = parse(sys.argv[1:])
+    process_log.configure(options.log_level, options.log_format)
+    os.umask(0o077)
+    try:
+        uvloop.run(serve(options))
+    except (*_EXPECTED, ExceptionGroup) as error:
+        reason = _first(error)
+        if not isinstance(reason, _EXPECTED):
+            raise
+        print(f"kcpshard: {reason}", file=sys.stderr, flush=True)
+        return EXIT_REFUSED
+    return 0
+
+
+def _first(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""What a shard process is told on its command line."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Options(NamedTuple):
+    data: str  # directory; unused with the memory engine
+    number: int
+    initial_shards: int
+    front_socket: str
+    admin_socket: str
+    sync_socket: str
+    peers: tuple[str, ...]
+    accept_clock: bool
+    listen: str
+    tls_directory: str
+    join_listen: str
+    pki: str
+    engine: str
+    api_set: str
+    log_level: str
+    log_format: str
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Exits with a sentence for options that do not fit together."""
+    parser = argparse.ArgumentParser(prog="python -m kcpshard", description="Run one shard.", allow_abbrev=False)
+    parser.add_argument("--data", default="", metavar="DIR", help="data directory; made if it is not there")
+    parser.add_argument("--number", type=int, required=True, help="which shard of the installation this is, from 1")
+    parser.add_argument("--initial-shards", type=int, default=1, help="shards the installation began with")
+    parser.add_argument("--front-socket", required=True, metavar="PATH", help="unix socket for fronts")
+    parser.add_argument("--admin-socket", required=True, metavar="PATH", help="unix socket for shards, administrators")
+    parser.add_argument("--sync-socket", required=True, metavar="PATH", help="unix socket for syncers")
+    parser.add_argument("--peer", action="append", default=[], metavar="ADDRESS", help="admin address of another shard")
+    parser.add_argument("--accept-clock", action="store_true", help="serve although revisions are ahead of the clock")
+    parser.add_argument("--listen", default="", metavar="HOST:PORT", help="for fronts and shards on other machines")
+    parser.add_argument("--tls-directory", default="", metavar="DIR", help="with ca.crt, tls.crt and tls.key")
+    parser.add_argument("--join-listen", default="", metavar="HOST:PORT", help="for new processes with a join token")
+    parser.add_argument("--pki", default="", metavar="DIR", help="the installation's pki directory, for joining")
+    parser.add_argument("--engine", choices=["rocksdb", "memory"], default="rocksdb")
+    parser.add_argument("--api-set", choices=["minimal", "full"], default="minimal", help="built-in APIs served")
+    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
+    parser.add_argument("--log-format", choices=["text", "json"], default="text")
+    found = parser.parse_args(arguments)
+    found.peers = tuple(found.peer)
+    del found.peer
+    if found.engine == "rocksdb" and not found.data:
+        parser.error("--data is needed")
+    if (found.listen or found.join_listen) and not found.tls_directory:
+        parser.error("--listen and --join-listen need --tls-directory")
+    if found.join_listen and not found.pki:
+        parser.error("--join-listen needs --pki")
+    return Options(**vars(found))

@@ -1,0 +1,222 @@
+"""A shard process: builds the object graph, starts it, drains and stops it. Decides nothing else.
+
+Life: engine and store open → placement says whether we may serve → listeners → until a signal, or until another
+directory turns out to be this shard → streams are drained → listeners, tasks, placement and store are closed.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import grpc.aio
+
+from kcpshard.bootstrap.authority import Authority
+from kcpshard.bootstrap.token_file import TokenFile
+from kcpshard.bootstrap_service import BootstrapService
+from kcpshard.controllers.namespace_deletion import NamespaceDeletion
+from kcpshard.definitions.catalog import Catalog
+from kcpshard.execution import Execution
+from kcpshard.options import Options
+from kcpshard.placement.shard_placement import ShardPlacement
+from kcpshard.placement_service import AdminService, PlacementService
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc import shard_pb2_grpc as pb_grpc
+from kcpshard.rpc.messages import PROTOCOL, SOFTWARE
+from kcpshard.rpc.roles import ADMIN, ANYONE, FRONT, SHARD, SYNCER, RoleInterceptor, RolesOf, certificate_roles
+from kcpshard.rpc.roles import fixed_roles as only
+from kcpshard.rpc.transport import SERVER_OPTIONS, TlsFiles, dial, listen, read_tls_directory
+from kcpshard.service import SessionService
+from kcpshard.settings import Settings
+from kcpshard.storage.contract import KeyValueEngine
+from kcpshard.storage.memory_engine import MemoryEngine
+from kcpshard.storage.object_store import Store
+from kcpshard.storage.rocksdb_engine import RocksdbEngine
+from kcpshard.sync_service import SyncService
+from kcpshard.verbs.dispatch import dispatch
+from kcpshard.verbs.shard import Shard
+from kcpshard.watch_service import WatchService
+
+_log = logging.getLogger(__name__)
+
+DRAIN_S = 10.0  # what is in flight gets this long to end
+CREDITS_PER_CLUSTER = 128  # requests one logical cluster may have in flight per front; see rpc.credits
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+class ShardServer:
+    """One shard in this process. `start` it inside a TaskGroup, then `serve` until told to stop, then `stop`."""
+
+    def __init__(self, options: Options, tasks: asyncio.TaskGroup) -> None:
+        self._options, self._tasks = options, tasks
+        self._settings = Settings(accept_clock=options.accept_clock)
+        self._tls = read_tls_directory(options.tls_directory) if options.tls_directory else None
+        self._engine = _open_engine(options, self._settings)
+        self.store = Store(self._engine, options.number, now_us, self._settings)
+        entry = _entry(options)
+        self._dial: Callable[[str], grpc.aio.Channel] = partial(dial, tls=self._tls)
+        self._placement = ShardPlacement(self.store, entry, options.peers, self._dial, options.initial_shards)
+        self._shard = Shard(self.store, Catalog(options.api_set), self._placement.ownership, now_us)
+        self._execution = Execution(partial(dispatch, self._shard), tasks)
+        self._session = SessionService(self._execution, self._hello)
+        self._watch = WatchService(self._shard, self._hello, self._settings)
+        self._maps = PlacementService(self._placement)
+        self._admin = AdminService(self._placement, self.statistics, self._checkpoint)
+        self._namespace_deletion = NamespaceDeletion(self._shard)
+        self._servers: list[grpc.aio.Server] = []
+        self._running: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Until requests are answered. Raises what the parts raise: see `__main__` for those with a sentence."""
+        await self._placement.start()
+        for server in self._listeners():
+            await server.start()
+            self._servers.append(server)
+        for work in (self._placement.run(), self._namespace_deletion.run(), self._compact()):
+            self._running.append(self._tasks.create_task(work))
+        # What was made so far lives as long as the process: the collector need not walk it again and again.
+        gc.collect()
+        gc.freeze()
+
+    async def stop(self) -> None:
+        """Finish what is in flight, at most DRAIN_S, then close everything. Nothing acknowledged is lost either way."""
+        self._maps.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S), asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._session.drain())
+                tasks.create_task(self._watch.drain())
+                tasks.create_task(self._execution.wait_until_idle())
+        for server in self._servers:
+            await server.stop(None)
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+        self._execution.close()
+        await self._placement.close()
+        await self.store.close()
+
+    def statistics(self) -> Mapping[str, object]:
+        return {
+            "store": asdict(self.store.statistics()),
+            "watch": self._watch.hub.statistics(),
+            "jobs": self._execution.jobs,
+            "software": SOFTWARE,
+        }
+
+    # --- parts
+
+    def _listeners(self) -> list[grpc.aio.Server]:
+        options = self._options
+        found = [
+            self._listener(f"unix:{options.front_socket}", only(FRONT)),
+            self._listener(f"unix:{options.admin_socket}", only(ADMIN, SHARD)),
+            self._sync_listener(f"unix:{options.sync_socket}"),
+        ]
+        if options.listen:
+            found.append(self._listener(options.listen, certificate_roles))
+        if options.join_listen:
+            found.append(self._join_listener(options.join_listen))
+        return found
+
+    def _listener(self, address: str, roles_of: RolesOf) -> grpc.aio.Server:
+        server = _server(roles_of)
+        self._session.add_to(server)
+        self._watch.add_to(server)
+        pb_grpc.add_ShardPlacementServicer_to_server(self._maps, server)  # type: ignore[no-untyped-call]
+        pb_grpc.add_ShardAdminServicer_to_server(self._admin, server)  # type: ignore[no-untyped-call]
+        listen(server, address, self._tls)
+        return server
+
+    def _sync_listener(self, address: str) -> grpc.aio.Server:
+        server = _server(only(SYNCER))
+        pb_grpc.add_ShardSyncServicer_to_server(SyncService(), server)  # type: ignore[no-untyped-call]
+        listen(server, address)
+        return server
+
+    def _join_listener(self, address: str) -> grpc.aio.Server:
+        pki = Path(self._options.pki)
+        keeper = self._placement.keeper
+        if keeper is None:
+            raise OSError("only the shard that keeps the map can let others join: start shard 1 with --join-listen")
+        authority = Authority((pki / "internal-ca.crt").read_bytes(), (pki / "internal-ca.key").read_bytes())
+        service = BootstrapService(
+            authority,
+            TokenFile(pki / "join-tokens"),
+            self._placement.maps,
+            keeper,
+            partial(_front_files, pki),
+            lambda: datetime.now(UTC),
+        )
+        server = _server(only(ANYONE))
+        pb_grpc.add_ShardBootstrapServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+        listen(server, address, self._tls, ask_certificate=False)
+        return server
+
+    def _hello(self) -> pb.Hello:
+        return pb.Hello(
+            protocol=PROTOCOL,
+            process=f"shard-{self._options.number}",
+            software=SOFTWARE,
+            shard=self._options.number,
+            revision=self.store.durable_revision,
+            credits_per_cluster=CREDITS_PER_CLUSTER,
+        )
+
+    def _checkpoint(self, directory: str) -> int:
+        revision = self.store.durable_revision
+        self._engine.checkpoint(directory)
+        return revision
+
+    async def _compact(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.compaction_interval_s)
+            try:
+                await self.store.compact(now_us())
+            except OSError as error:  # a full or broken disk: reads and deletions go on, so must we
+                _log.error("compaction stopped, it is tried again: %s", error)
+
+
+def _open_engine(options: Options, settings: Settings) -> KeyValueEngine:
+    if options.engine == "memory":
+        return MemoryEngine()
+    Path(options.data).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return RocksdbEngine(options.data, settings)
+
+
+def _server(roles_of: RolesOf) -> grpc.aio.Server:
+    return grpc.aio.server(interceptors=(RoleInterceptor(roles_of),), options=SERVER_OPTIONS)
+
+
+def _entry(options: Options) -> pb.ShardEntry:
+    """Where the map says that we are; see rpc.transport for addresses with alternatives."""
+
+    def address(socket: str, network: str) -> str:
+        return f"unix:{os.path.abspath(socket)} {network}".rstrip()
+
+    return pb.ShardEntry(
+        number=options.number,
+        name=f"shard-{options.number}",
+        address=address(options.front_socket, options.listen),
+        admin_address=address(options.admin_socket, options.listen),
+        sync_address=address(options.sync_socket, ""),
+    )
+
+
+def _front_files(pki: Path) -> Mapping[str, bytes]:
+    """What a front on another machine needs besides its certificate."""
+    found = {name: (pki / name).read_bytes() for name in ("serving-ca.crt", "serving-ca.key", "client-ca.crt")}
+    return {**found, "tokens.csv": (pki.parent / "tokens.csv").read_bytes()}
+
+
+__all__ = ["ShardServer", "TlsFiles", "now_us"]
