@@ -10,6 +10,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import orjson
@@ -26,6 +27,9 @@ from kcp.programs import PYTHON, Logging, Program, join_address, split_address
 from kcp.start import Address, allow_many_descriptors, form_option, level_option, root_option
 from kcp.supervisor import Supervisor
 from kcp.verify import verify
+
+if TYPE_CHECKING:
+    from kcpshard.rpc import shard_pb2 as pb
 
 # What a front is given when it joins; anything else in the answer is not ours to write.
 FRONT_FILES = {"serving-ca.crt", "serving-ca.key", "client-ca.crt", "tokens.csv"}
@@ -130,8 +134,7 @@ def _run(member: Member, options: Options, lock: DirectoryLock, hosts: Sequence[
 
 def _join(role: str, options: Options) -> Member:
     """Exchange the token for a certificate and write down everything that later starts need."""
-    from kcpshard.rpc import join_client
-    from kcpshard.rpc import shard_pb2 as pb
+    from kcpshard.rpc import join_client  # grpc costs 50 ms, which only the first start needs
     from kcpshard.rpc.placement_client import Refused as RefusedByInstallation
     from kcpshard.rpc.placement_client import Unreachable
 
@@ -147,10 +150,7 @@ def _join(role: str, options: Options) -> Member:
     except (RefusedByInstallation, Unreachable) as fault:
         raise Refused(f"cannot join: {fault}") from None
 
-    def addresses(entry: pb.ShardEntry) -> str:
-        return entry.admin_address if role == "shard" else entry.address
-
-    shards = tuple(address for address in map(addresses, answer.map.shards) if address)
+    shards = tuple(filter(None, (_network_address(entry, role) for entry in answer.map.shards)))
     name = f"shard-{answer.shard}" if role == "shard" else options.name
     member = Member(options.root, role, name, answer.shard, join_address(*options.listen), shards)
     make_private_directory(member.tls_directory)
@@ -161,6 +161,12 @@ def _join(role: str, options: Options) -> Member:
         _write_front_files(member, answer.front_files)
     members.save(member)
     return member
+
+
+def _network_address(entry: "pb.ShardEntry", role: str) -> str:
+    """How another machine reaches that shard; "" if it cannot."""
+    known = entry.admin_address if role == "shard" else entry.address
+    return next((each for each in known.split() if not each.startswith("unix:")), "")
 
 
 def _write_front_files(member: Member, raw: bytes) -> None:

@@ -63,7 +63,6 @@ def shard_program(installation: Installation, number: int, logging: Logging, acc
         arguments += ["--listen", internal.shard(number), "--tls-directory", str(directory)]
         if number == 1:
             arguments += ["--join-listen", internal.joining(), "--pki", str(installation.pki)]
-            arguments += ["--token-file", str(installation.token_file)]
     return Program(f"shard-{number}", (*arguments, *logging.options()), stage=1)
 
 

@@ -88,7 +88,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     made.root.mkdir()
     credentials.make(made, "https://127.0.0.1:6443", [])
     port = free_port()
-    shards = [pb.ShardEntry(number=1, address="10.0.0.1:7444", admin_address="10.0.0.1:7444")]
+    shards = [pb.ShardEntry(number=1, address="unix:/x 10.0.0.1:7444", admin_address="unix:/y 10.0.0.1:7444")]
     maps = SimpleNamespace(current=pb.ShardMap(epoch=1, shards=shards))
     authority = Authority((made.pki / "internal-ca.crt").read_bytes(), (made.pki / "internal-ca.key").read_bytes())
     tokens = TokenFile(made.pki / "join-tokens")
