@@ -130,11 +130,12 @@ def _merge_directed(
     merge_key = schema.merge_key if schema else ""
     remaining = [item for item in original or [] if deletions is None or item not in deletions]
     if order is None:
-        result[key] = _merge_lists(remaining, given, schema) if given else remaining
+        result[key] = _merge_values(remaining, given, schema) if given else remaining
         return
     _check_order(given or [], order, merge_key)
-    merged = _merge_lists(remaining, given or [], schema, order)
-    result[key] = merged
+    result[key] = (
+        _without_directives(given) if original is None else _merge_lists(remaining, given or [], schema, order)
+    )
 
 
 def _merge_values(original: Any, patch: Any, schema: MergeSchema | None) -> Any:
@@ -145,8 +146,8 @@ def _merge_values(original: Any, patch: Any, schema: MergeSchema | None) -> Any:
             return _without_directives(patch)
         return _merge_objects({}, patch, schema) if _PATCH in patch else _without_directives(patch)
     if isinstance(patch, list):
-        if _has_strategy(schema, "merge"):
-            return _merge_lists(original if isinstance(original, list) else [], patch, schema)
+        if isinstance(original, list) and _has_strategy(schema, "merge"):
+            return _merge_lists(original, patch, schema)
         return [_without_directives(item) for item in patch]
     return patch
 

@@ -56,6 +56,7 @@ def create_object(
     generates = not meta.get("name") and bool(meta.get("generateName"))
     if generates:
         _generate_name(shard, target, request.namespace, meta)
+    duplicates = rules.deduplicate_owners(meta)
     new, given_version = _filled(shard, target, request, obj)
     name = new["metadata"].get("name", "")
     attributes = Attributes(
@@ -67,7 +68,7 @@ def create_object(
     chain.validate(attributes)
     if stored is not resource:
         new = shard.catalog.convert(new, stored)
-    warnings = [*warnings, *resource.strategy.warnings(new)]
+    warnings = [*warnings, *duplicates, *resource.strategy.warnings(new)]
     if cluster is not None and shard.store.pending(cluster, stored.group_resource, request.namespace, name) is not None:
         raise object_exists(resource.group, resource.plural, name)
     put = put_of(stored, new, request.namespace)

@@ -68,7 +68,7 @@ def fill_created(meta: Object, namespace: str, now_us: int) -> Object:
         given.pop(member, None)
     if given.get("generation") == 0:
         del given["generation"]
-    return _ordered(given)
+    return _cleaned(given)
 
 
 def fill_updated(meta: Object, old: Object) -> Object:
@@ -80,19 +80,38 @@ def fill_updated(meta: Object, old: Object) -> Object:
             given[member] = old.get(member)
     given["generation"] = old.get("generation")
     given["resourceVersion"] = old["resourceVersion"]
-    return _ordered(given)
+    return _cleaned(given)
 
 
-def _ordered(given: Object) -> Object:
-    result = {member: given[member] for member in _MEMBERS if member in given}
+def ordered(given: Object) -> Object:
+    """Known members only, in Go's order."""
+    return {member: given[member] for member in _MEMBERS if member in given}
+
+
+def _cleaned(given: Object) -> Object:
+    result = ordered(given)
     drop_empty(result)
     for member in ("labels", "annotations"):
         if member in result and None in result[member].values():
             result[member] = {key: value or "" for key, value in result[member].items()}
-    references = result.get("ownerReferences")
-    if references and len(references) > 1:
-        result["ownerReferences"] = [r for at, r in enumerate(references) if r not in references[:at]]
     return result
+
+
+def deduplicate_owners(meta: Object) -> list[str]:
+    """Keep the first of several references to one owner; the result is the warning about the others."""
+    references = meta.get("ownerReferences") or ()
+    if len(references) < 2:
+        return []
+    uids = [reference.get("uid", "") for reference in references]
+    twice = sorted({uid for at, uid in enumerate(uids) if uid in uids[:at]})
+    if not twice:
+        return []
+    meta["ownerReferences"] = [r for at, r in enumerate(references) if uids[at] not in uids[:at]]
+    return [
+        ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "
+        "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
+        + ", ".join(twice)
+    ]
 
 
 # --- faults

@@ -29,6 +29,7 @@ from kcpshard.definitions.contract import Resource
 from kcpshard.verbs.create import check_namespace
 from kcpshard.verbs.decoding import go_kind, syntax_fault, type_fault
 from kcpshard.verbs.field_validation import FieldFault, check_options, checked_fields, options_invalid
+from kcpshard.verbs.metadata import ordered
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target, find_target
@@ -170,8 +171,13 @@ def _check_kind(shard: Shard, target: Target, obj: Object) -> None:
 
 
 def _shown(obj: Object) -> str:
-    """The patched document as kube-apiserver quotes it: outer members sorted, the rest as it stands."""
-    return orjson.dumps({key: obj[key] for key in sorted(obj)}).decode()
+    """The patched document as kube-apiserver quotes it: members sorted, but those of metadata in Go's order."""
+    shown = []
+    for key in sorted(obj):
+        value = ordered(obj[key]) if key == "metadata" and isinstance(obj[key], dict) else obj[key]
+        option = 0 if key == "metadata" else orjson.OPT_SORT_KEYS
+        shown.append(orjson.dumps(key) + b":" + orjson.dumps(value, option=option))
+    return "{" + b",".join(shown).decode() + "}"
 
 
 def _cannot_apply(shown: str, fault: str) -> ApiError:

@@ -14,6 +14,7 @@ from kcpshard.storage.contract import LogicalCluster
 from kcpshard.verbs.shard import Shard
 
 SYSTEM = "system:"
+_ON_COLLECTIONS = frozenset(("create", "list", "deletecollection"))
 _MASTERS = "system:masters"
 
 
@@ -41,7 +42,7 @@ def find_target(shard: Shard, request: Request, verb: str, *, pending: bool) -> 
             raise resource_not_found()
         if verb not in resource.subresources[subresource].verbs:
             raise method_not_allowed()
-    elif verb not in resource.verbs:
+    elif verb not in resource.verbs or (verb in _ON_COLLECTIONS) is bool(request.name):
         raise method_not_allowed()
     return Target(cluster, resource, resource.storage_resource or resource)
 

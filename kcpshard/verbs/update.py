@@ -102,6 +102,7 @@ def store_update(
     cluster, resource, stored = target
     assert cluster is not None
     old = stored_object(shard, target, value)
+    duplicates = rules.deduplicate_owners(obj["metadata"])
     new = _prepared(resource, obj, old, request.subresource)
     attributes = Attributes(
         "UPDATE", shard.store, cluster, resource, request.subresource, request.namespace, request.name, new, old,
@@ -113,7 +114,7 @@ def store_update(
     if faults:
         raise object_invalid(resource.group, resource.kind, request.name, faults)
     chain.validate(attributes)
-    warnings = [*warnings, *resource.strategy.warnings(new)]
+    warnings = [*warnings, *duplicates, *resource.strategy.warnings(new)]
     if stored is not resource:
         new = shard.catalog.convert(new, stored)
     if new == (old if stored is resource else orjson.loads(envelope.body(value))):
