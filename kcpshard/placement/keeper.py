@@ -20,7 +20,7 @@ from kcpshard.placement.shard_map import entry_of, new_entry, with_entry, with_m
 from kcpshard.placement.slot_moves import MoveStage, SlotMove, begin_move, decode_move, sealed
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Refused, Unreachable
-from kcpshard.storage.contract import ReadOnly
+from kcpshard.storage.contract import Group, ReadOnly
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,7 @@ class Keeper:
         self._store = store
         self._maps = maps
         self._shard = shard
-        raw = store.get_meta(MOVE_KEY)
-        self._move = decode_move(raw) if raw else None
+        self._move = self._stored_move()
         self._occupied: set[int] = set()
         self._wake = asyncio.Event()
 
@@ -140,7 +139,7 @@ class Keeper:
     async def _record(self, move: SlotMove) -> None:
         group = self._store.put_meta({MOVE_KEY: move.encode()})
         self._move = move
-        await durable(group)
+        await self._move_durable(group)
         if failpoints.armed:
             failpoints.reach(f"placement.move_{move.stage.value}")
 
@@ -151,9 +150,20 @@ class Keeper:
         newest.epoch = max(newest.epoch, move.epoch + 1)
         group = self._maps.put(newest, {MOVE_KEY: None})
         self._move = None
-        await durable(group)
+        await self._move_durable(group)
         if slots:
             log.info("%d slots moved from shard %d to shard %d", len(slots), move.source, move.destination)
+
+    async def _move_durable(self, group: Group) -> None:
+        try:
+            await durable(group)
+        except ReadOnly:
+            self._move = self._stored_move()
+            raise
+
+    def _stored_move(self) -> SlotMove | None:
+        raw = self._store.get_meta(MOVE_KEY)
+        return decode_move(raw) if raw else None
 
     # --- the map
 
@@ -162,7 +172,7 @@ class Keeper:
         return max(self._maps.accepted.epoch, self._move.epoch if self._move else 0)
 
     async def _publish(self, newest: pb.ShardMap) -> pb.ShardMap:
-        """That map or a newer one, durable."""
+        """That map or a newer one, durable. Raises ReadOnly."""
         if newest is not self._maps.accepted:
             self._maps.put(newest)
-        return await self._maps.newer_than(newest.epoch - 1)
+        return await self._maps.settled()

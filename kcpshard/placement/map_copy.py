@@ -12,15 +12,16 @@ from google.protobuf.message import DecodeError
 
 from kcpshard.placement.ownership_records import DamagedOwnership, MetaStore
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.storage.contract import Group
+from kcpshard.storage.contract import Group, ReadOnly
 
 MAP_KEY = b"placement/map"
 
 
 async def durable(group: Group) -> None:
-    """Until the group is. A cancelled wait leaves the group as it is."""
-    done = asyncio.get_running_loop().create_future()
+    """Until the group is; raises ReadOnly if the disk does not take it. A cancelled wait leaves the group as it is."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     group.when_durable(lambda: None if done.done() else done.set_result(None))
+    group.when_refused(lambda cause: None if done.done() else done.set_exception(cause))
     await done
 
 
@@ -34,12 +35,9 @@ class MapCopy:
     def __init__(self, store: MetaStore) -> None:
         """Raises DamagedOwnership."""
         self._store = store
-        self.accepted = pb.ShardMap()
-        try:
-            self.accepted.ParseFromString(store.get_meta(MAP_KEY) or b"")
-        except DecodeError as error:
-            raise DamagedOwnership("the copy of the shard map in this data directory is damaged") from error
+        self.accepted = self._stored()
         self.current = self.accepted
+        self._group: Group | None = None  # of the last map accepted
         self._closed = False
         self._newer: asyncio.Future[None] | None = None
 
@@ -50,7 +48,15 @@ class MapCopy:
         self.accepted = message
         group = self._store.put_meta({MAP_KEY: message.SerializeToString(), **(also or {})})
         group.when_durable(partial(self._show, message))
+        group.when_refused(self._forget_refused)
+        self._group = group
         return group
+
+    async def settled(self) -> pb.ShardMap:
+        """The map shown once what is accepted now is durable. Raises ReadOnly if the disk does not take it."""
+        if self._group is not None:
+            await durable(self._group)
+        return self.current
 
     async def newer_than(self, epoch: int) -> pb.ShardMap:
         """Raises MapClosed when `close` is called first."""
@@ -61,6 +67,17 @@ class MapCopy:
                 self._newer = asyncio.get_running_loop().create_future()
             await asyncio.wait((self._newer,))
         return self.current
+
+    def _stored(self) -> pb.ShardMap:
+        message = pb.ShardMap()
+        try:
+            message.ParseFromString(self._store.get_meta(MAP_KEY) or b"")
+        except DecodeError as error:
+            raise DamagedOwnership("the copy of the shard map in this data directory is damaged") from error
+        return message
+
+    def _forget_refused(self, _cause: ReadOnly) -> None:
+        self.accepted, self._group = self._stored(), None
 
     def _show(self, message: pb.ShardMap) -> None:
         self.current = message

@@ -30,6 +30,7 @@ from kcpshard.placement.shard_map import (
 )
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import MapFollower, NotKeeper, PlacementClient, Refused, Unreachable
+from kcpshard.storage.contract import ReadOnly
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,12 @@ class Membership:
 
     async def start(self, initial_shards: int) -> None:
         """Until we may serve: the initial slots are claimed durably. Raises MayNotServe."""
+        try:
+            await self._start(initial_shards)
+        except ReadOnly as error:
+            raise MayNotServe(f"this shard's data directory takes no writes: {error.cause}") from error
+
+    async def _start(self, initial_shards: int) -> None:
         if self._ownership.number != self._entry.number:
             raise MayNotServe(
                 f"the data directory belongs to shard {self._ownership.number}, not to shard {self._entry.number}"
@@ -83,12 +90,15 @@ class Membership:
 
     async def run(self) -> NoReturn:
         """Keep the copy of the map true; at the keeper, move slots. Raises MayNotServe if the keeper refuses us."""
-        if self._keeper is not None:
-            await self._register()
-            await self._keeper.run()
         while True:
-            await self._register()
-            await self._follow(self._keeper_address())
+            try:
+                await self._register()
+                if self._keeper is not None:
+                    await self._keeper.run()
+                await self._follow(self._keeper_address())
+            except ReadOnly as error:
+                log.warning("the copy of the shard map stays behind: %s", error)
+                await asyncio.sleep(LAST_PAUSE_S)
 
     # --- first start
 
@@ -125,7 +135,7 @@ class Membership:
             except RegistrationRefused as error:
                 raise MayNotServe(str(error)) from error
             return
-        self._take(await self._register_at_keeper(request))
+        await self._take(await self._register_at_keeper(request))
 
     async def _register_at_keeper(self, request: pb.RegisterShardRequest) -> pb.ShardMap:
         pause_s = FIRST_PAUSE_S
@@ -146,23 +156,24 @@ class Membership:
         try:
             async with aclosing(self._follower.follow(address, self._maps.accepted.epoch)) as maps:
                 async for message in maps:
-                    self._take(message)
+                    await self._take(message)
         except (Unreachable, Refused) as error:
             log.debug("the keeper's map ends: %s", error)
         await asyncio.sleep(FIRST_PAUSE_S)
 
-    def _take(self, message: pb.ShardMap) -> None:
+    async def _take(self, message: pb.ShardMap) -> None:
         if message.epoch > self._maps.accepted.epoch:
-            self._maps.put(message)
+            await durable(self._maps.put(message))
 
     def _keeper_address(self) -> str:
         entry = entry_of(self._maps.accepted, owner_of(self._maps.accepted, KEEPER_CLUSTER))
         return entry.admin_address if entry else ""
 
     def _known_addresses(self) -> list[str]:
-        """The keeper's first, then everybody's; never our own."""
-        named = (entry.admin_address for entry in self._maps.accepted.shards)
-        found = dict.fromkeys((self._keeper_address(), *self._peers, *named))
+        """The keeper's first, then everybody's; never our own, present or past."""
+        others = [entry for entry in self._maps.accepted.shards if entry.number != self._entry.number]
+        keeper = [self._keeper_address()] if self._keeper is None else []
+        found = dict.fromkeys((*keeper, *self._peers, *(entry.admin_address for entry in others)))
         return [address for address in found if address and address != self._entry.admin_address]
 
 

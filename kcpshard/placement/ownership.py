@@ -29,7 +29,7 @@ from kcpshard.placement.ownership_states import (
     OwnershipConflict,
     SlotState,
 )
-from kcpshard.storage.contract import Group
+from kcpshard.storage.contract import Group, ReadOnly
 from kcpshard.verbs.outcome import NotOwned
 
 FIRST_EPOCH = 1  # of the initial claim; moves begin above it
@@ -266,10 +266,18 @@ class Ownership:
         return self._write(after, cluster_slots)
 
     def _write(self, after: OwnershipRecords, cluster_slots: set[int]) -> Group:
-        """Only what the store takes is believed: it may be read-only."""
         group = self._store.put_meta(after.items(cluster_slots))
         self._records, self._clusters = after, after.clusters
+        group.when_refused(self._reread)
         return group
+
+    def _reread(self, _cause: ReadOnly) -> None:
+        """The disk did not take a command: believe what it has. What was given up is not served again before the
+        command is repeated, because a restart may find that it was written after all."""
+        self._records = read_records(self._store, self.number)
+        self._clusters = self._records.clusters
+        self._adopted = {path for path in self._adopted if self.cluster_state(path) is ClusterState.ADOPTED}
+        self._serve(slot for slot in range(SLOTS) if self._serving[slot])
 
     def _serve(self, slots: Iterable[int]) -> None:
         """What was taken is durable now. Something of it may be given up again already."""

@@ -16,6 +16,8 @@ NAMESPACES = ("default", "kube-system", "kube-public")
 
 def bear(shard: Shard, path: str) -> LogicalCluster:
     """The logical cluster at a path that is free. The caller has checked that the identity may make one."""
+    # Again, in the turn of the commit: the request may have waited since it was found to be ours.
+    shard.ownership.check(path)
     cluster, _ = shard.store.create_cluster(path, first_objects(shard.now_us()))
     return cluster
 

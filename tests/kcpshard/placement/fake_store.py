@@ -4,11 +4,21 @@ from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from kcpshard.storage.contract import ReadOnly
+
 
 class FakeGroup:
     def __init__(self) -> None:
         self.durable = False
         self._callbacks: list[Callable[[], None]] = []
+        self._refusals: list[Callable[[ReadOnly], None]] = []
+
+    def when_refused(self, callback: Callable[[ReadOnly], None]) -> None:
+        self._refusals.append(callback)
+
+    def refuse(self, cause: ReadOnly) -> None:
+        for callback in self._refusals:
+            callback(cause)
 
     def when_durable(self, callback: Callable[[], None]) -> None:
         if self.durable:
@@ -32,7 +42,6 @@ class FakeStore:
         self.accepted = dict(self.disk)
         self._waiting: list[tuple[FakeGroup, Mapping[bytes, bytes | None], str]] = []
         self.clock = self.writes = 0
-        self.refuses: Exception | None = None
         self.synchronous = False
         self.wrote: Callable[[], None] = lambda: None
 
@@ -54,8 +63,6 @@ class FakeStore:
         return self.accepted.get(key)
 
     def put_meta(self, items: Mapping[bytes, bytes | None]) -> FakeGroup:
-        if self.refuses is not None:
-            raise self.refuses
         return self._write(dict(items), "")
 
     def create(self, path: str) -> FakeGroup:
@@ -89,6 +96,13 @@ class FakeStore:
             if path:
                 self.born[path] = self.clock
             group.sync()
+
+    def refuse(self) -> None:
+        """The disk takes nothing of what is not synced."""
+        waiting, self._waiting = self._waiting, []
+        self.accepted = dict(self.disk)
+        for group, _, _ in waiting:
+            group.refuse(ReadOnly("full"))
 
     def crash(self) -> "FakeStore":
         """What was not synced is gone; groups of before never become durable."""

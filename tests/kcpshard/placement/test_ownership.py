@@ -13,7 +13,6 @@ from kcpshard.placement.ownership_states import (
     OwnershipConflict,
     SlotState,
 )
-from kcpshard.storage.contract import ReadOnly
 from kcpshard.verbs.outcome import NotOwned
 from tests.kcpshard.placement.fake_store import FakeStore
 
@@ -123,15 +122,27 @@ def test_nothing_is_granted_before_the_initial_claim() -> None:
         ownership.grant(5, [SLOT])
 
 
-def test_a_command_that_cannot_be_written_changes_nothing() -> None:
+def test_a_seal_that_the_disk_refuses_is_not_believed_and_not_served_before_its_repeat() -> None:
     store, ownership = owned()
-    store.refuses = ReadOnly("full")
-    with pytest.raises(ReadOnly):
-        ownership.seal(5, [SLOT], 2, (), 1)
-    assert moved_to(ownership) == -1
+    ownership.seal(5, [SLOT], 2, (), 1)
+    store.refuse()
     assert ownership.epoch == FIRST_EPOCH
-    store.refuses = None
-    assert ownership.sealed_before(5) is None
+    assert ownership.sealed_before(5) is None, "a repeat must be carried out, not answered"
+    assert moved_to(ownership) == 0
+    ownership.close_slots([SLOT])
+    ownership.seal(5, [], 2, [SLOT], 1)
+    ownership.reopen_slots()
+    assert moved_to(ownership) == -1
+
+
+def test_a_grant_that_the_disk_refuses_can_be_repeated() -> None:
+    store, ownership = owned(2, [])
+    ownership.grant(5, [SLOT])
+    store.refuse()
+    assert moved_to(ownership) == 0
+    assert ownership.grant(5, [SLOT]) is not None
+    store.sync()
+    assert moved_to(ownership) == -1
 
 
 @pytest.mark.parametrize("target", [0, 1])
