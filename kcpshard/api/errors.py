@@ -90,6 +90,7 @@ class ApiError(Exception):
 
     code: ClassVar[int] = 500
     reason: ClassVar[str] = ""
+    warnings: Sequence[str] = ()  # for `Warning:` headers beside the error
 
     def __init__(
         self,

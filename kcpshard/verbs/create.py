@@ -38,7 +38,11 @@ def create(shard: Shard, request: Request) -> Outcome:
     check_namespace(metadata(obj), request.namespace)
     if resource.virtual:
         return reviews.review(shard, request, resource, obj)
-    return create_object(shard, target, request, obj, warnings)
+    try:
+        return create_object(shard, target, request, obj, warnings)
+    except ApiError as error:
+        error.warnings = warnings
+        raise
 
 
 def check_namespace(meta: Object, namespace: str) -> None:

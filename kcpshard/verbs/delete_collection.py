@@ -38,6 +38,7 @@ async def _delete_all(
     make = body_maker(shard, target.resource)
     group: Group | None = None
     shown: list[bytes] = []
+    reader.leave_turn()
     while not reader.is_done:
         items = reader.next_slice()
         shown += [make(item.value) for item in items]

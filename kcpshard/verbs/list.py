@@ -25,7 +25,7 @@ _TURN_OBJECTS = 512
 _TURN_BYTES = 1024 * 1024
 _PIECE_BYTES = 64 * 1024
 # Objects of a namespace counted for remainingItemCount, in the loop turn; beyond that it stays unknown.
-_MAX_COUNTED = 2048
+_MAX_COUNTED = 512
 
 
 def list_objects(shard: Shard, request: Request) -> Outcome:
@@ -79,6 +79,7 @@ async def _pieces(
     """What has been read and what is to come, in pieces of about 64 kB."""
     code, waiting, size = 200, [], 0
     begun = False
+    reader.leave_turn()
     while True:
         for item in objects:
             body = make(item.value)
@@ -115,10 +116,14 @@ class Reader:
         self._delivered = 0
         self.slices = 0
         self.is_done = False
+        has_place = bool(namespace) or not target.stored.namespaced
+        self._name = options.selection.fields.name if self._is_newest and has_place and not options.token else ""
 
     def next_slice(self) -> list[ScanItem]:
         """The next objects of the list; none does not mean done. Raises Expired if the state is no longer kept."""
         self.slices += 1
+        if self._name:
+            return self._only_one()
         wanted = self._slice
         has_limit = self._left >= 0
         if has_limit and not self._options.selection:
@@ -140,8 +145,24 @@ class Reader:
         if at is not None:
             self._after = (at.namespace, at.name)
         self.is_done = is_last
-        self._is_newest = False
         return chosen
+
+    def leave_turn(self) -> None:
+        """From here on time passes: the newest state is no longer that of `revision`."""
+        self._is_newest = False
+
+    def _only_one(self) -> list[ScanItem]:
+        """The field selector names the object: no need to look at the others."""
+        self.is_done = True
+        namespace, stored = self._namespace, self._target.stored
+        arguments = (self._cluster, stored.group_resource, namespace, self._name)
+        try:
+            value = self._store.get(*arguments)
+        except NotDurable:
+            value = self._store.get_at(*arguments, self.revision, stored.retention)
+        if value is None:
+            return []
+        return self._options.selection.chosen([ScanItem(namespace, self._name, value)])
 
     def _scan(self, limit: int) -> list[ScanItem]:
         stored, namespace = self._target.stored, self._namespace
@@ -151,7 +172,7 @@ class Reader:
                 return self._store.scan(*arguments, 0, self._after, limit, stored.retention)
             except NotDurable:
                 # Something here is being written. The durable cut is there to be read without waiting for it.
-                pass
+                self._is_newest = False
         try:
             return self._store.scan(*arguments, self.revision, self._after, limit, stored.retention)
         except Compacted:

@@ -132,7 +132,7 @@ class ApiClient:
         try:
             return await self._finish(request)
         except ApiError as error:
-            return Reply(Answer(error.code, error.body(), retry_after_s=error.retry_after_s))
+            return Reply(Answer(error.code, error.body(), None, error.warnings, retry_after_s=error.retry_after_s))
 
     async def _finish(self, request: pb.Request) -> Reply:
         while True:
