@@ -12,7 +12,9 @@ from typing import Any
 from kcpshard.definitions.builtin import builtin_resources
 from kcpshard.definitions.contract import Document, Object, Resource
 from kcpshard.definitions.conversion import convert
-from kcpshard.definitions.discovery import discovery_document
+from kcpshard.definitions.discovery import aggregated_version, discovery_document, entity_tag
+from kcpshard.definitions.openapi import document_hash, document_paths, index
+from kcpshard.definitions.openapi_worker import OpenApiDocuments
 from kcpshard.storage.contract import LogicalCluster
 
 EXTENSIONS = "definitions"  # key in LogicalCluster.cached: {(group, version, plural): Resource}
@@ -25,7 +27,9 @@ class Catalog:
         self.api_set = api_set
         self._resources = builtin_resources(api_set)
         self._places = {(r.group, r.version, r.plural): r for r in self._resources}
-        self._documents: dict[tuple[str, str], Document | None] = {}  # bounded: only known paths are kept
+        self._documents: dict[tuple[str, str], Document] = {}  # bounded: only paths and media types that exist
+        self._hashes: dict[str, str] = {}
+        self._openapi = OpenApiDocuments(api_set)
 
     def find(self, cluster: LogicalCluster | None, group: str, version: str, plural: str) -> Resource | None:
         found = self._places.get((group, version, plural))
@@ -40,15 +44,35 @@ class Catalog:
     def document(
         self, cluster: LogicalCluster | None, path: str, accept: str, if_none_match: str
     ) -> Document | Coroutine[Any, Any, Document | None] | None:
-        path = path.rstrip("/")
-        key = (path, accept)
-        found = self._documents.get(key)
+        path = path.partition("?")[0].rstrip("/")
+        if path.startswith("/openapi/"):
+            return self._openapi_document(path, if_none_match)
+        aggregated = aggregated_version(accept)
+        found = self._documents.get((path, aggregated))
         if found is None:
-            found = discovery_document(self._resources, path, accept)
+            found = discovery_document(self._resources, path, aggregated)
             if found is None:
                 return None
-            self._documents[key] = found
+            self._documents[path, aggregated] = found
         return unless_known(found, if_none_match)
+
+    def _openapi_document(
+        self, path: str, if_none_match: str
+    ) -> Document | Coroutine[Any, Any, Document | None] | None:
+        """A document's hash is known before it is built, so a client that has it is answered at once."""
+        if not self._hashes:
+            self._hashes = {p: document_hash(p, self.api_set) for p in document_paths(self._resources)}
+        if path == "/openapi/v3":
+            body = index(self._hashes)
+            return unless_known(Document(200, body, entity_tag(body)), if_none_match)
+        hash_ = self._hashes.get(path)
+        if hash_ is None:
+            return None
+        known = unless_known(Document(200, b"", f'"{hash_}"'), if_none_match)
+        return known if known.code == 304 else self._built(path, known)
+
+    async def _built(self, path: str, document: Document) -> Document:
+        return document._replace(body=await self._openapi.get(path))
 
     def convert(self, obj: Object, wanted: Resource) -> Object:
         return convert(obj, wanted)

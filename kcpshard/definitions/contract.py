@@ -60,8 +60,8 @@ class Resource:
     __slots__ = (
         "api_version", "categories", "columns", "create_on_update", "field_names", "fingerprint", "group",
         "group_resource", "kind", "list_kind", "name_rule", "namespaced", "plural", "retention", "schema",
-        "short_names", "singular", "storage_resource", "storage_version", "strategy", "subresources", "unconditional_update", "verbs",
-        "version", "virtual",
+        "short_names", "singular", "storage_resource", "storage_version", "strategy", "subresources",
+        "unconditional_update", "verbs", "version", "virtual",
     )  # fmt: skip
 
     group: str

@@ -37,9 +37,9 @@ def storage_version_hash(resource: Resource) -> str:
     return base64.b64encode(digest[:8]).decode()
 
 
-def discovery_document(resources: Sequence[Resource], path: str, accept: str) -> Document | None:
-    """The document at `path`, None if there is none. `accept` is the chosen media type."""
-    aggregated = aggregated_version(accept)
+def discovery_document(resources: Sequence[Resource], path: str, aggregated: str) -> Document | None:
+    """The document at `path`, None if there is none. `aggregated` is what `aggregated_version` found; only /api and
+    /apis have such a form."""
     if aggregated and path in ("/api", "/apis"):
         body = orjson.dumps(_aggregated([r for r in resources if (r.group == "") == (path == "/api")], aggregated))
         media_type = f"application/json;g=apidiscovery.k8s.io;v={aggregated};as=APIGroupDiscoveryList"
