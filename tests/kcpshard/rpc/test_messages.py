@@ -1,0 +1,95 @@
+"""Answers and requests survive the wire unchanged; Hello is checked."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kcpshard.api.requests import Answer, ListInfo
+from kcpshard.rpc import messages
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.contract import Result
+
+infos = st.builds(ListInfo, st.integers(0, 2**63), st.text(), st.integers(-1, 2**31), st.text(), st.text())
+answers = st.builds(
+    Answer,
+    st.integers(200, 599).filter(lambda code: code != 421),
+    st.binary(max_size=300),
+    st.none() | infos,
+    st.lists(st.text()).map(tuple),
+    st.binary(),
+    st.just(-1),
+    st.text(),
+    st.text(),
+    st.integers(0, 100),
+)
+
+
+def received(*entries: bytes) -> list[pb.Response]:
+    return list(pb.ResponseBatch.FromString(b"".join(entries)).responses)
+
+
+def result_of(response: pb.Response) -> Result:
+    return messages.result_of(response, response.body, messages.list_info(response))
+
+
+@given(answers)
+def test_an_answer_comes_back_as_the_same_result(answer: Answer) -> None:
+    (response,) = received(messages.answer_entry(5, answer))
+    assert response.id == 5
+    assert result_of(response) == Result(*answer)
+
+
+@given(st.sampled_from([0, 1, 7]))
+def test_a_421_names_the_shard(shard: int) -> None:
+    (response,) = received(messages.answer_entry(1, Answer(421, b"{}", moved_to=shard)))
+    assert result_of(response).moved_to == shard
+
+
+@given(answers, st.integers(2, 4))
+def test_the_first_frame_has_the_head_and_the_last_what_goes_around_the_list(answer: Answer, count: int) -> None:
+    frames = received(*(messages.answer_frame(1, answer, b"x", n == 0, n < count - 1) for n in range(count)))
+    head, *middle, last = frames
+    assert messages.result_of(head, answer.body, answer.info) == Result(*answer)
+    assert [f.more for f in frames] == [True] * (count - 1) + [False]
+    assert messages.list_info(last) == answer.info
+    assert not any(f.code or f.HasField("list") for f in middle)
+    assert last.code == 0
+
+
+def test_entries_of_a_request_batch_concatenate() -> None:
+    request = pb.Request(id=1, verb=pb.GET, name="a")
+    batch = pb.RequestBatch.FromString(
+        messages.request_entry(request)
+        + messages.cancel_entry(9)
+        + messages.frame_entry(1, b"body", True)
+        + messages.credit_entry(4, 8)
+        + messages.cancel_entry(10)
+    )
+    assert list(batch.requests) == [request]
+    assert list(batch.cancels) == [9, 10]
+    assert list(batch.frames) == [pb.RequestFrame(id=1, body=b"body", more=True)]
+    assert list(batch.credits) == [pb.FrameCredit(id=4, frames=8)]
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2])
+def test_neighbours_work_together(protocol: int) -> None:
+    hello = pb.Hello(protocol=protocol)
+    assert messages.check_hello(hello) is hello
+
+
+@pytest.mark.parametrize("protocol", [3, 100])
+def test_others_are_told_why_not(protocol: int) -> None:
+    with pytest.raises(messages.ProtocolMismatch, match=f"front-1 .* speaks protocol {protocol}.* upgrade in steps"):
+        messages.check_hello(pb.Hello(protocol=protocol, process="front-1", software="9.9"))
+
+
+def test_a_stream_without_hello_is_refused() -> None:
+    with pytest.raises(messages.ProtocolMismatch):
+        messages.check_hello(None)
+
+
+def test_lists_documents_and_large_bodies_are_bulky() -> None:
+    assert [messages.is_bulky(pb.Request(verb=verb)) for verb in (pb.GET, pb.CREATE, pb.LIST, pb.DOCUMENT)] == [
+        False, False, True, True,
+    ]  # fmt: skip
+    assert messages.is_bulky(pb.Request(verb=pb.CREATE, body=b"x" * 70_000))

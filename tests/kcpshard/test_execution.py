@@ -1,0 +1,168 @@
+"""What becomes of a request, without any stream. The ordinary ways: tests/contracts/caller.py."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from kcpshard.api.requests import Answer
+from kcpshard.execution import Execution, Job, error_answer
+from kcpshard.rpc import shard_pb2 as pb
+from tests.contracts.caller import request, until
+from tests.contracts.scripted_verbs import FakeGroup, ScriptedVerbs
+
+
+class Recorder:
+    """A Receiver that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[int, Job] = {}
+        self.answers: list[tuple[int, Answer]] = []
+
+    def answer(self, id_: int, answer: Answer) -> None:
+        self.answers.append((id_, answer))
+
+    async def piece(self, id_: int, answer: Answer) -> None:
+        self.answers.append((id_, answer))
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def verbs() -> ScriptedVerbs:
+    return ScriptedVerbs()
+
+
+@pytest.fixture
+async def execution(verbs: ScriptedVerbs) -> AsyncIterator[Execution]:
+    async with asyncio.TaskGroup() as tasks:
+        made = Execution(verbs.dispatch, tasks)
+        yield made
+        verbs.gate.set()
+        made.close()
+
+
+def numbered(
+    id_: int, name: str, verb: "pb.Verb.ValueType" = pb.GET, write_id: bytes = b"", **more: bool
+) -> pb.Request:
+    made = request(name, verb)
+    made.id, made.request_id, made.timeout_ms = id_, write_id, 5000
+    for field, value in more.items():
+        setattr(made, field, value)
+    return made
+
+
+async def test_what_needs_no_wait_is_answered_before_execute_returns(execution: Execution) -> None:
+    receiver = Recorder()
+    execution.execute(numbered(1, "echo"), receiver)
+    execution.execute(numbered(2, "absent"), receiver)
+    execution.execute(numbered(3, "elsewhere:4"), receiver)
+    assert [(id_, a.code, a.moved_to) for id_, a in receiver.answers] == [(1, 200, -1), (2, 404, -1), (3, 421, 4)]
+    assert execution.jobs == 0
+
+
+async def test_a_repeat_of_a_running_write_joins_it(execution: Execution, verbs: ScriptedVerbs) -> None:
+    verbs.syncs_at_once = False
+    first, second = Recorder(), Recorder()
+    execution.execute(numbered(1, "write", pb.CREATE, b"w"), first)
+    execution.abandon(first)
+    execution.execute(numbered(8, "write", pb.CREATE, b"w", repeat=True), second)
+    assert len(verbs.requests) == 1
+    verbs.group.sync()
+    assert [(id_, a.code) for id_, a in second.answers] == [(8, 201)]
+    assert execution.jobs == 0
+
+
+async def test_a_repeat_of_a_finished_write_is_the_verbs_business(execution: Execution, verbs: ScriptedVerbs) -> None:
+    receiver = Recorder()
+    execution.execute(numbered(1, "write", pb.CREATE, b"w"), receiver)
+    await execution.wait_until_idle()
+    execution.execute(numbered(2, "write", pb.CREATE, b"w", repeat=True), receiver)
+    assert [a.body for _, a in receiver.answers] == [b"", b'{"recorded":true}']
+
+
+async def test_a_write_whose_repeat_waits_is_not_cancelled(execution: Execution, verbs: ScriptedVerbs) -> None:
+    first, second = Recorder(), Recorder()
+    execution.execute(numbered(1, "slowwrite", pb.PATCH, b"w"), first)
+    await until(lambda: verbs.started)
+    execution.execute(numbered(2, "slowwrite", pb.PATCH, b"w", repeat=True), second)
+    execution.cancel(first, 1)
+    verbs.gate.set()
+    await execution.wait_until_idle()
+    assert [a.code for _, a in second.answers] == [201]
+    assert verbs.cancelled == 0
+
+
+async def test_cancel_stops_a_write_that_is_not_accepted_yet(execution: Execution, verbs: ScriptedVerbs) -> None:
+    receiver = Recorder()
+    execution.execute(numbered(1, "slowwrite", pb.PATCH, b"w"), receiver)
+    await until(lambda: verbs.started)
+    execution.cancel(receiver, 1)
+    assert execution.jobs == 0
+    await until(lambda: verbs.cancelled)
+    assert not verbs.recorded
+    assert not receiver.answers
+
+
+async def test_abandoned_reads_stop_and_writes_go_on(execution: Execution, verbs: ScriptedVerbs) -> None:
+    receiver = Recorder()
+    execution.execute(numbered(1, "slow"), receiver)
+    execution.execute(numbered(2, "slowwrite", pb.UPDATE, b"w"), receiver)
+    await until(lambda: verbs.started == 2)
+    execution.abandon(receiver)
+    await until(lambda: verbs.cancelled == 1)
+    verbs.gate.set()
+    await execution.wait_until_idle()
+    assert verbs.recorded == {b"w": 1}
+
+
+async def test_a_read_that_keeps_meeting_unsynced_writes_is_asked_again(
+    execution: Execution, verbs: ScriptedVerbs
+) -> None:
+    receiver, first = Recorder(), verbs.group
+    execution.execute(numbered(1, "unsynced"), receiver)
+    second = verbs.group = FakeGroup()
+    first.sync()
+    assert not receiver.answers
+    second.sync()
+    assert [a.code for _, a in receiver.answers] == [200]
+    assert len(verbs.requests) == 3
+
+
+async def test_a_refused_group_answers_its_writes_and_asks_its_readers_again(
+    execution: Execution, verbs: ScriptedVerbs
+) -> None:
+    verbs.syncs_at_once = False
+    receiver, group = Recorder(), verbs.group
+    execution.execute(numbered(1, "write", pb.CREATE, b"w"), receiver)
+    execution.execute(numbered(2, "unsynced"), receiver)
+    verbs.group = FakeGroup()
+    verbs.group.sync()
+    group.refuse()
+    assert [(id_, a.code) for id_, a in receiver.answers] == [(1, 503), (2, 200)]
+
+
+async def test_an_overdue_verb_is_stopped_and_answered_504(execution: Execution, verbs: ScriptedVerbs) -> None:
+    receiver, overdue = Recorder(), numbered(1, "slow")
+    overdue.timeout_ms = 1
+    execution.execute(overdue, receiver)
+    await until(lambda: receiver.answers)
+    assert [a.code for _, a in receiver.answers] == [504]
+    assert (verbs.cancelled, execution.jobs) == (1, 0)
+
+
+async def test_pieces_of_a_write_are_kept_together_for_its_repeat(execution: Execution, verbs: ScriptedVerbs) -> None:
+    first, second = Recorder(), Recorder()
+    execution.execute(numbered(1, "pieces:3:10", pb.DELETE_COLLECTION, b"w"), first)
+    execution.abandon(first)
+    execution.execute(numbered(2, "pieces:3:10", pb.DELETE_COLLECTION, b"w", repeat=True), second)
+    await execution.wait_until_idle()
+    ((_, answer),) = second.answers
+    assert len(answer.body) == 30
+    assert answer.info is not None
+
+
+def test_an_expected_error_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    from kcpshard.api.errors import Conflict
+
+    assert error_answer(Conflict("no", retry_after_s=2), pb.Request()).retry_after_s == 2
+    assert not caplog.records
