@@ -1,6 +1,6 @@
 """Which slots should move next so that every shard has its share. Pure.
 
-A share is proportional to the shard's weight. A cordoned shard keeps what it has and gets nothing; a shard that has not
+A share is proportional to the shard's weight, but never less than what cannot move from it. A cordoned shard keeps what it has and gets nothing; a shard that has not
 claimed its initial slots takes no part yet.
 """
 
@@ -20,7 +20,7 @@ class PlannedMove(NamedTuple):
 def plan_move(shard_map: pb.ShardMap, immovable: Collection[int]) -> PlannedMove | None:
     """The largest useful move of slots outside `immovable`, None if nothing can be improved."""
     table = decode_table(shard_map.slots)
-    excess = _excess(table, _weights(shard_map))
+    excess = _excess(table, _weights(shard_map), immovable)
     if not excess:
         return None
     destination = min(excess, key=lambda shard: (excess[shard], shard))
@@ -52,11 +52,23 @@ def _weights(shard_map: pb.ShardMap) -> dict[int, int]:
     return {e.number: e.weight for e in shard_map.shards if e.ownership_epoch and not e.cordoned}
 
 
-def _excess(table: Sequence[int], weights: Mapping[int, int]) -> dict[int, int]:
+def _excess(table: Sequence[int], weights: Mapping[int, int], immovable: Collection[int]) -> dict[int, int]:
     """Slots above the share (below it: negative) of each shard that takes part."""
-    held = dict.fromkeys(weights, 0)
-    for owner in table:
+    held, stuck = dict.fromkeys(weights, 0), dict.fromkeys(weights, 0)
+    for slot, owner in enumerate(table):
         if owner in held:
             held[owner] += 1
-    wanted = shares(sum(held.values()), weights)
+            stuck[owner] += slot in immovable
+    wanted = _shares_above(stuck, sum(held.values()), weights)
     return {shard: held[shard] - wanted[shard] for shard in wanted}
+
+
+def _shares_above(least: Mapping[int, int], slots: int, weights: Mapping[int, int]) -> dict[int, int]:
+    """As `shares`, but whoever must keep more than his share keeps that, and the others divide what is left."""
+    found = shares(slots, weights)
+    over = [shard for shard in found if found[shard] < least[shard]]
+    if not over:
+        return found
+    kept = {shard: least[shard] for shard in over}
+    rest = {shard: weight for shard, weight in weights.items() if shard not in kept}
+    return kept | _shares_above(least, slots - sum(kept.values()), rest)
