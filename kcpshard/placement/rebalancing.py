@@ -1,7 +1,7 @@
 """Which slots should move next so that every shard has its share. Pure.
 
-A share is proportional to the shard's weight, but never less than what cannot move from it. A cordoned shard keeps what it has and gets nothing; a shard that has not
-claimed its initial slots takes no part yet.
+A share is proportional to the shard's weight, but never less than what cannot move from it. A cordoned shard keeps what
+it has and gets nothing; a shard that has not claimed its initial slots takes no part yet.
 """
 
 from collections.abc import Collection, Mapping, Sequence

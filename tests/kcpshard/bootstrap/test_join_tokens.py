@@ -42,7 +42,7 @@ def test_a_reusable_token_serves_many() -> None:
 def test_unknown_ids_and_wrong_secrets_get_the_same_answer() -> None:
     text, tokens = made()
     for wrong in (text._replace(secret="x"), text._replace(id="unknown"), text._replace(id="unknown", secret="")):
-        with pytest.raises(JoinRefused, match="^the join token is not valid$"):
+        with pytest.raises(JoinRefused, match=r"^the join token is not valid$"):
             redeem(tokens, wrong, "shard", "key", NOW)
 
 
