@@ -19,7 +19,7 @@ from kcpshard.api.requests import Answer
 from kcpshard.execution import INTERNAL_ERROR, Execution, Job, error_answer
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.frames import FRAME_BYTES, Assembly, BodyTooLarge, FramedBody, Outbox
-from kcpshard.rpc.messages import REQUEST_BODY_BYTES, ProtocolMismatch, answer_entry, answer_frame, check_hello
+from kcpshard.rpc.messages import REQUEST_BODY_BYTES, ProtocolMismatch, answer_entry, before_answer_frame, check_hello
 
 _log = logging.getLogger(__name__)
 
@@ -159,10 +159,10 @@ class SessionStream:
         body = self._bodies[id_] = FramedBody(self._outbox, partial(self._encode, id_, answer), windowed)
         return body
 
-    def _encode(self, id_: int, answer: Answer, piece: bytes, first: bool, more: bool) -> bytes:
+    def _encode(self, id_: int, answer: Answer, size: int, first: bool, more: bool) -> bytes:
         if not more:
             self._bodies.pop(id_, None)
-        return answer_frame(id_, answer, piece, first, more)
+        return before_answer_frame(id_, answer, size, first, more)
 
     def _drop(self, id_: int) -> None:
         if body := self._bodies.pop(id_, None):

@@ -14,33 +14,43 @@ FRAME_BYTES = 64 * 1024
 WINDOW_FRAMES = 16  # how far a windowed body runs ahead of its reader
 
 
+def varint(size: int) -> bytes:
+    if size < 128:
+        return size.to_bytes(1, "big")
+    if size < 16384:
+        return bytes((size & 127 | 128, size >> 7))
+    encoded = bytearray()
+    while size >= 128:
+        encoded.append(size & 127 | 128)
+        size >>= 7
+    encoded.append(size)
+    return bytes(encoded)
+
+
 def entry(tag: bytes, payload: bytes) -> bytes:
     """One length-delimited protobuf field."""
-    size = len(payload)
-    if size < 128:
-        return tag + size.to_bytes(1, "big") + payload
-    if size < 16384:
-        return tag + bytes((size & 127 | 128, size >> 7)) + payload
-    prefix = bytearray(tag)
-    while size >= 128:
-        prefix.append(size & 127 | 128)
-        size >>= 7
-    prefix.append(size)
-    return bytes(prefix) + payload
+    return tag + varint(len(payload)) + payload
 
 
-def split(body: bytes) -> list[bytes]:
-    """Pieces of about equal size, none above FRAME_BYTES; one empty piece for an empty body."""
-    size = len(body)
+def entry_before(tag: bytes, head: bytes, body_tag: bytes, size: int) -> bytes:
+    """All of an entry but the body at its end: `head` has the message's other fields, `size` bytes of body follow."""
+    head += body_tag + varint(size)
+    return tag + varint(len(head) + size) + head
+
+
+def split(body: bytes) -> list[memoryview]:
+    """Pieces of about equal size, none above FRAME_BYTES; one empty piece for an empty body. Nothing is copied."""
+    size, view = len(body), memoryview(body)
     if size <= FRAME_BYTES:
-        return [body]
+        return [view]
     count = -(-size // FRAME_BYTES)
     step = -(-size // count)
-    return [body[start : start + step] for start in range(0, size, step)]
+    return [view[start : start + step] for start in range(0, size, step)]
 
 
 class FramedBody:
-    """One long body on its way out. `encode(piece, first, more)` makes an entry of each frame.
+    """One long body on its way out. `encode(size, first, more)` makes what comes before each piece in its entry; the
+    piece itself is copied once, into the message.
 
     Windowed, it stops WINDOW_FRAMES ahead of its reader's credits. `on_drained` is called each time that everything
     added so far has gone into messages.
@@ -48,10 +58,10 @@ class FramedBody:
 
     __slots__ = ("_finished", "_outbox", "_pieces", "_queued", "_started", "_window", "encode", "on_drained")
 
-    def __init__(self, outbox: "Outbox", encode: Callable[[bytes, bool, bool], bytes], windowed: bool) -> None:
+    def __init__(self, outbox: "Outbox", encode: Callable[[int, bool, bool], bytes], windowed: bool) -> None:
         self._outbox, self.encode = outbox, encode
         self._window = WINDOW_FRAMES if windowed else -1
-        self._pieces: deque[bytes] = deque()
+        self._pieces: deque[memoryview] = deque()
         self._started = self._finished = self._queued = False
         self.on_drained: Callable[[], None] | None = None
 
@@ -80,16 +90,18 @@ class FramedBody:
         self._pieces.clear()
         self._finished = True
 
-    def next_entry(self) -> bytes:
+    def take_entry(self, parts: list[bytes | memoryview]) -> int:
+        """Append the next frame; returns its size."""
         piece = self._pieces.popleft()
         self._outbox.bytes -= len(piece)
-        encoded = self.encode(piece, not self._started, bool(self._pieces) or not self._finished)
+        before = self.encode(len(piece), not self._started, bool(self._pieces) or not self._finished)
+        parts += (before, piece)
         self._started = True
         if self._window > 0:
             self._window -= 1
         if not self._pieces and self.on_drained:
             self.on_drained()
-        return encoded
+        return len(before) + len(piece)
 
     def _enter(self) -> None:
         if not self._queued and self.is_ready:
@@ -130,30 +142,29 @@ class Outbox:
 
     def take(self) -> bytes:
         """The next message; empty if there is nothing to send."""
-        parts: list[bytes] = []
+        if not self._bodies:
+            return self._take_entries(BATCH_BYTES, BATCH_ENTRIES)
         # A quarter of the message is kept for frames while there are any, so that neither kind starves the other.
-        budget = BATCH_BYTES - FRAME_BYTES if self._bodies else BATCH_BYTES
-        limit = BATCH_ENTRIES - 4 if self._bodies else BATCH_ENTRIES
-        size = self._take_entries(parts, budget, limit)
-        while self._bodies and size < BATCH_BYTES and len(parts) < BATCH_ENTRIES:
+        small = self._take_entries(BATCH_BYTES - FRAME_BYTES, BATCH_ENTRIES - BATCH_BYTES // FRAME_BYTES)
+        parts: list[bytes | memoryview] = [small]
+        size = len(small)
+        while self._bodies and size < BATCH_BYTES:
             size += self._take_frame(parts)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(parts)
 
-    def _take_entries(self, parts: list[bytes], budget: int, limit: int) -> int:
+    def _take_entries(self, budget: int, limit: int) -> bytes:
+        parts: list[bytes] = []
         size, entries = 0, self._entries
         while entries and size < budget and len(parts) < limit:
             encoded = entries.popleft()
             size += len(encoded)
             parts.append(encoded)
         self.bytes -= size
-        return size
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _take_frame(self, parts: list[bytes]) -> int:
+    def _take_frame(self, parts: list[bytes | memoryview]) -> int:
         body = self._bodies.popleft()
-        size = 0
-        if body.is_ready:
-            parts.append(body.next_entry())
-            size = len(parts[-1])
+        size = body.take_entry(parts) if body.is_ready else 0
         if body.is_ready:
             self._bodies.append(body)
         else:

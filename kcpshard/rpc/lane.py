@@ -22,10 +22,10 @@ from kcpshard.rpc.frames import FRAME_BYTES, FramedBody, Outbox
 from kcpshard.rpc.messages import (
     WRITES,
     ProtocolMismatch,
+    before_request_frame,
     cancel_entry,
     check_hello,
     credit_entry,
-    frame_entry,
     request_entry,
 )
 from kcpshard.rpc.pending_calls import Pending
@@ -105,7 +105,7 @@ class SessionLane:
         if len(request.body) <= FRAME_BYTES:
             self._outbox.put(request_entry(request))
         else:
-            pending.upload = FramedBody(self._outbox, partial(_upload_entry, request), windowed=False)
+            pending.upload = FramedBody(self._outbox, partial(before_request_frame, request), windowed=False)
             pending.upload.add(request.body, last=True)
 
     # --- the stream
@@ -222,15 +222,6 @@ def _message(read: Any) -> bytes:
     if read is grpc.aio.EOF or not read:  # an empty message is the last one of a shard that stops
         raise StreamEnded("the shard closed the stream")
     return bytes(read)
-
-
-def _upload_entry(request: pb.Request, piece: bytes, first: bool, more: bool) -> bytes:
-    if not first:
-        return frame_entry(request.id, piece, more)
-    head = pb.Request()
-    head.CopyFrom(request)
-    head.body, head.more = piece, more
-    return request_entry(head)
 
 
 def _is_refusal(error: BaseException) -> bool:

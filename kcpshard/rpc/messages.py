@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from kcpshard.api.requests import Answer, ListInfo
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Result
-from kcpshard.rpc.frames import entry
+from kcpshard.rpc.frames import entry, entry_before
 
 PROTOCOL = 1
 REQUEST_BODY_BYTES = 3 * 1024 * 1024 + 64 * 1024  # a submitted object is at most 3 MiB; some room for what wraps it
@@ -19,6 +19,7 @@ _BULKY = frozenset({pb.LIST, pb.DELETE_COLLECTION, pb.DOCUMENT})
 
 _REQUESTS = _RESPONSES = b"\x12"  # field 2, length-delimited, in both batches
 _FRAMES = b"\x1a"  # field 3 of RequestBatch
+_REQUEST_BODY, _FRAME_BODY, _RESPONSE_BODY = b"\x52", b"\x12", b"\x1a"  # fields 10, 2 and 3 of their messages
 _PLAIN = Answer(0, b"")[2:]
 _Response = pb.Response
 
@@ -65,8 +66,14 @@ def request_entry(request: pb.Request) -> bytes:
     return entry(_REQUESTS, request.SerializeToString())
 
 
-def frame_entry(id_: int, piece: bytes, more: bool) -> bytes:
-    return entry(_FRAMES, pb.RequestFrame(id=id_, body=piece, more=more).SerializeToString())
+def before_request_frame(request: pb.Request, size: int, first: bool, more: bool) -> bytes:
+    """What comes before a piece of a request's body: the request itself without its body, or a RequestFrame."""
+    if not first:
+        return entry_before(_FRAMES, pb.RequestFrame(id=request.id, more=more).SerializeToString(), _FRAME_BODY, size)
+    head = pb.Request()
+    head.CopyFrom(request)
+    head.body, head.more = b"", more
+    return entry_before(_REQUESTS, head.SerializeToString(), _REQUEST_BODY, size)
 
 
 def cancel_entry(id_: int) -> bytes:
@@ -93,13 +100,13 @@ def answer_response(id_: int, answer: Answer) -> pb.Response:
     return response
 
 
-def answer_frame(id_: int, answer: Answer, piece: bytes, first: bool, more: bool) -> bytes:
-    """A frame of an answer: the first has everything but the body's rest, the last has what goes around a list."""
-    response = _head(id_, answer, piece) if first else _Response(id=id_, body=piece)
+def before_answer_frame(id_: int, answer: Answer, size: int, first: bool, more: bool) -> bytes:
+    """What comes before a piece of an answer: the first has all but the body, the last what goes around a list."""
+    response = _head(id_, answer, b"") if first else _Response(id=id_)
     response.more = more
     if not more:
         _add_list(response, answer.info)
-    return entry(_RESPONSES, response.SerializeToString())
+    return entry_before(_RESPONSES, response.SerializeToString(), _RESPONSE_BODY, size)
 
 
 def _head(id_: int, answer: Answer, body: bytes) -> pb.Response:

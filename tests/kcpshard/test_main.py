@@ -1,4 +1,4 @@
-"""`python -m kcpshard` as a process: ready, durable over kill -9, drained by SIGTERM, one sentence when it may not run."""
+"""`python -m kcpshard` as a process: durable over kill -9, drained by SIGTERM, one sentence when it may not run."""
 
 import asyncio
 import signal
@@ -32,7 +32,7 @@ def command(directory: str, number: int = 1) -> list[str]:
 
 @asynccontextmanager
 async def running(directory: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    log = Path(directory, "log").open("ab")
+    log = Path(directory, "log").open("ab")  # noqa: SIM115 - closed below, after the process
     process = await asyncio.create_subprocess_exec(*command(directory), stdout=subprocess.PIPE, stderr=log)
     try:
         assert process.stdout is not None

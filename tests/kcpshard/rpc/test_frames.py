@@ -17,13 +17,16 @@ from kcpshard.rpc.frames import (
     FramedBody,
     Outbox,
     entry,
+    entry_before,
     split,
 )
 
 
-def response_entry(id_: int) -> Callable[[bytes, bool, bool], bytes]:
-    def encode(piece: bytes, first: bool, more: bool) -> bytes:
-        return entry(b"\x12", pb.Response(id=id_, code=200 * first, body=piece, more=more).SerializeToString())
+def before(id_: int) -> Callable[[int, bool, bool], bytes]:
+    def encode(size: int, first: bool, more: bool) -> bytes:
+        return entry_before(
+            b"\x12", pb.Response(id=id_, code=200 * first, more=more).SerializeToString(), b"\x1a", size
+        )
 
     return encode
 
@@ -84,7 +87,7 @@ def test_a_message_has_at_most_so_many_entries_and_bytes() -> None:
 def test_frames_take_turns_with_each_other_and_with_small_answers() -> None:
     box = outbox()
     for id_ in (1, 2):
-        FramedBody(box, response_entry(id_), windowed=False).add(b"x" * (8 * FRAME_BYTES), last=True)
+        FramedBody(box, before(id_), windowed=False).add(b"x" * (8 * FRAME_BYTES), last=True)
     box.take()
     box.put(entry(b"\x12", pb.Response(id=3).SerializeToString()))
     following = pb.ResponseBatch.FromString(box.take())
@@ -94,7 +97,7 @@ def test_frames_take_turns_with_each_other_and_with_small_answers() -> None:
 
 def test_small_answers_do_not_starve_frames() -> None:
     box = outbox()
-    FramedBody(box, response_entry(1), windowed=False).add(b"x" * (10 * FRAME_BYTES), last=True)
+    FramedBody(box, before(1), windowed=False).add(b"x" * (10 * FRAME_BYTES), last=True)
     for _ in range(3):
         for n in range(300):
             box.put(entry(b"\x12", pb.Response(id=100 + n, body=b"y" * 2000).SerializeToString()))
@@ -104,7 +107,7 @@ def test_small_answers_do_not_starve_frames() -> None:
 @given(st.lists(st.integers(0, 3 * FRAME_BYTES), min_size=1, max_size=5))
 def test_a_body_in_pieces_has_one_head_and_one_end(sizes: list[int]) -> None:
     box = outbox()
-    body = FramedBody(box, response_entry(7), windowed=False)
+    body = FramedBody(box, before(7), windowed=False)
     for n, size in enumerate(sizes):
         body.add(bytes([n]) * size, last=n == len(sizes) - 1)
     frames = [r for message in sent(box) for r in message.responses]
@@ -116,7 +119,7 @@ def test_a_body_in_pieces_has_one_head_and_one_end(sizes: list[int]) -> None:
 
 def test_a_windowed_body_waits_for_credit() -> None:
     box = outbox()
-    body = FramedBody(box, response_entry(1), windowed=True)
+    body = FramedBody(box, before(1), windowed=True)
     body.add(b"x" * (WINDOW_FRAMES + 5) * FRAME_BYTES, last=True)
     assert sum(len(m.responses) for m in sent(box)) == WINDOW_FRAMES
     body.grant(3)
@@ -128,7 +131,7 @@ def test_a_windowed_body_waits_for_credit() -> None:
 
 def test_a_dropped_body_sends_no_more() -> None:
     box = outbox()
-    body = FramedBody(box, response_entry(1), windowed=False)
+    body = FramedBody(box, before(1), windowed=False)
     body.add(b"x" * (10 * FRAME_BYTES), last=True)
     box.take()
     body.drop()
@@ -139,7 +142,7 @@ def test_a_dropped_body_sends_no_more() -> None:
 def test_the_owner_is_woken_and_told_when_drained() -> None:
     woken, drained = [], []
     box = Outbox(lambda: woken.append(1))
-    body = FramedBody(box, response_entry(1), windowed=False)
+    body = FramedBody(box, before(1), windowed=False)
     body.on_drained = lambda: drained.append(1)
     body.add(b"x", last=False)
     assert woken
@@ -152,7 +155,7 @@ def test_the_owner_is_woken_and_told_when_drained() -> None:
 def test_a_cleared_outbox_is_empty() -> None:
     box = outbox()
     box.put(b"\x12\x00")
-    FramedBody(box, response_entry(1), windowed=False).add(b"x" * 100_000, last=True)
+    FramedBody(box, before(1), windowed=False).add(b"x" * 100_000, last=True)
     box.clear()
     assert (box.take(), box.bytes) == (b"", 0)
 

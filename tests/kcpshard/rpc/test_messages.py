@@ -47,9 +47,12 @@ def test_a_421_names_the_shard(shard: int) -> None:
 
 @given(answers, st.integers(2, 4))
 def test_the_first_frame_has_the_head_and_the_last_what_goes_around_the_list(answer: Answer, count: int) -> None:
-    frames = received(*(messages.answer_frame(1, answer, b"x", n == 0, n < count - 1) for n in range(count)))
+    frames = received(
+        *(messages.before_answer_frame(1, answer, 3, n == 0, n < count - 1) + b"abc" for n in range(count))
+    )
     head, *middle, last = frames
     assert messages.result_of(head, answer.body, answer.info) == Result(*answer)
+    assert [f.body for f in frames] == [b"abc"] * count
     assert [f.more for f in frames] == [True] * (count - 1) + [False]
     assert messages.list_info(last) == answer.info
     assert not any(f.code or f.HasField("list") for f in middle)
@@ -58,16 +61,22 @@ def test_the_first_frame_has_the_head_and_the_last_what_goes_around_the_list(ans
 
 def test_entries_of_a_request_batch_concatenate() -> None:
     request = pb.Request(id=1, verb=pb.GET, name="a")
+    large = pb.Request(id=2, verb=pb.CREATE, name="b", body=b"abcdef")
     batch = pb.RequestBatch.FromString(
         messages.request_entry(request)
         + messages.cancel_entry(9)
-        + messages.frame_entry(1, b"body", True)
+        + messages.before_request_frame(large, 3, True, True)
+        + b"abc"
+        + messages.before_request_frame(large, 3, False, False)
+        + b"def"
         + messages.credit_entry(4, 8)
         + messages.cancel_entry(10)
     )
-    assert list(batch.requests) == [request]
+    assert batch.requests[0] == request
+    assert (batch.requests[1].name, batch.requests[1].body, batch.requests[1].more) == ("b", b"abc", True)
+    assert large.body == b"abcdef"
     assert list(batch.cancels) == [9, 10]
-    assert list(batch.frames) == [pb.RequestFrame(id=1, body=b"body", more=True)]
+    assert list(batch.frames) == [pb.RequestFrame(id=2, body=b"def")]
     assert list(batch.credits) == [pb.FrameCredit(id=4, frames=8)]
 
 
