@@ -99,6 +99,9 @@ class MemoryEngine:
 
         return MemorySnapshot(self._tables)
 
+    def snapshot(self) -> MemorySnapshot:
+        return MemorySnapshot(self._tables)
+
     def checkpoint(self, directory: str) -> None:
         raise OSError(f"the memory engine has no files to copy to {directory}")
 

@@ -8,7 +8,7 @@ resumes by itself, within about five seconds, after a disk that was full has spa
 import errno
 import os
 from collections.abc import Callable, Mapping
-from itertools import islice, takewhile
+from itertools import dropwhile, islice, takewhile
 from typing import Any
 
 import rocksdict
@@ -64,7 +64,12 @@ class RocksdbSnapshot:
     def scan(
         self, family: str, start: bytes, end: bytes, limit: int, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]:
-        return _scan(self._snapshots[family], start, end, limit, reverse)
+        # Without read options: those of the caller would replace the snapshot's own, and read the present.
+        source = self._snapshots[family]
+        if reverse:
+            pairs = dropwhile(lambda pair: pair[0] >= end, source.items(backwards=True, from_key=end))
+            return list(islice(takewhile(lambda pair: pair[0] >= start, pairs), limit))
+        return list(islice(takewhile(lambda pair: pair[0] < end, source.items(from_key=start)), limit))
 
     def close(self) -> None:
         self._snapshots.clear()

@@ -146,7 +146,9 @@ class _Check:
                 if record is None or record.key != key[8:]:
                     yield Violation("version-without-record", f"{_shown(key)} at {revision}")
                     continue
-                yield from _chain(key, revision, record, before, before_revision)
+                oldest = self._oldest.get(int.from_bytes(key[:8], "big"), [])
+                is_readable = record.retention < len(oldest) and revision > oldest[record.retention]
+                yield from _chain(key, revision, record, before, before_revision, is_readable)
                 before, before_revision = record, revision
             is_there = before is not None and before.type is not EventType.DELETED
             if is_there and self._engine.get(keyspace.OBJECTS, key) is None:
@@ -209,15 +211,15 @@ class _Check:
 
 
 def _chain(
-    key: bytes, revision: int, record: Record, before: Record | None, before_revision: int
+    key: bytes, revision: int, record: Record, before: Record | None, before_revision: int, is_readable: bool
 ) -> Iterator[Violation]:
-    """How a record joins the version kept before it."""
+    """How a record joins the version kept before it. `is_readable`: a read may ask for the state just before it."""
     where = f"{_shown(key)} at {revision}"
     if before is not None:
         expected = 0 if before.type is EventType.DELETED else before_revision
         if record.previous_revision != expected:
             yield Violation("chain-broken", f"{where}: follows {record.previous_revision}, kept is {before_revision}")
-    elif record.previous_revision and not record.previous:
+    elif is_readable and record.previous_revision and not record.previous:
         yield Violation("previous-missing", where)
     if record.previous and envelope.revision(record.previous) != record.previous_revision:
         yield Violation("chain-broken", f"{where}: carries another version than the one it follows")
