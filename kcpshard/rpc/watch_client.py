@@ -97,6 +97,9 @@ class WatchClient:
                 _log.log(level, "watches of %s are without a shard: %s", self._process, reason)
             finally:
                 self._ledger.break_off()
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                # A TaskGroup whose tasks fail in the turn in which it is cancelled reports only their failures.
+                raise asyncio.CancelledError
             retry_s = FIRST_RETRY_S if self.links > opened else min(retry_s * 2, MAX_RETRY_S)
             await asyncio.sleep(retry_s * random.uniform(0.75, 1.25))  # noqa: S311 - spreads retries, hides nothing
 
