@@ -59,7 +59,7 @@ class _HttpConnection:
     def hand_over(self, protocol: asyncio.Protocol) -> asyncio.Transport:
         old = self._request.protocol
         transport = old.transport
-        if not isinstance(transport, asyncio.Transport) or transport.is_closing():
+        if transport is None or transport.is_closing():
             raise ConnectionResetError("the client is gone")
         transport.set_protocol(protocol)
         old.transport = None  # so that aiohttp lets go of the connection without closing it

@@ -51,7 +51,8 @@ class DocumentHandler:
             return result_reply(exchange, _JSON, result)
         headers = f'ETag: "{result.etag.strip(chr(34))}"\r\nVary: Accept\r\n'.encode() if result.etag else b""
         if result.code == 304:
-            return Reply(304, b"", headers=headers)
+            # The type of what the client has: kubectl's cache takes over each header of this answer.
+            return Reply(304, b"", result.content_type or chosen, headers)
         if chosen is YAML or chosen is JSON:
             reply = finished(exchange, _YAML if chosen is YAML else _JSON, result.code, result.body, headers)
             return reply._replace(content_type=result.content_type) if result.content_type else reply
