@@ -262,16 +262,6 @@ class ObjectStore(Protocol):
         """Sync what is pending, then close the engine."""
 
 
-class KeyValueSnapshot(Protocol):
-    """One consistent view; must be closed."""
-
-    def get(self, family: str, key: bytes) -> bytes | None: ...
-    def scan(
-        self, family: str, start: bytes, end: bytes, limit: int, reverse: bool = False
-    ) -> list[tuple[bytes, bytes]]: ...
-    def close(self) -> None: ...
-
-
 class KeyValueBatch(Protocol):
     @property
     def size(self) -> int:
@@ -308,7 +298,6 @@ class KeyValueEngine(Protocol):
     def free_bytes(self) -> int | None:
         """Space left where the data lives; None where that means nothing; 0 if nothing may be written there at all."""
 
-    def snapshot(self) -> KeyValueSnapshot: ...
     def checkpoint(self, directory: str) -> None: ...
     def flush(self) -> None: ...
     def statistics(self) -> Mapping[str, int]: ...

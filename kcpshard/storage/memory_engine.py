@@ -41,23 +41,6 @@ def _scan(table: Table, start: bytes, end: bytes, limit: int, reverse: bool) -> 
     return [(key, table[key]) for key in islice(keys, limit)]
 
 
-class MemorySnapshot:
-    def __init__(self, tables: Mapping[str, Table]) -> None:
-        self._tables = {name: table.copy() for name, table in tables.items()}
-
-    def get(self, family: str, key: bytes) -> bytes | None:
-        value: bytes | None = self._tables[family].get(key)
-        return value
-
-    def scan(
-        self, family: str, start: bytes, end: bytes, limit: int, reverse: bool = False
-    ) -> list[tuple[bytes, bytes]]:
-        return _scan(self._tables[family], start, end, limit, reverse)
-
-    def close(self) -> None:
-        self._tables.clear()
-
-
 class MemoryEngine:
     sync_waits = False
 
@@ -97,9 +80,6 @@ class MemoryEngine:
     def free_bytes(self) -> int | None:
         return None
 
-        return MemorySnapshot(self._tables)
-
-    def snapshot(self) -> MemorySnapshot:
         return MemorySnapshot(self._tables)
 
     def checkpoint(self, directory: str) -> None:

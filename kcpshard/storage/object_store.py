@@ -4,7 +4,8 @@ Verbs decide against the pending state (overlay over engine), readers see the du
 order and counts of a commit go into one batch.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -266,6 +267,22 @@ class Store:
             self._compaction.compacted,
             self._engine.statistics(),
         )
+
+    async def census(self) -> tuple[int, int]:
+        """Logical clusters and objects, durable. Counted when asked, in slices: for administrators."""
+        clusters = objects = 0
+        async for pairs in self._slices(keyspace.PATHS):
+            clusters += len(pairs)
+        async for pairs in self._slices(keyspace.TYPES):
+            objects += sum(int.from_bytes(value, "big") for _, value in pairs)
+        return clusters, objects
+
+    async def _slices(self, prefix: bytes) -> AsyncIterator[list[tuple[bytes, bytes]]]:
+        start, end = prefix, keyspace.after_prefix(prefix)
+        while pairs := self._engine.scan(keyspace.META, start, end, self._settings.scan_slice):
+            yield pairs
+            start = pairs[-1][0] + b"\0"
+            await asyncio.sleep(0)
 
     def _check_readable(self, cluster: LogicalCluster, revision: int, retention: int) -> None:
         oldest = cluster.oldest[retention]

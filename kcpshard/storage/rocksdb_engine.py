@@ -3,12 +3,15 @@
 rocksdict holds the GIL in everything but flush, flush_wal, compact_range and reads of many keys, so all of this runs on
 the loop except `sync`. A write goes to the log file's page cache; `sync` is one fdatasync of the log files. RocksDB
 resumes by itself, within about five seconds, after a disk that was full has space again; until then writes fail.
+
+There are no snapshots here: iterators of rocksdict 0.3.29 ignore theirs. A scan is one iterator, hence one consistent
+view; whoever needs a longer one reads at a revision, or from a checkpoint.
 """
 
 import errno
 import os
 from collections.abc import Callable, Mapping
-from itertools import dropwhile, islice, takewhile
+from itertools import islice, takewhile
 from typing import Any
 
 import rocksdict
@@ -49,30 +52,6 @@ class RocksdbBatch:
 
     def delete_range(self, family: str, start: bytes, end: bytes) -> None:
         self.raw.delete_range(start, end, self._handles[family])
-
-
-class RocksdbSnapshot:
-    """One snapshot a family, taken in the same loop turn, with no write between: one consistent view."""
-
-    def __init__(self, families: Mapping[str, Any]) -> None:
-        self._snapshots = {name: family.snapshot() for name, family in families.items()}
-
-    def get(self, family: str, key: bytes) -> bytes | None:
-        found = self.scan(family, key, key + b"\0", 1)
-        return found[0][1] if found else None
-
-    def scan(
-        self, family: str, start: bytes, end: bytes, limit: int, reverse: bool = False
-    ) -> list[tuple[bytes, bytes]]:
-        # Without read options: those of the caller would replace the snapshot's own, and read the present.
-        source = self._snapshots[family]
-        if reverse:
-            pairs = dropwhile(lambda pair: pair[0] >= end, source.items(backwards=True, from_key=end))
-            return list(islice(takewhile(lambda pair: pair[0] >= start, pairs), limit))
-        return list(islice(takewhile(lambda pair: pair[0] < end, source.items(from_key=start)), limit))
-
-    def close(self) -> None:
-        self._snapshots.clear()
 
 
 class RocksdbEngine:
@@ -120,9 +99,6 @@ class RocksdbEngine:
     def free_bytes(self) -> int | None:
         found = os.statvfs(self._directory)
         return 0 if found.f_flag & os.ST_RDONLY else found.f_bavail * found.f_frsize
-
-    def snapshot(self) -> RocksdbSnapshot:
-        return RocksdbSnapshot(self._families)
 
     def checkpoint(self, directory: str) -> None:
         """Hard links of the files and a copy of the log, as one consistent directory that must not exist yet."""

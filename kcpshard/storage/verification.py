@@ -172,7 +172,10 @@ class _Check:
                 yield Violation("envelope-damaged", f"log record {revision} of {id_}: {fault}")
             if self._engine.get(keyspace.VERSIONS, keyspace.version_key(key[:8] + record.key, revision)) is None:
                 yield Violation("record-without-version", f"{_shown(key[:8] + record.key)} at {revision}")
-            if revision > self._oldest[id_][record.retention]:
+            if revision <= self._oldest[id_][record.retention]:
+                if record.type is EventType.DELETED:
+                    yield Violation("record-left-behind", f"{_shown(key[:8] + record.key)} at {revision}")
+            else:
                 order = self._engine.get(keyspace.ORDER, key[8:16])
                 if order is None or order[:8] != key[:8] or not order[8] >> record.retention & 1:
                     yield Violation("order-missing", f"{revision} of {id_}")

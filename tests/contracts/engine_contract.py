@@ -59,19 +59,6 @@ class EngineContract:
         batch.put("log", b"a", b"1")
         assert engine.get("log", b"a") is None
 
-    def test_a_snapshot_does_not_see_later_writes(self, engine: KeyValueEngine) -> None:
-        self.fill(engine, b"a")
-        snapshot = engine.snapshot()
-        self.fill(engine, b"b")
-        batch = engine.batch()
-        batch.delete("log", b"a")
-        engine.write(batch)
-        assert snapshot.get("log", b"a") == b"value of a"
-        assert snapshot.get("log", b"b") is None
-        assert [key for key, _ in snapshot.scan("log", b"", b"z", 9)] == [b"a"]
-        assert [key for key, _ in snapshot.scan("log", b"", b"b", 9, reverse=True)] == [b"a"]
-        snapshot.close()
-
     @settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(
         keys=st.lists(st.binary(min_size=1, max_size=3), max_size=12),

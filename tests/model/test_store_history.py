@@ -204,6 +204,18 @@ class StoreMachine(RuleBasedStateMachine):
         self.wait(seconds)
         self.compact()
 
+    @rule(
+        name=st.sampled_from("ab"), group_resource=st.sampled_from(sorted(CLASSES)), seconds=st.sampled_from((6, 101))
+    )
+    def compact_beside_writes(self, name: str, group_resource: str, seconds: int) -> None:
+        """A sync is running, a group gathers behind it, and records of both objects come of age."""
+        self.sync_all()
+        self.write_one("a", group_resource, False)
+        self.turn()
+        self.wait(seconds)
+        self.write_one(name, group_resource, False)
+        self.compact()
+
     def in_loop_async(self, coroutine: Any) -> None:
         self.loop.run_until_complete(coroutine)
 
