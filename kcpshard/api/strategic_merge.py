@@ -148,7 +148,7 @@ def _merge_values(original: Any, patch: Any, schema: MergeSchema | None) -> Any:
     if isinstance(patch, list):
         if isinstance(original, list) and _has_strategy(schema, "merge"):
             return _merge_lists(original, patch, schema)
-        return [_without_directives(item) for item in patch]
+        return _without_directives(patch)
     return patch
 
 

@@ -1,0 +1,21 @@
+import pytest
+
+from kcpshard.api.errors import MethodNotAllowed
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.verbs import dispatch as module
+from kcpshard.verbs.dispatch import dispatch
+from tests.contracts.api_client import ApiClient
+
+
+@pytest.mark.parametrize("verb", [verb for verb in pb.Verb.values() if verb])
+def test_every_verb_of_the_protocol_has_a_function(verb: int) -> None:
+    assert module._VERBS[verb] is not module.unknown
+    assert module._VERBS[verb].__module__.removeprefix("kcpshard.verbs.") == pb.Verb.Name(verb).lower()
+
+
+@pytest.mark.parametrize("verb", [0, 99])
+async def test_unknown_verbs(client: ApiClient, verb: int) -> None:
+    request = pb.Request(cluster="root")
+    request.verb = verb  # type: ignore[assignment]
+    with pytest.raises(MethodNotAllowed):
+        dispatch(client.shard, request)
