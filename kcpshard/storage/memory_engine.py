@@ -80,8 +80,6 @@ class MemoryEngine:
     def free_bytes(self) -> int | None:
         return None
 
-        return MemorySnapshot(self._tables)
-
     def checkpoint(self, directory: str) -> None:
         raise OSError(f"the memory engine has no files to copy to {directory}")
 

@@ -245,6 +245,20 @@ class StoreContract:
         (commit,) = store.log(cluster, cluster.id, store.durable_revision, 2)
         assert [change.name for change in commit.changes] == list("abcde")
 
+    async def test_a_replayed_change_carries_the_state_before_it_where_a_selector_needs_it(self, store: Store) -> None:
+        cluster = await born(store)
+        first = store.commit(cluster, [put("a", labels={"app": "x"}, fields={"f": "1"})])
+        same = store.commit(cluster, [put("a", labels={"app": "x"}, fields={"f": "1"}, data="2")])
+        relabelled = store.commit(cluster, [put("a", labels={"app": "y"}, fields={"f": "1"})])
+        moved = store.commit(cluster, [put("a", labels={"app": "y"}, fields={"f": "2"})])
+        await durable(moved.group)
+        changes = [c.changes[0] for c in store.log(cluster, first.revision, 1 << 62, 9)]
+        assert [c.previous for c in changes[1:]] == [same.values[0], relabelled.values[0]]
+        brief = changes[0].previous
+        assert brief is not None and not envelope.has_body(brief)
+        assert (envelope.revision(brief), envelope.labels(brief)) == (first.revision, {"app": "x"})
+        assert envelope.fields(brief) == {"f": "1"}
+
     async def test_the_log_of_all_clusters_is_in_revision_order(self, store: Store) -> None:
         one, two = await born(store, "one"), await born(store, "two")
         start = store.durable_revision
