@@ -88,6 +88,7 @@ class ShardChannels:
 
     def _let_go(self, number: int, link: "_ShardLink") -> None:
         del self._links[number], self._callers[number], self._watchers[number]
+        link.watch.give_up()
         if link.task is not None:
             link.task.cancel()
 

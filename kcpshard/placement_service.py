@@ -5,7 +5,7 @@ Decisions are placement's; here they become messages, and its exceptions the cod
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -58,21 +58,24 @@ class PlacementService(shard_pb2_grpc.ShardPlacementServicer):
 
 class AdminService(shard_pb2_grpc.ShardAdminServicer):
     """`statistics` is what the shard counts (JSON values); placement's figures are added. `checkpoint` makes one in a
-    directory that does not exist yet, on a thread, and returns the revision up to which it has everything."""
+    directory that does not exist yet, on a thread, and returns the revision up to which it has everything. `census`
+    counts logical clusters and objects."""
 
     def __init__(
         self,
         placement: ShardPlacement,
         statistics: Callable[[], Mapping[str, object]],
         checkpoint: Callable[[str], int],
+        census: Callable[[], Awaitable[tuple[int, int]]] | None = None,
     ) -> None:
         self._placement = placement
         self._statistics = statistics
         self._checkpoint = checkpoint
+        self._census = census
 
     async def Statistics(self, request: pb.StatisticsRequest, context: Any) -> pb.StatisticsResponse:
         found = self._placement.ownership.statistics()
-        placement = {
+        placement: dict[str, object] = {
             "shard": found.number,
             "ownershipEpoch": found.epoch,
             "slots": found.slots,
@@ -81,6 +84,8 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
             "mapEpoch": self._placement.maps.current.epoch,
             "keeper": self._placement.keeper is not None,
         }
+        if self._census is not None:
+            placement["clusters"], placement["objects"] = await self._census()
         return pb.StatisticsResponse(statistics=orjson.dumps({**self._statistics(), **placement}, default=str))
 
     async def Checkpoint(self, request: pb.CheckpointRequest, context: Any) -> pb.CheckpointResponse:

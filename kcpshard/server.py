@@ -25,6 +25,7 @@ from kcpshard.controllers.namespace_deletion import NamespaceDeletion
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.execution import Execution
 from kcpshard.options import Options
+from kcpshard.placement.shard_objects import ShardObjects
 from kcpshard.placement.shard_placement import ShardPlacement
 from kcpshard.placement_service import AdminService, PlacementService
 from kcpshard.rpc import shard_pb2 as pb
@@ -65,13 +66,16 @@ class ShardServer:
         self.store = Store(self._engine, options.number, now_us, self._settings)
         entry = _entry(options)
         self._dial: Callable[[str], grpc.aio.Channel] = partial(dial, tls=self._tls)
-        self._placement = ShardPlacement(self.store, entry, options.peers, self._dial, options.initial_shards)
+        shards = ShardObjects(self.store, now_us)
+        self._placement = ShardPlacement(
+            self.store, entry, options.peers, self._dial, options.initial_shards, shards.write
+        )
         self._shard = Shard(self.store, Catalog(options.api_set), self._placement.ownership, now_us)
         self._execution = Execution(partial(dispatch, self._shard), tasks)
         self._session = SessionService(self._execution, self._hello)
         self._watch = WatchService(self._shard, self._hello, self._settings)
         self._maps = PlacementService(self._placement)
-        self._admin = AdminService(self._placement, self.statistics, self._checkpoint)
+        self._admin = AdminService(self._placement, self.statistics, self._checkpoint, self.store.census)
         self._namespace_deletion = NamespaceDeletion(self._shard)
         self._servers: list[grpc.aio.Server] = []
         self._running: list[asyncio.Task[None]] = []

@@ -36,13 +36,20 @@ class SlotCommands(Protocol):
 
 
 class Keeper:
-    """`shard` gives the commands of the shard with that map entry. `refused` slots are looked at again in the next
-    round, which a registration or `rebalance` begins."""
+    """`shard` gives the commands of the shard with that map entry; `show` is given each map that has become durable.
+    Slots found occupied are looked at again in the next round, which a registration or `rebalance` begins."""
 
-    def __init__(self, store: MetaStore, maps: MapCopy, shard: Callable[[pb.ShardEntry], SlotCommands]) -> None:
+    def __init__(
+        self,
+        store: MetaStore,
+        maps: MapCopy,
+        shard: Callable[[pb.ShardEntry], SlotCommands],
+        show: Callable[[pb.ShardMap], None] = lambda shard_map: None,
+    ) -> None:
         self._store = store
         self._maps = maps
         self._shard = shard
+        self._show = show
         self._move = self._stored_move()
         self._occupied: set[int] = set()
         self._wake = asyncio.Event()
@@ -81,6 +88,7 @@ class Keeper:
         while True:
             try:
                 if not await self._step():
+                    self._show(self._maps.current)
                     await self._wake.wait()
                     self._wake.clear()
                 pause_s = FIRST_PAUSE_S

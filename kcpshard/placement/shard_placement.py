@@ -5,7 +5,7 @@ await placement.start()                                                # raises 
 verbs use placement.ownership; placement_service serves placement; a task runs placement.run()
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from kcpshard.placement.keeper import Keeper, SlotCommands
@@ -18,10 +18,17 @@ from kcpshard.rpc.placement_client import Dial, MapFollower, PlacementClient, co
 
 
 class ShardPlacement:
-    """`entry` names the shard's number and addresses; `peers` are admin addresses of other shards."""
+    """`entry` names the shard's number and addresses; `peers` are admin addresses of other shards; `show` is for the
+    keeper, see there."""
 
     def __init__(
-        self, store: PlacementStore, entry: pb.ShardEntry, peers: Sequence[str], dial: Dial, initial_shards: int
+        self,
+        store: PlacementStore,
+        entry: pb.ShardEntry,
+        peers: Sequence[str],
+        dial: Dial,
+        initial_shards: int,
+        show: Callable[[pb.ShardMap], None] = lambda shard_map: None,
     ) -> None:
         self._dial = dial
         self._number = entry.number
@@ -30,7 +37,7 @@ class ShardPlacement:
         self.ownership = Ownership(store, entry.number)
         self.maps = MapCopy(store)
         self.commands = OwnershipCommands(store, self.ownership)
-        self.keeper = Keeper(store, self.maps, self._commands_of) if is_keeper(self.ownership) else None
+        self.keeper = Keeper(store, self.maps, self._commands_of, show) if is_keeper(self.ownership) else None
         follower = MapFollower(dial, f"shard-{entry.number}")
         self._membership = Membership(self.ownership, self.maps, entry, peers, self._client, follower, self.keeper)
 

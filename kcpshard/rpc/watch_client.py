@@ -81,6 +81,10 @@ class WatchClient:
     def statistics(self) -> dict[str, int]:
         return {**self._ledger.statistics(), "links": self.links}
 
+    def give_up(self) -> None:
+        """Before it is cancelled for good: every watch is reported to `on_moved`."""
+        self._ledger.give_up()
+
     async def run(self) -> None:
         """Until cancelled. Without watches there is no link."""
         retry_s = FIRST_RETRY_S

@@ -281,6 +281,14 @@ class WatchLedger:
         self.later.append(watch)
         self._on_wake()
 
+    def give_up(self) -> None:
+        """This shard is not asked any more: whoever routes finds each watch another place, as after a move."""
+        for watch in list(self.watches.values()):
+            self._settle(watch)
+            self._forget(watch, Phase.CLOSED)
+            if self.on_moved is not None:
+                self.on_moved(watch, self.start_of(watch), 0)
+
     def _settle(self, watch: FrontWatch) -> None:
         """Its place for a new start: a revision of which not all may have come is asked for again, less what came."""
         self._release_held(watch)

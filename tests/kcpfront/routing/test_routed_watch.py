@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -7,6 +8,7 @@ from kcpfront.routing.router import Router
 from kcpshard.api.errors import MethodNotAllowed
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import WatchedEvent
+from kcpshard.rpc.watch_ledger import WatchLedger
 from tests.kcpfront.routing.fake_shards import FakeChannels, FakeHandle, FakeSink, make_map
 from tests.virtual_time import run
 
@@ -151,6 +153,23 @@ def test_kind_and_columns_stay_known_while_a_watch_moves() -> None:
         assert (watch.kind, watch.columns) == ("ConfigMap", b"[]")
         router.adopt(make_map(2, 3, root=2))
         assert (watch.kind, watch.columns) == ("ConfigMap", b"[]"), "the new shard has not started it yet"
+
+    play(scenario)
+
+
+def test_watches_of_a_shard_that_is_let_go_find_another_place() -> None:
+    async def scenario(router: Router, channels: FakeChannels) -> None:
+        ledger = WatchLedger(lambda: None, itertools.count(1).__next__)
+        ledger.on_moved = router.watch_moved
+        channels.shards[1].watch = ledger.add  # type: ignore[assignment, method-assign]
+        sink = FakeSink()
+        watch = router.watch(start(revision=5), sink)
+        assert router.statistics()[-2:] == (1, 0)
+        ledger.give_up()
+        assert router.statistics()[-2:] == (0, 1)
+        router.adopt(make_map(2, 3, root=2))
+        assert channels.shards[2].watches[0].start.revision == watch.revision == 5
+        assert sink.seen == []
 
     play(scenario)
 
