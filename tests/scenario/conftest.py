@@ -37,8 +37,10 @@ class Tier:
         return self.process.returncode
 
     def kill(self) -> None:
+        """As `kill -9` does; nothing happens to what has ended."""
         self.process.kill()
-        self.process.communicate(timeout=60)
+        if self.process.stdout and not self.process.stdout.closed:
+            self.process.communicate(timeout=60)
 
     def log(self) -> str:
         return self._log.read_text()[-5000:]

@@ -69,7 +69,8 @@ def test_pages_are_one_list(api: CoreV1Api) -> None:
 def test_nobody_gets_in_without_a_credential(tier: Tier) -> None:
     loaded = client.Configuration()
     config.load_kube_config(str(tier.kubeconfig), client_configuration=loaded)
-    loaded.api_key = {"authorization": "Bearer guess"}
+    loaded.refresh_api_key_hook = None  # would read the kubeconfig again
+    loaded.api_key = {"BearerToken": "Bearer guess"}
     with client.ApiClient(loaded) as connection, pytest.raises(ApiException) as caught:
         CoreV1Api(connection).list_namespace()
     assert caught.value.status == 401
