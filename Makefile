@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: setup run test verify scenario fix proto lock bench bench-micro
+.PHONY: differential setup run test verify scenario fix proto lock bench bench-micro
 
 .venv/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -40,3 +40,7 @@ proto: setup
 
 lock: setup
 	$(BIN)/pip-compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-find-links --no-header --allow-unsafe --output-file requirements.lock pyproject.toml
+
+# The verbs beside a real kube-apiserver: make differential KUBECONFIG=…/admin.kubeconfig
+differential: setup
+	$(BIN)/python -m tests.differential.compare $(KUBECONFIG)

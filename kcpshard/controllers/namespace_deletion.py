@@ -114,7 +114,14 @@ class NamespaceDeletion:
             self._going.discard(place)  # it has moved: its new shard looks through it
         except (ApiError, ReadOnly) as refusal:
             _log.info("namespace %s of %s stays for now: %s", place[1], cluster.path, refusal)
-            asyncio.get_running_loop().call_later(_RETRY_S, self._add, place)
+            self._try_later(place)
+        except Exception:  # noqa: BLE001 - see below, and it is logged whole
+            # A bug met in one tenant's namespace must not end the deletion of everybody else's.
+            _log.exception("namespace %s of %s", place[1], cluster.path)
+            self._try_later(place)
+
+    def _try_later(self, place: Place) -> None:
+        asyncio.get_running_loop().call_later(_RETRY_S, self._add, place)
 
     async def _empty(self, cluster: LogicalCluster, namespace: str) -> bool:
         """Delete what is in it; whether nothing is left."""

@@ -1,0 +1,39 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kcpshard.api.names import cluster_path, dns_label_faults, dns_subdomain_faults, parent_path, path_segment_faults
+
+SEGMENTS = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,6}[a-z0-9])?", fullmatch=True)
+
+
+@given(st.lists(SEGMENTS, min_size=1, max_size=4))
+def test_paths_are_segments_and_have_parents(segments: list[str]) -> None:
+    path = cluster_path(":".join(segments))
+    assert path is not None
+    assert parent_path(path) == (":".join(segments[:-1]) or None)
+
+
+@pytest.mark.parametrize("text", ["", ":", "a:", ":a", "A", "a_b", "-a", "a" * 64, "a:" * 130 + "a", "a b", "*", "ä"])
+def test_what_is_no_path(text: str) -> None:
+    assert cluster_path(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "subdomain", "segment"),
+    [
+        ("a", 0, 0, 0),
+        ("a.b", 1, 0, 0),
+        ("A", 1, 1, 0),
+        ("", 1, 1, 0),
+        ("a/b%", 1, 1, 2),
+        ("..", 1, 1, 1),
+        ("a" * 64, 1, 0, 0),
+        ("a" * 254, 1, 1, 0),
+        ("A" * 254, 2, 2, 0),
+        ("a\n", 1, 1, 0),
+    ],
+)
+def test_names_of_objects(text: str, label: int, subdomain: int, segment: int) -> None:
+    found = [len(dns_label_faults(text)), len(dns_subdomain_faults(text)), len(path_segment_faults(text))]
+    assert found == [label, subdomain, segment]
