@@ -3,7 +3,6 @@
 Decides which streams get a change, in which form, for which watches. Leaves queueing to `hub`.
 """
 
-from collections.abc import Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 from kcpshard.api.events import Change
@@ -77,12 +76,6 @@ class Bucket(Generic[L]):
             if not place:
                 del self._places[where]
         return not self._places
-
-    def links(self) -> Iterator[tuple[L, tuple[int, ...]]]:
-        """Every stream with its watches, possibly several times."""
-        for place in self._places.values():
-            for group in place.values():
-                yield group.link, group.watches()
 
     def dispatch(self, change: Change) -> list[tuple[L, LiveEvent]]:
         """What goes to which stream: one event per stream, event type and form."""

@@ -312,13 +312,13 @@ def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 RELAXED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=RELAXED, derandomize=True)
+@settings(max_examples=400, deadline=None, suppress_health_check=RELAXED, derandomize=True)
 @given(st.lists(STEPS, max_size=40))
 def test_every_reader_sees_exactly_its_events(steps: list[tuple[Any, ...]]) -> None:
     asyncio.run(run(steps))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=RELAXED, derandomize=True)
+@settings(max_examples=150, deadline=None, suppress_health_check=RELAXED, derandomize=True)
 @given(st.lists(STEPS | st.tuples(st.just("compact"), st.sampled_from((1, 50, 200))), max_size=40))
 def test_with_compaction_a_reader_sees_its_events_until_it_is_told_to_list_again(steps: list[tuple[Any, ...]]) -> None:
     asyncio.run(run(steps))

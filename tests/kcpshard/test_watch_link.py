@@ -1,0 +1,149 @@
+import asyncio
+
+import pytest
+
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.settings import Settings
+from kcpshard.watch_link import MAX_BYTES, MAX_EVENTS, FrontLink, LinkClosed, _Messages
+from tests.contracts.stored_objects import put
+from tests.contracts.watch_tier import WatchTier, start
+
+
+@pytest.fixture
+async def tier() -> WatchTier:
+    tier = WatchTier(Settings(watches_per_front=3, watch_future_revision_s=0.05))
+    tier.bear("root", put("a"))
+    await tier.settled()
+    return tier
+
+
+def ask(link: FrontLink, *controls: pb.StartWatch | int) -> None:
+    wrapped = [pb.WatchControl(stop=c) if isinstance(c, int) else pb.WatchControl(start=c) for c in controls]
+    link.receive(pb.WatchControlBatch(controls=wrapped))
+
+
+def said(batches: list[pb.WatchBatch]) -> list[str]:
+    words = []
+    for batch in batches:
+        words += [f"started {s.watch}" for s in batch.started]
+        words += [f"event {e.position or e.revision}" for e in batch.events]
+        words += [f"initial {d.watch}" for d in batch.initial_done]
+        words += [f"joined {j.watch}" for j in batch.joined]
+        words += [f"ended {e.watch}" for e in batch.ended]
+    return words
+
+
+async def test_a_small_watch_is_caught_up_in_one_message(tier: WatchTier) -> None:
+    link = tier.service.open()
+    ask(link, start(id=1, initial=True))
+    batches = await link.next_catch_up()
+    assert len(batches) == 1
+    assert said(batches) == ["started 1", "event default/a", "initial 1", "joined 1"]
+    link.close()
+
+
+async def test_messages_are_bounded_and_a_revision_is_whole(tier: WatchTier) -> None:
+    many = [put(f"n{n:04d}", data="x" * 2_000) for n in range(400)]
+    before = tier.store.durable_revision
+    await tier.committed("root", *many)
+    link = tier.service.open()
+    ask(link, start(id=1, initial=True), start(id=2, revision=before))
+    batches: list[pb.WatchBatch] = []
+    while "joined 1" not in said(batches) or "joined 2" not in said(batches):
+        batches += await link.next_catch_up()
+    initial = [b for b in batches if all(e.position for e in b.events)]
+    assert max(b.ByteSize() for b in initial) <= MAX_BYTES + 50_000
+    assert max(len(b.events) for b in initial) <= MAX_EVENTS
+    assert sum(1 for b in batches if any(e.watches[0] == 2 for e in b.events)) == 1, "one revision, one message"
+    link.close()
+
+
+async def test_a_commit_that_becomes_durable_after_the_join_is_live(tier: WatchTier) -> None:
+    link = tier.service.open()
+    ask(link, start(id=1, initial=True))
+    revision = tier.store.durable_revision
+    tier.commit("root", put("b"))  # not durable yet
+    batches = link.take_catch_up()
+    await tier.settled()
+    assert said(batches) == ["started 1", "event default/a", "initial 1", "joined 1"]
+    live = link.take_live()
+    assert live is not None
+    assert [e.revision for e in live.events] == [tier.store.durable_revision]
+    assert live.closed_revision == tier.store.durable_revision > revision
+    link.close()
+
+
+async def test_a_stop_overtakes_its_start(tier: WatchTier) -> None:
+    link = tier.service.open()
+    ask(link, start(id=1, initial=True), 1)
+    assert link.take_catch_up() == []
+    assert link.link.watches == {}
+    link.close()
+
+
+async def test_too_many_watches_of_one_front_are_refused(tier: WatchTier) -> None:
+    link = tier.service.open()
+    ask(link, *(start(id=n, revision=tier.store.durable_revision) for n in range(1, 5)))
+    live = link.take_live()
+    assert live is not None
+    ended = live.ended
+    assert [e.watch for e in ended] == [4]
+    assert b'"code":429' in ended[0].status
+    link.close()
+
+
+async def test_nothing_to_say_is_not_said(tier: WatchTier) -> None:
+    link = tier.service.open()
+    first = link.take_live()
+    assert first is not None
+    assert first.closed_revision == tier.store.durable_revision
+    assert link.take_live() is None
+    assert not link.link.live_wake.is_set()
+    link.close()
+
+
+async def test_a_resumed_watch_from_an_unreached_revision_is_put_off_not_ended(tier: WatchTier) -> None:
+    link = tier.service.open()
+    newest = tier.store.durable_revision
+    ask(link, start(id=1, revision=newest + 10**6, resumed=True), start(id=2, revision=newest + 10**6))
+    batches = await link.next_catch_up()
+    ended = {e.watch: e.status for b in batches for e in b.ended}
+    assert ended[1] == b""
+    assert b"Too large resource version" in ended[2]
+    link.close()
+
+
+async def test_a_cluster_that_moves_while_a_watch_catches_up(tier: WatchTier) -> None:
+    await tier.committed("root", *(put(f"n{n:04d}") for n in range(600)))
+    link = tier.service.open()
+    ask(link, start(id=1, initial=True))
+    batches: list[pb.WatchBatch] = []
+    link._begin(link._to_start.popleft(), _Messages())  # the first slice of several
+    tier.ownership.moved["root"] = 2
+    while not any(b.ended for b in batches):
+        batches += link.take_catch_up()
+    (ended,) = (e for b in batches for e in b.ended)
+    assert (ended.moved, ended.moved_to, ended.revision) == (True, 2, 0)
+    assert "joined 1" not in said(batches)
+    link.close()
+
+
+async def test_closing_wakes_both_sides(tier: WatchTier) -> None:
+    link = tier.service.open()
+    ended: list[bool] = []
+    link.on_close(lambda: ended.append(True))
+    link.take_live()
+    async with asyncio.TaskGroup() as tasks:
+        live, catch_up = tasks.create_task(closed(link.next_live())), tasks.create_task(closed(link.next_catch_up()))
+        await asyncio.sleep(0)
+        link.close()
+    assert (live.result(), catch_up.result(), ended) == (True, True, [True])
+    assert tier.service.hub.statistics()["links"] == 0
+
+
+async def closed(waiting: object) -> bool:
+    try:
+        await waiting  # type: ignore[misc]
+    except LinkClosed:
+        return True
+    return False
