@@ -6,7 +6,6 @@ import grpc
 import grpc.aio
 import pytest
 
-from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc import shard_pb2_grpc
 from kcpshard.rpc.roles import FRONT, SYNCER, RoleInterceptor, fixed_roles
 from kcpshard.rpc.transport import dial, listen
@@ -25,7 +24,6 @@ async def test_streams_are_refused(role: str, code: grpc.StatusCode) -> None:
         await server.start()
         async with dial(f"unix:{directory}/s", None) as channel:
             call = shard_pb2_grpc.ShardSyncStub(channel).Sync()  # type: ignore[no-untyped-call]
-            await call.write(pb.SyncUpBatch())
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await call.read()
             assert refused.value.code() is code

@@ -3,7 +3,7 @@
 import socket
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import grpc.aio
@@ -20,6 +20,13 @@ def directory() -> Iterator[Path]:
         yield Path(found)
 
 
+@pytest.fixture
+async def server() -> AsyncIterator[grpc.aio.Server]:
+    made = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+    yield made
+    await made.stop(None)
+
+
 @pytest.mark.parametrize(
     ("address", "tls", "chosen"),
     [
@@ -34,30 +41,28 @@ def test_choice_of_an_address(address: str, tls: bool, chosen: str) -> None:
     assert choose(address, tls) == chosen
 
 
-async def test_the_network_needs_certificates() -> None:
+async def test_the_network_needs_certificates(server: grpc.aio.Server) -> None:
     with pytest.raises(ValueError, match="--tls-directory"):
         dial("h:1", None)
     with pytest.raises(ValueError, match="no address"):
         dial("", None)
     with pytest.raises(ValueError, match="certificate"):
-        listen(grpc.aio.server(), "127.0.0.1:1")
+        listen(server, "127.0.0.1:1")
 
 
-async def test_a_socket_is_for_its_owner(directory: Path) -> None:
-    server = grpc.aio.server()
+async def test_a_socket_is_for_its_owner(directory: Path, server: grpc.aio.Server) -> None:
     listen(server, f"unix:{directory}/run/front.sock")
     assert stat.S_IMODE((directory / "run" / "front.sock").stat().st_mode) == 0o600
     assert stat.S_IMODE((directory / "run").stat().st_mode) == 0o700
     await server.start()
-    await server.stop(None)
 
 
-async def test_a_long_path_is_refused_with_its_limit(directory: Path) -> None:
+async def test_a_long_path_is_refused_with_its_limit(directory: Path, server: grpc.aio.Server) -> None:
     with pytest.raises(OSError, match="107"):
-        listen(grpc.aio.server(), f"unix:{directory}/{'x' * 120}")
+        listen(server, f"unix:{directory}/{'x' * 120}")
 
 
-async def test_an_occupied_port_is_named(directory: Path) -> None:
+async def test_an_occupied_port_is_named(directory: Path, server: grpc.aio.Server) -> None:
     from kcp.certificates import Subject, issue, make_authority, now_utc
 
     authority = make_authority("internal", now_utc())
@@ -71,4 +76,4 @@ async def test_an_occupied_port_is_named(directory: Path) -> None:
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(OSError, match=f"cannot listen on {address}"):
-            listen(grpc.aio.server(options=(("grpc.so_reuseport", 0),)), address, tls)
+            listen(server, address, tls)
