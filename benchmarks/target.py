@@ -95,10 +95,11 @@ class KcpInstance:
     """A fresh `kcp start` in a temporary directory."""
 
     def __init__(self, port: int, shards: int, fronts: int, directory: Path | None = None, *extra: str) -> None:
-        self.directory = directory or Path(tempfile.mkdtemp(prefix="kcp-bench-"))
+        self.directory = directory or Path(tempfile.mkdtemp(prefix="kcp-bench-")) / "kcp"
+        self.log_path = self.directory.with_suffix(".log")
         command = [sys.executable, "-m", "kcp", "start", "--root-directory", str(self.directory)]
         command += ["--listen", f"127.0.0.1:{port}", "--shards", str(shards), "--fronts", str(fronts), *extra]
-        self.log = (self.directory / "bench.log").open("wb")
+        self.log = self.log_path.open("ab")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT)
         self.target: Target | None = None
 
@@ -107,7 +108,7 @@ class KcpInstance:
         kubeconfig = self.directory / "admin.kubeconfig"
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise RuntimeError((self.directory / "bench.log").read_text())
+                raise RuntimeError(self.log_path.read_text())
             if kubeconfig.exists():
                 try:
                     target = from_kubeconfig("kcp", kubeconfig, True, [self.process.pid])
