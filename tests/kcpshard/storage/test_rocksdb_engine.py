@@ -1,13 +1,23 @@
+import asyncio
+import os
+import subprocess
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kcpshard.storage.contract import KeyValueEngine
+from kcpshard.settings import Settings
+from kcpshard.storage.contract import KeyValueEngine, ReadOnly
 from kcpshard.storage.format import UnusableFormat
+from kcpshard.storage.object_store import Store
 from kcpshard.storage.rocksdb_engine import RocksdbEngine
+from kcpshard.storage.verification import verify
 from tests.contracts.engine_contract import EngineContract
-from tests.contracts.store_contract import StoreContract
+from tests.contracts.store_contract import StoreContract, Time, born, durable
+from tests.contracts.stored_objects import put, remove
 
 
 class Opened:
@@ -87,3 +97,89 @@ class TestRocksdbEngine(EngineContract):
 
 class TestStoreOnRocksdb(StoreContract):
     pass
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MB; needs the right to mount."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small file system: {mounted.stderr.decode().strip()}")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+SMALL = Settings(write_buffer_bytes=1 << 20, wal_bytes=2 << 20, reserved_bytes=8 << 20, space_check_interval_s=0.0)
+
+
+async def test_a_full_disk_keeps_room_for_deletions_and_recovers(small_disk: Path) -> None:
+    now = Time()
+    store = Store(RocksdbEngine(str(small_disk / "data"), SMALL), 1, now, SMALL)
+    cluster = await born(store)
+    (small_disk / "other").write_bytes(b"\0" * (12 << 20))
+    names: list[str] = []
+    with pytest.raises(ReadOnly, match="nearly full"):
+        for n in range(2000):
+            now.us += 1000
+            await durable(store.commit(cluster, [put(f"n{n}", data=os.urandom(8192).hex())]).group)
+            names.append(f"n{n}")
+    for name in names[:20]:
+        now.us += 1000
+        await durable(store.commit(cluster, [remove(name)]).group)
+    assert store.count(cluster, "configmaps") == len(names) - 20 + 1
+    (small_disk / "other").unlink()
+    now.us += 1_000_000
+    await durable(store.commit(cluster, [put("after")]).group)
+    await store.close()
+    assert verify(str(small_disk / "data")) == []
+
+
+async def test_a_disk_that_others_filled_refuses_writes_and_reads_on(small_disk: Path) -> None:
+    config = replace(SMALL, reserved_bytes=0)  # the reserve would refuse earlier: this is about what RocksDB says
+    now = Time()
+    store = Store(RocksdbEngine(str(small_disk / "data"), config), 1, now, config)
+    cluster = await born(store)
+    await durable(store.commit(cluster, [put("kept")]).group)
+    with suppress(OSError), (small_disk / "other").open("wb", buffering=0) as other:
+        while True:
+            other.write(b"\0" * 4096)
+    refused = store.commit(cluster, [put("a", data="x" * 50_000)])
+    with pytest.raises(ReadOnly, match="No space left"):
+        await durable(refused.group)
+    assert store.get(cluster, "configmaps", "default", "a") is None
+    assert store.get(cluster, "configmaps", "default", "kept") is not None
+    (small_disk / "other").unlink()
+    before = time.monotonic()
+    # RocksDB looks for space every few seconds.
+    while time.monotonic() < before + 20:
+        now.us += 1_000_000
+        with suppress(ReadOnly):
+            await durable(store.commit(cluster, [put("a")]).group)
+            break
+        await asyncio.sleep(0.1)
+    assert store.get(cluster, "configmaps", "default", "a") is not None
+    await store.close()
+    assert verify(str(small_disk / "data")) == []
+
+
+async def test_a_corrupted_block_is_an_error_and_not_an_absence(opened: Opened) -> None:
+    now = Time()
+    store = Store(opened.engine, 1, now)
+    cluster = await born(store, "root", [put(f"n{n:03}", data=os.urandom(500).hex()) for n in range(200)])
+    opened.engine.flush()
+    path, id_ = opened.directory, cluster.id
+    await store.close()
+    for table in Path(path).glob("*.sst"):
+        raw = bytearray(table.read_bytes())
+        if len(raw) > 100_000:
+            raw[len(raw) // 2] ^= 0xFF
+            table.write_bytes(raw)
+    store = Store(opened.again(), 1, now)
+    again = store.find_cluster("root")
+    assert again is not None and again.id == id_
+    with pytest.raises(Exception, match="checksum mismatch"):
+        for n in range(200):
+            assert store.get(again, "configmaps", "default", f"n{n:03}") is not None
+    await store.close()
