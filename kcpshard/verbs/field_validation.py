@@ -60,8 +60,8 @@ def checked_fields(request: Request, resource: Resource, obj: Object) -> Sequenc
 class FieldFault(BadRequest):
     """The object is not one of its kind. `fault` is the reason alone, which patch puts into a sentence of its own."""
 
-    def __init__(self, resource: Resource, fault: str) -> None:
-        self.fault = fault
+    def __init__(self, resource: Resource, fault: str, wrong: WrongType | None = None) -> None:
+        self.fault, self.wrong = fault, wrong
         kind = resource.kind
         super().__init__(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {fault}')
 
@@ -79,4 +79,4 @@ def _unknown_fields(resource: Resource, obj: Object) -> Sequence[str]:
             raise FieldFault(resource, text)
         return [f"metadata.{path}" for path in check_fields(object_meta(), meta)]
     except WrongType as fault:
-        raise FieldFault(resource, str(fault)) from None
+        raise FieldFault(resource, str(fault), fault) from None

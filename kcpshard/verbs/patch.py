@@ -81,8 +81,9 @@ def _patched(shard: Shard, target: Target, request: Request, value: bytes) -> tu
         # Reading changes the object as it goes, so what the client is shown is made again.
         again = _applied(request, target.resource, stored_object(shard, target, value))
         is_strategic = request.patch_type == STRATEGIC_MERGE_PATCH
-        shown = go_text(orjson.loads(request.body)) if is_strategic else _shown(again)
-        raise _cannot_apply(shown, found.fault) from None
+        if is_strategic:
+            raise _cannot_apply(go_text(orjson.loads(request.body)), _converter_fault(found)) from None
+        raise _cannot_apply(_shown(again), found.fault) from None
 
 
 def _applied(request: Request, resource: Resource, old: Object) -> Object:
@@ -178,6 +179,24 @@ def _shown(obj: Object) -> str:
         option = 0 if key == "metadata" else orjson.OPT_SORT_KEYS
         shown.append(orjson.dumps(key) + b":" + orjson.dumps(value, option=option))
     return "{" + b",".join(shown).decode() + "}"
+
+
+_GO_WORDS = {"number": "int64", "array": "slice", "object": "map"}
+
+
+def _converter_fault(found: FieldFault) -> str:
+    """The fault in the words of the converter that kube-apiserver runs after a strategic merge in place of a decoder."""
+    wrong = found.wrong
+    if wrong is None or not wrong.go_type:
+        return found.fault
+    value = _GO_WORDS.get(wrong.shown, wrong.shown)
+    if wrong.go_type.startswith("map["):
+        return f"cannot restore map from {value}"
+    if wrong.go_type.startswith("[]"):
+        return f"cannot restore slice from {value}"
+    if "." in wrong.go_type:
+        return f"cannot restore struct from: {value}"
+    return f"cannot convert {value} to {wrong.go_type}" if value not in ("slice", "map") else found.fault
 
 
 def _cannot_apply(shown: str, fault: str) -> ApiError:

@@ -250,7 +250,11 @@ def _patches() -> list[Exchange]:
         strategic("replace map", {"data": {"$patch": "replace", "q": "r"}}), strategic("unknown directive", {"$patch": "bogus"}),
         strategic("delete map", {"data": {"$patch": "delete"}}), strategic("array", "[]"), strategic("empty", ""),
         strategic("broken", '{"a":}'), strategic("owner incomplete", {"metadata": {"ownerReferences": [{"name": "x"}]}}),
-        strategic("wrong type", {"data": {"k": 1}}), strategic("unknown field", {"foo": 1}), strategic("nothing", {}),
+        strategic("wrong type", {"data": {"k": 1}}),
+        *(strategic(f"wrong type, {id_}", {"metadata": meta}) for id_, meta in {
+            "slice from string": {"finalizers": "x"}, "slice from map": {"finalizers": {}}, "map from slice": {"labels": []},
+            "map from string": {"labels": "x"}, "struct from string": {"ownerReferences": ["x"]}}.items()),
+ strategic("unknown field", {"foo": 1}), strategic("nothing", {}),
         strategic("old version", {"metadata": {"resourceVersion": "1"}}), strategic("no metadata", {"metadata": None}),
         strategic("add owner", {"metadata": {"ownerReferences": [
             {"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "1"}]}}),
