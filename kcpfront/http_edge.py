@@ -152,6 +152,7 @@ class HttpEdge:
     async def drain(self, timeout_s: float) -> None:
         """Let requests in flight finish, close what is idle, then close everything."""
         self._draining = True
+        self._server.pre_shutdown()  # idle connections: `shutdown` alone would wait for them
         await self._server.shutdown(timeout_s)
 
 

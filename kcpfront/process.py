@@ -1,0 +1,62 @@
+"""One front process: the HTTP side on a router that follows the shard map, from start to the last answer."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from kcpfront.credential_files import CredentialFiles
+from kcpfront.routing.map_feed import MapFeed
+from kcpfront.routing.router import Router
+from kcpfront.server import Front
+from kcpfront.settings import Settings
+from kcpfront.shard_channels import ShardChannels
+from kcpshard.rpc.placement_client import MapFollower
+from kcpshard.rpc.transport import read_tls_directory
+
+
+class Options(NamedTuple):
+    host: str
+    port: int
+    reuse_port: bool
+    pki: Path
+    token_file: Path | None
+    shards: Sequence[str]
+    tls_directory: Path | None
+    name: str
+
+
+class FrontProcess:
+    """`run` serves until `stop` is set; `ready` is called with the port once requests are answered."""
+
+    def __init__(self, options: Options, settings: Settings) -> None:
+        self._options, self._settings = options, settings
+        tls = read_tls_directory(str(options.tls_directory)) if options.tls_directory is not None else None
+        self._channels = ShardChannels(options.name, tls)
+        self._router = Router(self._channels)
+        self._channels.on_moved = self._router.watch_moved
+        follower = MapFollower(self._channels.dial, options.name)
+        self._feed = MapFeed(options.shards, follower.follow, self._router.adopt)
+        files = CredentialFiles(options.pki, options.token_file)
+        self._front = Front(self._router, self._router, files, settings, self._map_check)
+
+    def _map_check(self) -> str:
+        return "" if self._router.epoch else "no shard map yet"
+
+    async def run(self, stop: asyncio.Event, ready: "asyncio.Future[int]") -> None:
+        async with asyncio.TaskGroup() as tasks:
+            background = [tasks.create_task(self._channels.run()), tasks.create_task(self._feed.run())]
+            try:
+                options = self._options
+                # The port first: an occupied one must be told at once, not when a shard has come up.
+                port = await self._front.start(options.host, options.port, options.reuse_port)
+                announce = tasks.create_task(self._announce(port, ready))
+                await self._front.run(stop)
+                announce.cancel()
+            finally:
+                for task in background:
+                    task.cancel()
+
+    async def _announce(self, port: int, ready: "asyncio.Future[int]") -> None:
+        await self._feed.wait_for_map()
+        ready.set_result(port)
