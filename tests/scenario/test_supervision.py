@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,15 @@ def test_more_shards_serve_what_fewer_wrote_and_fewer_are_refused(
         command = [sys.executable, "-P", "-m", "kcp", "shard", "verify", str(root / f"shard-{number}" / "data")]
         verified = subprocess.run(command, capture_output=True, text=True)
         assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def test_idle_connections_do_not_hold_up_a_stop(start: Callable[[int, int], Tier], root: Path) -> None:
+    tier = start(1, 1)
+    context = ssl.create_default_context(cafile=str(root / "pki" / "serving-ca.crt"))
+    connection = HTTPSConnection(tier.server.removeprefix("https://"), context=context, timeout=10)
+    connection.request("GET", "/version")
+    assert connection.getresponse().read()
+    began = time.monotonic()
+    assert tier.stop() == 0, tier.log()
+    assert time.monotonic() - began < 5  # the drain of a request in flight may take 10 s
+    connection.close()
