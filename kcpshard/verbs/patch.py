@@ -185,7 +185,7 @@ _GO_WORDS = {"number": "int64", "array": "slice", "object": "map"}
 
 
 def _converter_fault(found: FieldFault) -> str:
-    """The fault in the words of the converter that kube-apiserver runs after a strategic merge in place of a decoder."""
+    """The fault in the words of the converter that kube-apiserver runs after a strategic merge, not of a decoder."""
     wrong = found.wrong
     if wrong is None or not wrong.go_type:
         return found.fault
