@@ -4,6 +4,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from kcpshard.api.errors import FieldError
+from kcpshard.api.requests import Identity
 from kcpshard.storage.contract import LogicalCluster
 
 Object = dict[str, Any]
@@ -28,6 +29,9 @@ class Strategy(Protocol):
 
     def default(self, obj: Object) -> None:
         """Fill in what the API documents as default."""
+
+    def attribute(self, obj: Object, identity: Identity) -> None:
+        """On create: note who the creator is, where the kind records it (CertificateSigningRequest)."""
 
     def prepare_create(self, obj: Object) -> None:
         """Drop what a creator may not set (status)."""

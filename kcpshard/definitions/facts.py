@@ -30,6 +30,8 @@ _SPECIAL = {
 _NULL_WHEN_UNSET = {
     "io.k8s.api.core.v1.Event": ("eventTime", "firstTimestamp", "lastTimestamp"),
     "io.k8s.api.events.v1.Event": ("deprecatedFirstTimestamp", "deprecatedLastTimestamp", "eventTime"),
+    "io.k8s.api.core.v1.EventSeries": ("lastObservedTime",),
+    "io.k8s.api.events.v1.EventSeries": ("lastObservedTime",),
     "io.k8s.api.rbac.v1.ClusterRole": ("rules",),
     "io.k8s.api.rbac.v1.Role": ("rules",),
     "io.k8s.api.authorization.v1.SubjectRulesReviewStatus": ("nonResourceRules", "resourceRules"),

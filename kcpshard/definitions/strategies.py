@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from kcpshard.api.errors import FieldError
+from kcpshard.api.requests import Identity
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.facts import Schema
 
@@ -19,6 +20,7 @@ UpdateCheck = Callable[[Object, Object], Iterable[FieldError]]
 class Rules(NamedTuple):
     """One kind's row. Everything that is empty costs nothing at run time."""
 
+    attribute: Callable[[Object, Identity], None] | None = None
     default: tuple[Callable[[Object], None], ...] = ()
     prepare_create: tuple[Callable[[Object], None], ...] = ()
     prepare_update: Mapping[str, Callable[[Object, Object], None]] = {}  # by subresource, instead of the generic one
@@ -46,6 +48,10 @@ class KindStrategy:
         self._field_paths = rules.fields
         self._validators = (*rules.validate, *rules.validate_create)
         self.field_names = tuple(label for label, _ in rules.fields)
+
+    def attribute(self, obj: Object, identity: Identity) -> None:
+        if self._rules.attribute:
+            self._rules.attribute(obj, identity)
 
     def default(self, obj: Object) -> None:
         for fill in self._defaults:
