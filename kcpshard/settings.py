@@ -34,7 +34,8 @@ class Settings:
     accept_clock: bool = False
     # Clock difference allowed between a front that first sent a write and this shard, when looking for its record.
     request_clock_difference_us: int = 1_000_000
-    # Below this much free space only deletions are taken: room for RocksDB to flush and compact, which frees space.
+    # Below this much free space only deletions are taken: room for RocksDB to flush and compact, which frees space. Not
+    # less than write_buffer_bytes, which RocksDB wants to see free before it resumes after a write that failed.
     reserved_bytes: int = 64 << 20
     # How often free space is looked at (a statvfs is 2 µs, but the answer does not change that fast).
     space_check_interval_s: float = 0.25

@@ -2,7 +2,8 @@
 
 rocksdict holds the GIL in everything but flush, flush_wal, compact_range and reads of many keys, so all of this runs on
 the loop except `sync`. A write goes to the log file's page cache; `sync` is one fdatasync of the log files. RocksDB
-resumes by itself, within about five seconds, after a disk that was full has space again; until then writes fail.
+resumes by itself, within about five seconds, after a disk that was full has a write buffer's size of space again; until
+then writes fail.
 
 There are no snapshots here: iterators of rocksdict 0.3.29 ignore theirs. A scan is one iterator, hence one consistent
 view; whoever needs a longer one reads at a revision, or from a checkpoint.
@@ -62,7 +63,7 @@ class RocksdbEngine:
         settings = settings or Settings()
         cache = rocksdict.Cache(settings.block_cache_bytes)
         access = rocksdict.AccessType.read_only(False) if read_only else rocksdict.AccessType.read_write()
-        families = {name: _family_options(cache) for name in keyspace.FAMILIES}
+        families = {name: _family_options(settings, cache) for name in keyspace.FAMILIES}
         try:
             self._db = rocksdict.Rdict(directory, _options(settings), families, access)
         except Exception as error:
@@ -139,6 +140,8 @@ def _options(settings: Settings) -> Any:
     options.create_if_missing(True)
     options.create_missing_column_families(True)
     options.set_db_write_buffer_size(settings.write_buffer_bytes)
+    # The largest of any family, even of the unused default one, must be free before RocksDB resumes after a full disk.
+    options.set_write_buffer_size(settings.write_buffer_bytes)
     options.set_max_total_wal_size(settings.wal_bytes)
     options.set_max_open_files(settings.open_files)
     options.set_max_background_jobs(2)
@@ -150,8 +153,9 @@ def _options(settings: Settings) -> Any:
     return options
 
 
-def _family_options(cache: Any) -> Any:
+def _family_options(settings: Settings, cache: Any) -> Any:
     options = rocksdict.Options(raw_mode=True)
+    options.set_write_buffer_size(settings.write_buffer_bytes)
     options.set_compression_type(rocksdict.DBCompressionType.lz4())
     table = rocksdict.BlockBasedOptions()
     table.set_block_cache(cache)

@@ -149,6 +149,7 @@ class Writer:
         self._turn_scheduled = False
         self._listeners: list[Callable[[Sequence[Commit]], None]] = []
         self.refused: ReadOnly | None = None  # the disk took nothing lately
+        self._has_told_refusal = False  # one line in the log for a full disk, not one for each write
         self.groups = self.commits = 0  # statistics
 
     def on_commit(self, listener: Callable[[Sequence[Commit]], None]) -> None:
@@ -204,6 +205,7 @@ class Writer:
             self._refuse(group, ReadOnly(f"the disk does not take writes: {error.strerror or error}"))
             return
         self.refused = None
+        self._has_told_refusal = False
         self._written.append(group)
 
     async def drain(self) -> None:
@@ -255,7 +257,9 @@ class Writer:
 
     def _refuse(self, group: WriteGroup, cause: ReadOnly) -> None:
         """Forget a group that the engine did not take: as if its writes had never been asked for."""
-        _log.error("%s", cause)
+        if not self._has_told_refusal:
+            _log.error("read-only until it changes: %s", cause)
+            self._has_told_refusal = True
         self.refused = group.refusal = cause
         self._rebuild()
         self._after_refusal(group)
