@@ -30,7 +30,7 @@ def synced_lengths(journal: Path) -> dict[str, int]:
         verb, _, rest = line.partition(" ")
         if verb == "sync":
             length, _, path = rest.partition(" ")
-            lengths[path] = int(length)
+            lengths[path] = max(int(length), lengths.get(path, 0))  # two threads' notes may cross
         elif verb == "move":
             source, _, target = rest.partition("\t")
             if source in lengths:
