@@ -31,6 +31,13 @@ scenario: setup
 	@test -n "$$(PATH="$${PEERS_DIR:+$$PEERS_DIR:$$PEERS_DIR/bin:}$$PATH" command -v kubectl)" || { echo "kubectl is neither on the PATH nor in PEERS_DIR"; exit 1; }
 	$(BIN)/pytest tests/scenario
 
+# Beside a real kube-apiserver, or any other server: make bench ARGS="--kubeconfig …"
+bench: setup
+	$(BIN)/python -m benchmarks.compare $(ARGS)
+
+bench-micro: setup
+	$(BIN)/python -m benchmarks.micro $(ARGS)
+
 fix: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
