@@ -24,7 +24,7 @@ from kcpshard.storage.clusters import Clusters
 from kcpshard.storage.contract import KeyValueEngine, LogicalCluster
 from kcpshard.storage.writer import WriteGroup, Writer
 
-_SLICE_S = 0.003  # of the loop; nothing may hold it for 5 ms
+_SLICE_S = 0.002  # of the loop, and writing the batch comes on top; nothing may hold it for 5 ms
 _KEEP_SHARE = 0.9  # of the byte bound after compaction, so that the next write does not exceed it again
 _PAGE = 1024
 

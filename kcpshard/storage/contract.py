@@ -213,6 +213,10 @@ class ObjectStore(Protocol):
     def count(self, cluster: LogicalCluster, group_resource: str) -> int:
         """Objects of that type. Constant time. Exact for the durable state unless something of the type is pending."""
 
+    def count_in_namespace(self, cluster: LogicalCluster, group_resource: str, namespace: str) -> int:
+        """As `count`, of one namespace; -1 if it is not known: something is pending there, or it holds more than
+        settings.counted_objects. Counted once, then followed."""
+
     def clusters_with(self, group_resource: str, after: int = 0) -> Iterator[int]:
         """Ids of logical clusters holding at least one such object, ascending (wildcard reads)."""
 
@@ -287,6 +291,9 @@ class KeyValueEngine(Protocol):
         self, family: str, start: bytes, end: bytes, limit: int, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]:
         """Pairs with start ≤ key < end, at most `limit`, ascending unless `reverse`."""
+
+    def count(self, family: str, start: bytes, end: bytes, limit: int) -> int:
+        """How many keys with start ≤ key < end, at most `limit`; reads no values."""
 
     def batch(self) -> KeyValueBatch: ...
     def write(self, batch: Any) -> None:

@@ -60,6 +60,10 @@ class MemoryEngine:
     ) -> list[tuple[bytes, bytes]]:
         return _scan(self._tables[family], start, end, limit, reverse)
 
+    def count(self, family: str, start: bytes, end: bytes, limit: int) -> int:
+        table = self._tables[family]
+        return min(limit, max(0, table.bisect_left(end) - table.bisect_left(start)))
+
     def batch(self) -> MemoryBatch:
         return MemoryBatch()
 

@@ -94,6 +94,12 @@ class RocksdbEngine:
         except Exception as error:
             raise _os_error(str(error)) from error
 
+    def count(self, family: str, start: bytes, end: bytes, limit: int) -> int:
+        options = rocksdict.ReadOptions()
+        options.set_iterate_upper_bound(end)
+        keys = self._families[family].keys(from_key=start, read_opt=options)
+        return sum(1 for _ in islice(keys, limit))
+
     def sync(self) -> None:
         self._db.flush_wal(True)
 

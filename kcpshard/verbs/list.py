@@ -199,6 +199,10 @@ class Reader:
         stored = self._target.stored
         if not self._namespace and self._token is None and self.revision == self._store.durable_revision:
             return max(self._store.count(self._cluster, stored.group_resource) - self._delivered, 1)
+        if self._namespace and self._token is None and self.revision == self._store.durable_revision:
+            total = self._store.count_in_namespace(self._cluster, stored.group_resource, self._namespace)
+            if total >= 0:
+                return max(total - self._delivered, 1)
         after, counted = self._after, 0
         while counted < _MAX_COUNTED:
             items = self._store.scan(

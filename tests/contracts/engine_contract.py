@@ -83,3 +83,9 @@ class EngineContract:
         engine.sync()
         engine.flush()
         assert engine.statistics()["log_keys"] == 1
+
+    def test_count_reads_a_range_up_to_its_limit(self, engine: KeyValueEngine) -> None:
+        self.fill(engine, b"a", b"b1", b"b2", b"b3", b"c")
+        assert engine.count("log", b"b", b"c", 99) == 3
+        assert engine.count("log", b"b", b"c", 2) == 2
+        assert engine.count("log", b"x", b"z", 9) == 0

@@ -221,6 +221,15 @@ class StoreContract:
         assert store.count(cluster, "configmaps") == 3
         assert store.count(cluster, "events") == 0
 
+    async def test_counts_of_a_namespace_follow_and_are_unknown_while_something_is_pending(self, store: Store) -> None:
+        cluster = await born(store, "root", [put("a"), put("b")])
+        assert store.count_in_namespace(cluster, "configmaps", "default") == 2
+        pending = store.commit(cluster, [remove("a"), put("c"), put("d"), put("b")])
+        assert store.count_in_namespace(cluster, "configmaps", "default") == -1
+        await durable(pending.group)
+        assert store.count_in_namespace(cluster, "configmaps", "default") == 3
+        assert store.count_in_namespace(cluster, "configmaps", "other") == 0
+
     # --- the log
 
     async def test_the_log_tells_how_far_it_was_read(self, store: Store) -> None:
