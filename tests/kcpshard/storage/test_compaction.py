@@ -116,6 +116,6 @@ async def test_a_long_backlog_goes_in_short_steps(monkeypatch: pytest.MonkeyPatc
     steps: list[int] = []
     store.on_compaction(lambda _: steps.append(store.statistics().compacted_records))
     await store.compact(START_US + 2 * DAY_US)
-    assert len(steps) >= 200 // 31
-    assert max(b - a for a, b in zip([0, *steps], steps, strict=False)) <= 31
+    assert len(steps) >= 200 // 21
+    assert max(b - a for a, b in zip([0, *steps], steps, strict=False)) <= 21
     await store.close()
