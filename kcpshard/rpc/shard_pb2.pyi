@@ -511,6 +511,7 @@ class StartWatch(_message.Message):
     WANT_COLUMNS_FIELD_NUMBER: _builtins.int
     RESUMED_FIELD_NUMBER: _builtins.int
     CLUSTER_ID_FIELD_NUMBER: _builtins.int
+    GIVEN_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """unique in the front process, also over reconnects"""
     cluster: _builtins.str
@@ -538,6 +539,8 @@ class StartWatch(_message.Message):
     """goes on after a break: the client has seen the state at `revision`"""
     cluster_id: _builtins.int
     """with resumed: the incarnation it saw (WatchJoined); 0: not born then"""
+    given: _builtins.int
+    """between WatchClients: so many events of revision + 1 need not come again"""
     def __init__(
         self,
         *,
@@ -559,10 +562,11 @@ class StartWatch(_message.Message):
         want_columns: _builtins.bool = ...,
         resumed: _builtins.bool = ...,
         cluster_id: _builtins.int = ...,
+        given: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "cluster_id", b"cluster_id", "field_selector", b"field_selector", "group", b"group", "id", b"id", "identity", b"identity", "initial", b"initial", "initial_after", b"initial_after", "initial_revision", b"initial_revision", "label_selector", b"label_selector", "minimum_revision", b"minimum_revision", "name", b"name", "namespace", b"namespace", "resource", b"resource", "resumed", b"resumed", "revision", b"revision", "version", b"version", "want_columns", b"want_columns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "cluster_id", b"cluster_id", "field_selector", b"field_selector", "given", b"given", "group", b"group", "id", b"id", "identity", b"identity", "initial", b"initial", "initial_after", b"initial_after", "initial_revision", b"initial_revision", "label_selector", b"label_selector", "minimum_revision", b"minimum_revision", "name", b"name", "namespace", b"namespace", "resource", b"resource", "resumed", b"resumed", "revision", b"revision", "version", b"version", "want_columns", b"want_columns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -54,7 +54,9 @@ class FrontWatch:
         self.was_started = start.resumed  # the sink knows
         self.initial, self.position, self.initial_revision = start.initial, start.initial_after, start.initial_revision
         self.base = self.given = 0 if start.initial else start.revision
-        self.count = self.skip = 0
+        self.count = self.skip = start.given
+        if start.given:
+            self.given += 1
         self.cluster_id: int = start.cluster_id
         self.held: list[WatchedEvent] | None = None
 
@@ -144,7 +146,7 @@ class WatchLedger:
             start.initial_after, start.initial_revision = watch.position, watch.initial_revision
         else:
             start.initial, start.initial_after, start.initial_revision = False, "", 0
-            start.revision = watch.base
+            start.revision, start.given = watch.base, watch.skip
         return start
 
     def feed_live(self, batch: pb.WatchBatch) -> None:

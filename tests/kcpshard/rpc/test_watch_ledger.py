@@ -220,6 +220,22 @@ def test_a_moved_watch_is_handed_on_complete() -> None:
     assert talk.ledger.watches == {}
 
 
+def test_a_watch_given_up_within_a_revision_goes_on_elsewhere_without_repeats() -> None:
+    talk, other = Talk(), Talk()
+    handed: list[pb.StartWatch] = []
+    talk.ledger.on_moved = lambda _handle, resume, _shard: handed.append(resume)
+    talk.open(revision=10)
+    talk.sent()
+    talk.catch_up(event(20, "a", 1), event(20, "b", 1), started=[pb.WatchStarted(watch=1, cluster_id=5)])
+    talk.ledger.give_up()
+    reader = Reader()
+    watch = other.ledger.add(handed[0], reader)
+    assert other.sent() == ["start 1 after 19 of 5"]
+    assert watch.revision == 20
+    other.catch_up(*(event(20, name, 1) for name in "abc"), started=[pb.WatchStarted(watch=1)], joined=[joined(1, 20)])
+    assert reader.log == ["ADDED c"]
+
+
 def test_a_birth_tells_the_incarnation() -> None:
     talk = Talk()
     _, _ = talk.open(revision=10)
