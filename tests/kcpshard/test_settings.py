@@ -16,7 +16,7 @@ def test_there_is_a_retention_for_each_class() -> None:
 
 def test_every_number_has_a_unit_in_its_name() -> None:
     units = ("_s", "_us", "_bytes", "_bytes_per_cluster")
-    counts = {"scan_slice", "cached_clusters", "compaction_slice", "open_files", "watches_per_front"}
+    counts = {"scan_slice", "cached_clusters", "compaction_slice", "open_files", "watches_per_front", "counted_objects"}
     for field in fields(Settings):
         if field.type in (int, float):
             assert field.name.endswith(units) or field.name in counts, field.name
