@@ -62,7 +62,8 @@ class MemoryEngine:
 
     def count(self, family: str, start: bytes, end: bytes, limit: int) -> int:
         table = self._tables[family]
-        return min(limit, max(0, table.bisect_left(end) - table.bisect_left(start)))
+        found: int = table.bisect_left(end) - table.bisect_left(start)
+        return min(limit, max(0, found))
 
     def batch(self) -> MemoryBatch:
         return MemoryBatch()
