@@ -263,7 +263,7 @@ def _fill_object(schema: Schema, raw: Mapping[str, Any]) -> None:
 
 
 def _property(owner: Schema, name: str, raw: Mapping[str, Any]) -> Schema:
-    omit_empty = "default" not in raw and name not in owner.required
+    omit_empty = name not in owner.required and ("default" not in raw or name == "name")
     if _type_of(raw) in ("integer", "number", "boolean"):
         omit_empty = name in _VALUES.get(owner.name, ())
     elif name in _POINTERS.get(owner.name, ()) or name in _NULL_WHEN_UNSET.get(owner.name, ()):
@@ -277,6 +277,8 @@ def _emitted(schema: Schema, raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]
     for name, property_ in raw["properties"].items():
         if name in nulls or (name in schema.required and property_.get("type") == "array"):
             yield name, None
+        elif name == "name" and name not in schema.required:
+            continue  # of LocalObjectReference and its like: a default in the schema, but omitempty in Go
         elif property_.get("default") in ("", 0, {}) and name != "metadata":  # also False; Go's zero value
             yield name, property_["default"]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.facts import META, Schema, definition
-from kcpshard.definitions.quantities import WRONG_FORMAT, InvalidQuantity, canonical_quantity
+from kcpshard.definitions.quantities import WRONG_FORMAT, InvalidQuantity, canonical_quantity, rounded_to_milli
 from kcpshard.definitions.timestamps import InvalidTime, canonical_micro_time, canonical_time
 
 _JSON_SCHEMA = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
@@ -77,6 +77,8 @@ def _read_struct(value: Any, schema: Schema, unknown: list[str]) -> Any:
     for name, zero in schema.emitted:
         if name not in value:
             value[name] = _read_struct({}, properties[name], []) if zero == {} else zero
+        elif zero is None and value[name] == []:
+            value[name] = None  # a list that is always written loses its emptiness in storage
     return value
 
 
@@ -101,6 +103,8 @@ def _read_object(value: Any, schema: Schema, unknown: list[str]) -> Any:
             if type(item) is not str:
                 value[key] = _read_string(item, inner, unknown)
         return value
+    if inner.type == "quantity":
+        return {key: _read_amount(item, inner, unknown) for key, item in value.items()}
     reader = _READERS[inner.type]
     for key, item in value.items():
         before = len(unknown)
@@ -235,6 +239,11 @@ def _read_quantity(value: Any, schema: Schema, unknown: list[str]) -> Any:
         return canonical_quantity(value.strip() if type(value) is str else repr(value))
     except InvalidQuantity as fault:
         raise WrongType(str(fault), "") from None
+
+
+def _read_amount(value: Any, schema: Schema, unknown: list[str]) -> Any:
+    """Of a ResourceList: upstream rounds these up to thousandths."""
+    return "0" if value is None else rounded_to_milli(_read_quantity(value, schema, unknown))
 
 
 def _read_int_or_string(value: Any, schema: Schema, unknown: list[str]) -> Any:

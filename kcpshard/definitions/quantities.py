@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 _SHAPE = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*[-+]?[0-9]*)")
 _EXPONENT = re.compile(r"[eE]([-+]?[0-9]+)")
-_MAX = 2**63 - 1
-_MAX_DIGITS = 1000  # far more than any value below 2^63 needs; bounds the cost of a hostile number
+_MAX_DIGITS = 1000  # far more than any real amount needs; bounds the cost of a hostile number
 
 WRONG_FORMAT = r"quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 WRONG_SUFFIX = "unable to parse quantity's suffix"
@@ -31,7 +30,7 @@ class InvalidQuantity(ValueError):
 
 
 class Quantity(NamedTuple):
-    value: Fraction  # a multiple of 10^-9, at most 2^63 - 1 in magnitude
+    value: Fraction  # a multiple of 10^-9
     format: Format
 
     def __str__(self) -> str:
@@ -50,7 +49,6 @@ def parse_quantity(text: str) -> Quantity:
     value = Fraction(int((whole + fraction) or "0"), 10 ** len(fraction)) * scale
     if (value * 10**9).denominator != 1:  # finer than nano is rounded away from zero
         value = Fraction(-(-value * 10**9 // 1), 10**9)
-    value = min(value, Fraction(_MAX))
     return Quantity(-value if sign == "-" else value, format_)
 
 
@@ -107,3 +105,12 @@ def canonical_quantity(text: str) -> str:
     if _PLAIN.fullmatch(text):
         return text
     return str(parse_quantity(text))
+
+
+def rounded_to_milli(text: str) -> str:
+    """A canonical text, rounded away from zero to thousandths."""
+    if text[-1:] not in ("n", "u") and "e" not in text:
+        return text
+    value, format_ = parse_quantity(text)
+    milli = -(-abs(value) * 1000 // 1)
+    return str(Quantity(Fraction(milli if value > 0 else -milli, 1000), format_))

@@ -10,7 +10,7 @@ from kcpshard.admission import chain
 from kcpshard.admission.chain import Attributes
 from kcpshard.api.errors import AlreadyExists, ApiError, BadRequest, object_exists, object_invalid
 from kcpshard.api.objects import Object, metadata
-from kcpshard.api.requests import Answer, Request
+from kcpshard.api.requests import Answer, Request, decode_identity
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage.contract import LogicalCluster
 from kcpshard.verbs import births, reviews
@@ -92,6 +92,7 @@ def _filled(shard: Shard, target: Target, request: Request, obj: Object) -> tupl
     given = obj["metadata"]
     meta = rules.fill_created(given, request.namespace, shard.now_us())
     new = {**obj, "metadata": meta}
+    resource.strategy.attribute(new, decode_identity(request.identity))
     resource.strategy.prepare_create(new)
     resource.strategy.default(new)
     if resource.strategy.has_generation():
@@ -105,7 +106,7 @@ def check_created(resource: Resource, new: Object, given_version: object) -> Non
     faults = rules.created_faults(meta, resource.name_rule)
     faults += resource.strategy.validate_create(new)
     if faults:
-        raise object_invalid(resource.group, resource.kind, meta.get("name", ""), faults)
+        raise object_invalid((resource.storage_resource or resource).group, resource.kind, meta.get("name", ""), faults)
     if isinstance(given_version, str) and given_version.isascii() and given_version.isdigit() and int(given_version):
         # kube-apiserver's storage finds this out, and so its answer is a 500 without a reason.
         raise ApiError("resourceVersion should not be set on objects to be created")

@@ -112,7 +112,7 @@ def store_update(
     faults = rules.updated_faults(new["metadata"], old["metadata"])
     faults += resource.strategy.validate_update(new, old, request.subresource)
     if faults:
-        raise object_invalid(resource.group, resource.kind, request.name, faults)
+        raise object_invalid(stored.group, resource.kind, request.name, faults)
     chain.validate(attributes)
     warnings = [*warnings, *duplicates, *resource.strategy.warnings(new)]
     if stored is not resource:

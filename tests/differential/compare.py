@@ -20,6 +20,7 @@ import yaml
 
 from tests.contracts.api_client import ApiClient, memory_shard
 from tests.differential.exchanges import Exchange, exchanges
+from tests.differential.kinds import kinds
 
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TIME = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]+)?Z")
@@ -116,9 +117,9 @@ async def run(kubeconfig: str, only: str) -> int:
     theirs_saved: dict[str, Any] = {}
     ours_saved: dict[str, Any] = {}
     equal = differing = 0
-    for exchange in exchanges():
-        theirs = real.ask(_concrete(exchange, namespace, theirs_saved))
-        mine = await ask_ours(ours, _concrete(exchange, namespace, ours_saved))
+    for exchange in [*exchanges(), *kinds()]:
+        theirs = real.ask(concrete(exchange, namespace, theirs_saved))
+        mine = await ask_ours(ours, concrete(exchange, namespace, ours_saved))
         if exchange.save:
             theirs_saved[exchange.save], ours_saved[exchange.save] = theirs[1], mine[1]
         wanted, found = (
@@ -136,7 +137,7 @@ async def run(kubeconfig: str, only: str) -> int:
     return 1 if differing else 0
 
 
-def _concrete(exchange: Exchange, namespace: str, saved: dict[str, Any]) -> Exchange:
+def concrete(exchange: Exchange, namespace: str, saved: dict[str, Any]) -> Exchange:
     return exchange._replace(
         url=filled(exchange.url, namespace, saved).replace(" ", "%20"), body=filled(exchange.body, namespace, saved)
     )

@@ -122,6 +122,9 @@ def _version_faults(spec: Object) -> Iterator[FieldError]:
     if sum(bool(v["storage"]) for v in versions) != 1:
         text = "must have exactly one version marked as storage version"
         yield invalid("spec.versions", shown or spec.get("versions"), text)
+    first = names[0] if names else ""
+    if first:  # the deprecated spec.version, which defaults to the first
+        yield from (invalid("spec.version", first, text) for text in dns1035_label_faults(first))
     yield from _shared_faults(versions)
 
 

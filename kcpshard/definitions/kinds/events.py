@@ -82,6 +82,7 @@ _IMMUTABLE = (
 
 
 def _new_update(new: Object, old: Object) -> Iterator[FieldError]:
+    yield from _new(new)
     for member, shown in _IMMUTABLE:
         if (new.get(member) or None) != (old.get(member) or None):
             yield invalid(shown, _shown(member, new.get(member)), "field is immutable")

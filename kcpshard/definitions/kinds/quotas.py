@@ -138,6 +138,15 @@ def _quota_status(new: Object, old: Object) -> Iterator[FieldError]:
     yield from _quota_amounts(status.get("used"), "status.used")
 
 
+def _quota_warnings(obj: Object) -> Iterator[str]:
+    hard: Mapping[str, str] = (obj.get("spec") or {}).get("hard") or {}
+    for name in ("cpu", "memory", "ephemeral-storage"):
+        limit = hard.get(f"limits.{name}")
+        request = f"requests.{name}" if f"requests.{name}" in hard else name
+        if limit is not None and request in hard and parse_quantity(hard[request]).value > parse_quantity(limit).value:
+            yield f"ResourceQuota {request} ({hard[request]}) should be less than limits.{name} ({limit})"
+
+
 # --- LimitRange
 
 _AMOUNTS = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
@@ -245,6 +254,7 @@ ROWS = {
         validate=(_quota,),
         validate_update=(_quota_update,),
         validate_subresource={"status": (_quota_status,)},
+        warnings=_quota_warnings,
     ),
     ("", "LimitRange"): Rules(default=(_default_limits,), validate=(_limit_range,)),
 }
