@@ -85,9 +85,10 @@ class WatchStarts:
         # The revision just before the birth is that of a watcher who has seen nothing of it yet.
         before_birth = cluster.created_revision - 1
         if revision and revision < before_birth:
-            if not start.resumed or start.cluster_id or phase is Phase.INITIAL:
+            if not start.resumed or phase is Phase.INITIAL:
                 raise expired(revision, cluster.created_revision)
-            revision = before_birth  # it waited for the birth, which came during the break
+            # It waited for the birth, which came during a break; another break may have followed before its first event.
+            revision = before_birth
         where = (resource.group_resource, resource.retention)
         return Cursor(cluster, *where, selection, phase, revision, after)
 

@@ -82,6 +82,7 @@ async def test_where_reading_begins(tier: WatchTier, starts: WatchStarts) -> Non
         (start(revision=born), (Phase.REPLAY, born, None)),
         (start(), (Phase.REPLAY, newest, None)),
         (start(revision=2, resumed=True), (Phase.REPLAY, born - 1, None)),
+        (start(revision=2, resumed=True, cluster_id=born), (Phase.REPLAY, born - 1, None)),
     ):
         cursor = starts.judge(request).cursor
         assert cursor is not None
