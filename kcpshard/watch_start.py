@@ -87,7 +87,7 @@ class WatchStarts:
         if revision and revision < before_birth:
             if not start.resumed or phase is Phase.INITIAL:
                 raise expired(revision, cluster.created_revision)
-            # It waited for the birth, which came during a break; another break may have followed before its first event.
+            # It waited for the birth, which came during a break; another may have followed before its first event.
             revision = before_birth
         where = (resource.group_resource, resource.retention)
         return Cursor(cluster, *where, selection, phase, revision, after)
