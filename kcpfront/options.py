@@ -45,6 +45,10 @@ def refuse(kind: str, faults: list[FieldError]) -> None:
     )
 
 
+# A name there comes from the field selector, which the shard reads itself: to it a collection has none.
+_COLLECTIONS = (pb.LIST, pb.DELETE_COLLECTION)
+
+
 def new_request(exchange: Exchange, verb: pb.Verb.ValueType) -> pb.Request:
     """What every request has."""
     info = exchange.info
@@ -55,7 +59,7 @@ def new_request(exchange: Exchange, verb: pb.Verb.ValueType) -> pb.Request:
         version=info.version,
         resource=info.resource,
         namespace="" if info.resource == "namespaces" else info.namespace,
-        name=info.name,
+        name="" if verb in _COLLECTIONS else info.name,
         subresource=info.subresource,
         identity=exchange.identity,
         user_agent=exchange.user_agent,

@@ -66,6 +66,12 @@ def test_pages_are_one_list(api: CoreV1Api) -> None:
     assert names == [f"item-{number}" for number in range(7)]
 
 
+def test_one_object_is_found_by_a_field_selector(api: CoreV1Api) -> None:
+    found = api.list_namespace(field_selector="metadata.name=default", resource_version="0", limit=500)
+    assert [item.metadata.name for item in found.items] == ["default"]
+    assert api.list_namespace(field_selector="metadata.name=none").items == []
+
+
 def test_nobody_gets_in_without_a_credential(tier: Tier) -> None:
     loaded = client.Configuration()
     config.load_kube_config(str(tier.kubeconfig), client_configuration=loaded)
