@@ -1,12 +1,20 @@
 """Every metric of a front. Counters on the hot path are plain integers, read when somebody asks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+SHARD_COUNTS = {
+    "lists": ("kcp_front_shard_lists", "Lists asked of a shard, for clients or for ourselves"),
+    "sent_again": ("kcp_front_shard_requests_sent_again", "Requests sent again after a lost stream"),
+    "streams_opened": ("kcp_front_shard_streams_opened", "Session streams opened"),
+    "watch_links_opened": ("kcp_front_shard_watch_links_opened", "Pairs of watch streams opened"),
+    "watches_resumed": ("kcp_front_shard_watches_resumed", "Watches started again from what they had delivered"),
+}
 
 
 class Metrics(Collector):
@@ -17,6 +25,7 @@ class Metrics(Collector):
         self._durations: dict[str, list[float]] = {}  # verb → counts per bound, beyond, sum
         self.connections: Callable[[], int] = lambda: 0
         self.watches: Callable[[], int] = lambda: 0
+        self.shards: Callable[[], Mapping[int, Mapping[str, int]]] = dict  # shard → counts by the names in SHARD_COUNTS
         self.slow_watches_cut = 0
         self.accept_pauses = 0  # times the process had no file descriptor left for a new connection
         self.certificate_reloads = 0
@@ -54,6 +63,7 @@ class Metrics(Collector):
         yield durations
         yield GaugeMetricFamily("kcp_front_connections", "Open client connections", self.connections())
         yield GaugeMetricFamily("apiserver_longrunning_requests", "Open watches", self.watches())
+        yield from self._of_shards()
         yield CounterMetricFamily("kcp_front_slow_watches_cut", "Watches cut: client too slow", self.slow_watches_cut)
         yield CounterMetricFamily(
             "kcp_front_accept_pauses", "Pauses in accepting: no file descriptor left", self.accept_pauses
@@ -66,6 +76,14 @@ class Metrics(Collector):
         )
         yield CounterMetricFamily("kcp_front_panics", "Requests that ended in an unexpected exception", self.panics)
         yield GaugeMetricFamily("loop_stall_seconds", "Longest hold of the event loop", self.loop_stall_seconds)
+
+    def _of_shards(self) -> Iterator[Metric]:
+        counts = self.shards()
+        for name, (metric, text) in SHARD_COUNTS.items():
+            family = CounterMetricFamily(metric, text, labels=["shard"])
+            for shard, found in counts.items():
+                family.add_metric([str(shard)], found[name])
+            yield family
 
     def text(self) -> bytes:
         return generate_latest(self._registry)

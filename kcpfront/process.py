@@ -39,6 +39,7 @@ class FrontProcess:
         self._feed = MapFeed(options.shards, follower.follow, self._router.adopt)
         files = CredentialFiles(options.pki, options.token_file)
         self._front = Front(self._router, self._router, files, settings, self._map_check)
+        self._front.metrics.shards = self._channels.counts
 
     def _map_check(self) -> str:
         return "" if self._router.epoch else "no shard map yet"

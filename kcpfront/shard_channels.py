@@ -68,6 +68,10 @@ class ShardChannels:
             for number, link in self._links.items()
         }
 
+    def counts(self) -> Mapping[int, Mapping[str, int]]:
+        """By shard, for metrics: see `metrics` for the names. They begin anew when a shard's address changes."""
+        return {number: link.counts() for number, link in self._links.items()}
+
     def _can_reach(self, entry: pb.ShardEntry) -> bool:
         """A shard that has not registered yet has no address; one that needs TLS is told about and left out."""
         if not entry.address:
@@ -103,6 +107,16 @@ class _ShardLink:
         self._watch_channel = open_channel()
         self.watch = WatchClient(GrpcWatchTransport(self._watch_channel), process)
         self.task: asyncio.Task[None] | None = None
+
+    def counts(self) -> Mapping[str, int]:
+        client, watch = self.client.statistics(), self.watch.statistics()
+        return {
+            "lists": client.lists,
+            "sent_again": client.sent_again,
+            "streams_opened": client.streams_opened,
+            "watch_links_opened": watch["links"],
+            "watches_resumed": watch["resumed"],
+        }
 
     async def run(self) -> None:
         try:

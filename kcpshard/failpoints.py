@@ -1,7 +1,8 @@
 """Points that a test may arm, to make a process die, stall or fail exactly there.
 
 By call (`arm("writer.before_sync", "raise")`) or by environment: KCP_FAILPOINTS="writer.before_sync=kill,other=exit@5"
-(`@5`: from the fifth time on; before that the point is passed). Code marks a point with
+(`@5`: from the fifth time on; before that the point is passed) or "…=kill%0.02" (each time with that probability, so that
+a process which is started again dies elsewhere in its life). Code marks a point with
 
     if failpoints.armed:
         failpoints.reach("writer.before_sync")
@@ -11,15 +12,16 @@ so that an unarmed process pays one look at an empty dictionary.
 
 import errno
 import os
+import random
 import signal
 from collections.abc import Callable
 
 
 class _Armed:
-    __slots__ = ("act", "left")
+    __slots__ = ("act", "left", "probability")
 
-    def __init__(self, act: Callable[[], None], left: int) -> None:
-        self.act, self.left = act, left
+    def __init__(self, act: Callable[[], None], left: int, probability: float) -> None:
+        self.act, self.left, self.probability = act, left, probability
 
 
 armed: dict[str, _Armed] = {}
@@ -55,9 +57,9 @@ ACTIONS: dict[str, Callable[[], None]] = {
 }
 
 
-def arm(name: str, action: str | Callable[[], None], on_hit: int = 1) -> None:
+def arm(name: str, action: str | Callable[[], None], on_hit: int = 1, probability: float = 1.0) -> None:
     """From the `on_hit`-th time that `name` is reached, do `action` (one of ACTIONS, or any callable)."""
-    armed[name] = _Armed(ACTIONS[action] if isinstance(action, str) else action, on_hit)
+    armed[name] = _Armed(ACTIONS[action] if isinstance(action, str) else action, on_hit, probability)
 
 
 def disarm(name: str = "") -> None:
@@ -73,18 +75,20 @@ def reach(name: str) -> None:
     if found is None:
         return
     found.left -= 1
-    if found.left <= 0:
+    if found.left <= 0 and (found.probability == 1.0 or random.random() < found.probability):  # noqa: S311
         found.act()
 
 
 def arm_from(text: str) -> None:
-    """Arm what KCP_FAILPOINTS says. Raises ValueError for an entry that is not name=action[@n]."""
+    """Arm what KCP_FAILPOINTS says. Raises ValueError for an entry that is not name=action[@n][%probability]."""
     for entry in filter(None, text.split(",")):
         name, _, rest = entry.partition("=")
+        rest, _, probability = rest.partition("%")
         action, _, count = rest.partition("@")
         if action not in ACTIONS:
-            raise ValueError(f"KCP_FAILPOINTS: {entry!r} is not name=action[@n] with one of {', '.join(ACTIONS)}")
-        arm(name, action, int(count or 1))
+            known = ", ".join(ACTIONS)
+            raise ValueError(f"KCP_FAILPOINTS: {entry!r} is not name=action[@n][%probability] with one of {known}")
+        arm(name, action, int(count or 1), float(probability or 1))
 
 
 arm_from(os.environ.get("KCP_FAILPOINTS", ""))

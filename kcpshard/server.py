@@ -35,7 +35,7 @@ from kcpshard.rpc.roles import ADMIN, ANYONE, FRONT, SHARD, SYNCER, RoleIntercep
 from kcpshard.rpc.roles import fixed_roles as only
 from kcpshard.rpc.transport import SERVER_OPTIONS, TlsFiles, dial, listen, read_tls_directory
 from kcpshard.service import SessionService
-from kcpshard.settings import Settings
+from kcpshard.settings import Settings, adjusted
 from kcpshard.storage.contract import KeyValueEngine
 from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
@@ -60,7 +60,8 @@ class ShardServer:
 
     def __init__(self, options: Options, tasks: asyncio.TaskGroup) -> None:
         self._options, self._tasks = options, tasks
-        self._settings = Settings(accept_clock=options.accept_clock)
+        chosen = Settings(accept_clock=options.accept_clock)
+        self._settings = adjusted(chosen, os.environ.get("KCP_SHARD_SETTINGS", ""))
         self._tls = read_tls_directory(options.tls_directory) if options.tls_directory else None
         self._engine = _open_engine(options, self._settings)
         self.store = Store(self._engine, options.number, now_us, self._settings)

@@ -1,10 +1,11 @@
 """Every knob of a shard, with its unit in the name, its default and the reason for it.
 
-One frozen value is built at start and handed to the parts; nothing reads it from a global.
+One frozen value is built at start and handed to the parts; nothing reads it from a global. An operator may set any knob
+in the environment of a shard: KCP_SHARD_SETTINGS="retention_s=7200:600:60,block_cache_bytes=268435456".
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 DEFAULT, EVENTS, LEASES = range(3)  # retention classes: indexes into Settings.retention_s
 
@@ -65,3 +66,29 @@ class Settings:
     watch_future_revision_s: float = 3.0
     # How often an idle front is told that its watches are complete up to now; bookmarks are once a minute.
     closed_revision_interval_s: float = 1.0
+
+
+def adjusted(settings: Settings, text: str) -> Settings:
+    """With what KCP_SHARD_SETTINGS says: name=number, numbers of a row joined by colons. Raises ValueError."""
+    known = {field.name for field in fields(Settings)} - {
+        "accept_clock"
+    }  # that one is an option, to be typed each time
+    found: dict[str, int | float | tuple[int, ...]] = {}
+    for entry in filter(None, text.split(",")):
+        name, _, value = entry.partition("=")
+        if name not in known:
+            raise ValueError(f"KCP_SHARD_SETTINGS: there is no setting {name!r}")
+        found[name] = _like(getattr(settings, name), name, value)
+    return replace(settings, **found)  # type: ignore[arg-type]
+
+
+def _like(default: object, name: str, value: str) -> int | float | tuple[int, ...]:
+    try:
+        if not isinstance(default, tuple):
+            return float(value) if isinstance(default, float) else int(value)
+        row = tuple(map(int, value.split(":")))
+    except ValueError:
+        raise ValueError(f"KCP_SHARD_SETTINGS: {name} cannot be {value!r}") from None
+    if len(row) != len(default):
+        raise ValueError(f"KCP_SHARD_SETTINGS: {name} needs {len(default)} numbers joined by colons")
+    return row

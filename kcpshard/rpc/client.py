@@ -31,6 +31,7 @@ class ClientStatistics(NamedTuple):
     connected_lanes: int
     sent_again: int
     streams_opened: int
+    lists: int
 
 
 class ShardClient:
@@ -43,7 +44,7 @@ class ShardClient:
         self._request_prefix = os.urandom(8)
         self._credits: Credits[Pending[Any]] = Credits(CREDITS_PER_CLUSTER, QUEUED_PER_CLUSTER)
         self._deadlines: Deadlines[Pending[Any]] = Deadlines(self._loop, _expire)
-        self._unanswered = 0
+        self._unanswered = self._lists = 0
         hello = front_hello(process)
         self._lanes = tuple(
             SessionLane(f"{name} {kind}", hello, open_channel, self._welcome, self._settled)
@@ -70,6 +71,7 @@ class ShardClient:
 
     def list(self, request: pb.Request, deadline: float) -> Awaitable[ListStream | Result]:
         lane = self._lanes[1]
+        self._lists += 1
         pending = ListCall(self._loop, lane, next(self._ids), request, deadline)
         self._start(pending, lane)
         return pending
@@ -88,6 +90,7 @@ class ShardClient:
             sum(lane.connected.is_set() for lane in self._lanes),
             sum(lane.sent_again for lane in self._lanes),
             sum(lane.streams_opened for lane in self._lanes),
+            self._lists,
         )
 
     def _start(self, pending: Pending[Any], lane: SessionLane) -> None:

@@ -89,6 +89,7 @@ class WatchLedger:
         self._to_start: dict[FrontWatch, None] = {}
         self._to_stop: list[int] = []
         self._held_bytes = 0
+        self.resumed = 0  # watches started again so far
 
     # --- for readers
 
@@ -128,7 +129,9 @@ class WatchLedger:
         while self._to_start and len(batch.controls) < max_entries and size < max_bytes:
             watch = next(iter(self._to_start))
             del self._to_start[watch]
-            batch.controls.add(start=self.start_of(watch))
+            start = self.start_of(watch)
+            self.resumed += start.resumed
+            batch.controls.add(start=start)
             watch.phase = Phase.CATCHING_UP
             size += len(watch.start) + 40
         return batch
@@ -211,7 +214,8 @@ class WatchLedger:
 
     def statistics(self) -> dict[str, int]:
         live = sum(w.phase is Phase.LIVE for w in self.watches.values())
-        return {"watches": len(self.watches), "live": live, "held_bytes": self._held_bytes}
+        held = self._held_bytes
+        return {"watches": len(self.watches), "live": live, "held_bytes": held, "resumed": self.resumed}
 
     # --- one watch's progress
 

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from weakref import WeakValueDictionary
 
+from kcpshard import failpoints
 from kcpshard.storage import keyspace
 from kcpshard.storage.clock import RevisionClock
 from kcpshard.storage.contract import KeyValueEngine, LogicalCluster, NotDurable
@@ -93,6 +94,8 @@ class Clusters:
         put(group, keyspace.name_key(revision), path.encode())
         group.usages[revision] = cluster
         group.when_durable(lambda: _is_born(cluster))
+        if failpoints.armed:
+            failpoints.reach("clusters.birth")
         return cluster
 
     def set_state(self, cluster: LogicalCluster, state: str, group: WriteGroup) -> None:
@@ -163,6 +166,8 @@ class Clusters:
 
 
 def _is_born(cluster: LogicalCluster) -> None:
+    if failpoints.armed:
+        failpoints.reach("clusters.born")
     cluster.born_in = None
 
 

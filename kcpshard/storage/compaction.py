@@ -100,6 +100,8 @@ class Compaction:
         if failpoints.armed:
             failpoints.reach("compaction.before_write")
         self._writer.write_now()
+        if failpoints.armed:
+            failpoints.reach("compaction.after_write")
         if group.refusal is None:
             self.compacted += self._slice_compacted
             for cluster in self._grown.values():

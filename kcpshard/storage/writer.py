@@ -204,6 +204,8 @@ class Writer:
         except OSError as error:
             self._refuse(group, ReadOnly(f"the disk does not take writes: {error.strerror or error}"))
             return
+        if failpoints.armed:
+            failpoints.reach("writer.after_write")
         self.refused = None
         self._has_told_refusal = False
         self._written.append(group)
@@ -232,6 +234,8 @@ class Writer:
 
     def _synced(self) -> None:
         """The sync is done: drop the overlay, move the durable revision, announce, answer, go on with the next."""
+        if failpoints.armed:
+            failpoints.reach("writer.before_announce")
         groups, self._syncing = self._syncing, []
         for group in groups:
             group.is_durable = True

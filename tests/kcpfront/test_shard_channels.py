@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from kcpfront.metrics import SHARD_COUNTS
 from kcpfront.shard_channels import ShardChannels
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.rpc import shard_pb2 as pb
@@ -41,6 +42,17 @@ async def test_each_shard_of_the_map_is_called_by_its_number(channels: ShardChan
         assert (len(one.requests), len(two.requests)) == (0, 1)
         assert set(channels.watchers) == {1, 2}
         assert channels.statistics()[2]["address"] == f"unix:{directory}/2"
+
+
+async def test_lists_are_counted(channels: ShardChannels, directory: str) -> None:
+    async with serving(ScriptedVerbs(), f"unix:{directory}/1"):
+        channels.update([entry(1, f"unix:{directory}/1")])
+        await channels.callers[1].call(request("echo"), soon())
+        assert channels.counts()[1]["lists"] == 0
+        await channels.callers[1].list(request("echo"), soon())
+        counts = channels.counts()[1]
+        assert (counts["lists"], counts["sent_again"], counts["streams_opened"]) == (1, 0, 2)
+        assert set(counts) == set(SHARD_COUNTS)
 
 
 async def test_a_moved_address_is_followed_and_an_old_one_let_go(channels: ShardChannels, directory: str) -> None:

@@ -29,7 +29,18 @@ def test_points_are_armed_from_text() -> None:
     failpoints.disarm()
 
 
-@pytest.mark.parametrize("text", ["a", "a=explode", "a=kill@often"])
+def test_a_point_may_act_by_chance() -> None:
+    failpoints.arm_from("always=full%1,never=full%0.0,sometimes=full@2%0.5")
+    failpoints.reach("never")
+    with pytest.raises(OSError, match="No space left"):
+        failpoints.reach("always")
+    failpoints.reach("sometimes")
+    with pytest.raises(OSError, match="No space left"):
+        for _ in range(200):
+            failpoints.reach("sometimes")
+
+
+@pytest.mark.parametrize("text", ["a", "a=explode", "a=kill@often", "a=kill%maybe"])
 def test_nonsense_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"KCP_FAILPOINTS|invalid literal"):
+    with pytest.raises(ValueError, match=r"KCP_FAILPOINTS|invalid literal|could not convert"):
         failpoints.arm_from(text)
