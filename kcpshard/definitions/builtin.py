@@ -109,6 +109,7 @@ def _resource(entry: ResourceFacts) -> Resource:
     found.group_resource = key
     found.storage_version = found.api_version
     found.storage_resource = None
+    found.storage_version_hash = entry.storage_version_hash
     found.schema = facts.schema_of(entry.group, entry.version, entry.kind)
     found.strategy = KindStrategy(RULES.get((entry.group, entry.kind), Rules()), found.schema)
     found.fingerprint = 0

@@ -64,8 +64,8 @@ class Resource:
     __slots__ = (
         "api_version", "categories", "columns", "create_on_update", "field_names", "fingerprint", "group",
         "group_resource", "kind", "list_kind", "name_rule", "namespaced", "plural", "retention", "schema",
-        "short_names", "singular", "storage_resource", "storage_version", "strategy", "subresources",
-        "unconditional_update", "verbs", "version", "virtual",
+        "short_names", "singular", "storage_resource", "storage_version", "storage_version_hash", "strategy",
+        "subresources", "unconditional_update", "verbs", "version", "virtual",
     )  # fmt: skip
 
     group: str
@@ -83,6 +83,7 @@ class Resource:
     group_resource: str  # the storage key: "deployments.apps"; of events.k8s.io events: "events"
     storage_version: str  # apiVersion that stored JSON has; another one goes through convert
     storage_resource: "Resource | None"  # where version ≠ storage_version: the type stored
+    storage_version_hash: str  # what clients compare to see that the stored version changed; "" if nothing is stored
     strategy: Strategy
     schema: Any  # structural schema with merge keys and list types, None if unknown; see definitions.facts
     fingerprint: int

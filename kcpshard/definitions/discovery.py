@@ -30,11 +30,9 @@ def entity_tag(body: bytes) -> str:
     return f'"{hashlib.sha512(body).hexdigest().upper()}"'
 
 
-def storage_version_hash(resource: Resource) -> str:
-    """What clients compare to see that a resource's stored version changed (apiserver `StorageVersionHash`)."""
-    stored = resource.storage_resource or resource
-    digest = hashlib.sha256(f"{stored.group}/{stored.version}/{stored.kind}".encode()).digest()
-    return base64.b64encode(digest[:8]).decode()
+def storage_version_hash(group: str, version: str, kind: str) -> str:
+    """Of a type stored in that version (apiserver `StorageVersionHash`)."""
+    return base64.b64encode(hashlib.sha256(f"{group}/{version}/{kind}".encode()).digest()[:8]).decode()
 
 
 def discovery_document(resources: Sequence[Resource], path: str, aggregated: str) -> Document | None:
@@ -96,7 +94,7 @@ def _resource_list(resources: Sequence[Resource], group: str, version: str) -> d
     entries = [e for r in served for e in _legacy_entries(r)]
     return {
         "kind": "APIResourceList",
-        "apiVersion": "v1",
+        **({"apiVersion": "v1"} if group else {}),  # kube-apiserver's quirk, which old clients were built against
         "groupVersion": f"{group}/{version}" if group else version,
         "resources": sorted(entries, key=lambda e: str(e["name"])),
     }
@@ -114,8 +112,8 @@ def _legacy_entries(resource: Resource) -> list[dict[str, Any]]:
         entry["shortNames"] = list(resource.short_names)
     if resource.categories:
         entry["categories"] = list(resource.categories)
-    if not resource.virtual:
-        entry["storageVersionHash"] = storage_version_hash(resource)
+    if resource.storage_version_hash:
+        entry["storageVersionHash"] = resource.storage_version_hash
     return [entry, *(_legacy_subresource(resource, s) for s in resource.subresources.values())]
 
 
