@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from pathlib import Path
 
 from kcpfront.credential_files import CredentialError, CredentialFiles
 from kcpfront.filters.authentication import Authenticator
@@ -121,6 +120,3 @@ class Front:
         self.metrics.loop_stall_seconds = max(self.metrics.loop_stall_seconds, now - due)
         self._beat_timer = loop.call_later(_HEARTBEAT_S, self._beat, now + _HEARTBEAT_S)
 
-
-def credential_files(pki: str, token_file: str | None) -> CredentialFiles:
-    return CredentialFiles(Path(pki), Path(token_file) if token_file else None)

@@ -1,0 +1,128 @@
+import datetime
+
+import orjson
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from kcpfront.filters.authentication import (
+    Authenticator,
+    TokenFileError,
+    certificate_identity,
+    is_open,
+    read_token_lines,
+)
+from kcpshard.api.errors import Unauthorized
+from tests.kcpfront.exchanges import exchange
+
+LINES = ['s3cret,ada,u1,"system:masters,devs"\n', "other,bob,u2\n"]
+
+
+def certificate(*names: tuple[x509.ObjectIdentifier, str]) -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in names])
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    made = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+CERTIFICATE = certificate((NameOID.COMMON_NAME, "eve"), (NameOID.ORGANIZATION_NAME, "ops"))
+
+
+def test_a_token_proves_an_identity() -> None:
+    asked = exchange(headers={"Authorization": "Bearer s3cret"})
+    Authenticator(read_token_lines(LINES)).authenticate(asked)
+    assert orjson.loads(asked.identity) == {
+        "username": "ada",
+        "uid": "u1",
+        "groups": ["system:masters", "devs", "system:authenticated"],
+        "extra": {},
+    }
+
+
+def test_one_identity_object_per_credential() -> None:
+    made = Authenticator(read_token_lines(LINES))
+    first, second = (exchange(headers={"Authorization": f"{word} s3cret"}) for word in ("Bearer", "bearer"))
+    made.authenticate(first)
+    made.authenticate(second)
+    assert first.identity is second.identity
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param("Bearer wrong", id="wrong token"),
+        pytest.param("Bearer ", id="no token"),
+        pytest.param("Bearer s3cret,x", id="more than the token"),
+        pytest.param("Basic s3cret", id="other scheme"),
+        pytest.param("s3cret", id="no scheme"),
+        pytest.param("", id="empty header"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/v1/namespaces", "/healthz"])
+def test_a_wrong_credential_is_refused_even_where_none_is_needed(header: str, path: str) -> None:
+    with pytest.raises(Unauthorized):
+        Authenticator(read_token_lines(LINES)).authenticate(exchange(path, headers={"Authorization": header}))
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/livez/ping", "/readyz", "/version"])
+def test_strangers_may_probe(path: str) -> None:
+    asked = exchange(path)
+    Authenticator({}).authenticate(asked)
+    assert asked.identity == b"" and is_open(path)
+
+
+@pytest.mark.parametrize("path", ["/", "/api", "/metrics", "/healthzz", "/versions", "/api/v1/namespaces/healthz"])
+def test_strangers_may_do_nothing_else(path: str) -> None:
+    with pytest.raises(Unauthorized):
+        Authenticator({}).authenticate(exchange(path))
+
+
+def test_a_certificate_proves_an_identity() -> None:
+    made = Authenticator({})
+    asked = exchange(certificate=CERTIFICATE)
+    made.authenticate(asked)
+    found = orjson.loads(asked.identity)
+    assert (found["username"], found["groups"]) == ("eve", ["ops", "system:authenticated"])
+    again = exchange(certificate=CERTIFICATE)
+    made.authenticate(again)
+    assert again.identity is asked.identity
+
+
+def test_a_certificate_without_a_name_is_nobody() -> None:
+    assert certificate_identity(certificate((NameOID.ORGANIZATION_NAME, "ops"))) is None
+    with pytest.raises(Unauthorized):
+        Authenticator({}).authenticate(exchange(certificate=certificate((NameOID.ORGANIZATION_NAME, "ops"))))
+
+
+def test_a_token_goes_before_a_certificate() -> None:
+    asked = exchange(headers={"Authorization": "Bearer s3cret"}, certificate=CERTIFICATE)
+    Authenticator(read_token_lines(LINES)).authenticate(asked)
+    assert orjson.loads(asked.identity)["username"] == "ada"
+
+
+def test_replaced_tokens_are_gone() -> None:
+    made = Authenticator(read_token_lines(LINES))
+    made.replace_tokens(read_token_lines(LINES[1:]))
+    with pytest.raises(Unauthorized):
+        made.authenticate(exchange(headers={"Authorization": "Bearer s3cret"}))
+
+
+@pytest.mark.parametrize("line", ["only,two\n", ",name,uid\n", "token,,uid\n"])
+def test_a_broken_token_file_is_refused(line: str) -> None:
+    with pytest.raises(TokenFileError, match="line 2"):
+        read_token_lines(["# comment\n", line])
+
+
+def test_a_review_says_who() -> None:
+    made = Authenticator(read_token_lines(LINES))
+    assert made.review("other", ["api"]) == {
+        "authenticated": True,
+        "user": {"username": "bob", "uid": "u2", "groups": ["system:authenticated"]},
+        "audiences": ["api"],
+    }
+    assert made.review("no", []) == {"user": {}, "error": "invalid bearer token"}
+    assert "authenticated" not in made.review("", [])

@@ -1,0 +1,75 @@
+import pytest
+
+from kcpfront.filters.request_body import MAX_BODY_BYTES, read_object, read_patch
+from kcpshard.api.errors import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from tests.kcpfront.exchanges import exchange
+
+
+async def test_json_passes_untouched() -> None:
+    asked = exchange(body=b'{ "a" : 1 }', headers={"Content-Type": "application/json"})
+    await read_object(asked)
+    assert asked.body == b'{ "a" : 1 }' and asked.duplicate_fields == []
+
+
+async def test_no_content_type_is_json() -> None:
+    asked = exchange(body=b'{"a":1,"a":2}')
+    await read_object(asked)
+    assert asked.duplicate_fields == ["a"]
+
+
+async def test_yaml_becomes_json() -> None:
+    asked = exchange(body=b"a: yes\na: 2\n", headers={"Content-Type": "application/yaml; charset=utf-8"})
+    await read_object(asked)
+    assert asked.body == b'{"a":2}' and asked.duplicate_fields == ["a"]
+
+
+async def test_broken_json_is_the_shards_to_explain() -> None:
+    asked = exchange(body=b'{"a"')
+    await read_object(asked)
+    assert asked.body == b'{"a"'
+
+
+@pytest.mark.parametrize("media_type", ["application/cbor", "text/plain"])
+async def test_other_media_types_are_refused(media_type: str) -> None:
+    with pytest.raises(UnsupportedMediaType, match="accepted media types include: application/json, application/yaml"):
+        await read_object(exchange(body=b"x", headers={"Content-Type": media_type}))
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [(b"[" * 101 + b"]" * 101, "application/json"), (b"a: [", "application/yaml"), (b"- " * 200, "application/yaml")],
+)
+async def test_what_cannot_be_read_is_refused(body: bytes, media_type: str) -> None:
+    with pytest.raises(BadRequest):
+        await read_object(exchange(body=body, headers={"Content-Type": media_type}))
+
+
+async def test_large_bodies_are_refused() -> None:
+    with pytest.raises(RequestEntityTooLarge):
+        await read_object(exchange(body=b" " * (MAX_BODY_BYTES + 1)))
+
+
+@pytest.mark.parametrize(
+    ("media_type", "kind"),
+    [
+        ("application/json-patch+json", 1),
+        ("application/merge-patch+json; charset=utf-8", 2),
+        ("application/strategic-merge-patch+json", 3),
+        ("application/apply-patch+yaml", 4),
+    ],
+)
+async def test_patches_are_told_apart(media_type: str, kind: int) -> None:
+    asked = exchange(method="PATCH", body=b'{"a":1}', headers={"Content-Type": media_type})
+    assert await read_patch(asked) == kind
+    assert asked.body == b'{"a":1}'
+
+
+async def test_apply_takes_yaml() -> None:
+    asked = exchange(method="PATCH", body=b"a: 1", headers={"Content-Type": "application/apply-patch+yaml"})
+    await read_patch(asked)
+    assert asked.body == b'{"a":1}'
+
+
+async def test_other_patches_are_refused() -> None:
+    with pytest.raises(UnsupportedMediaType, match="415: Unsupported Media Type"):
+        await read_patch(exchange(method="PATCH", headers={"Content-Type": "application/json"}))

@@ -1,0 +1,41 @@
+import orjson
+
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.contract import Result
+from tests.kcpfront.fake_router import FakeRouter
+from tests.kcpfront.http_client import HttpClient
+
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+async def test_a_document_with_its_etag(client: HttpClient, router: FakeRouter) -> None:
+    router.answer = lambda request: Result(200, b'{"kind":"X"}', etag="abc", content_type=AGGREGATED)
+    answer = await client.get("/clusters/a/apis", Accept=f"{AGGREGATED},application/json")
+    asked = router.requests[0]
+    assert (asked.verb, asked.cluster, asked.name, asked.accept) == (pb.DOCUMENT, "a", "/apis", AGGREGATED)
+    assert (answer.headers["etag"], answer.headers["content-type"]) == ('"abc"', AGGREGATED)
+    assert answer.headers["vary"] == "Accept"
+
+
+async def test_an_unchanged_document(client: HttpClient, router: FakeRouter) -> None:
+    router.answer = lambda request: Result(304, b"", etag='"abc"')
+    answer = await client.get("/openapi/v2", If_None_Match='"abc"')
+    assert (answer.code, answer.body, answer.headers["etag"]) == (304, b"", '"abc"')
+    assert router.requests[0].if_none_match == '"abc"'
+
+
+async def test_documents_are_only_read(client: HttpClient, router: FakeRouter) -> None:
+    assert (await client.request("POST", "/apis", b"{}")).code == 405
+    assert router.requests == []
+
+
+async def test_unknown_documents(client: HttpClient, router: FakeRouter) -> None:
+    router.answer = lambda request: Result(404, b'{"kind":"Status","code":404}')
+    assert (await client.get("/apis/nope")).code == 404
+
+
+async def test_the_root_lists_the_groups(client: HttpClient, router: FakeRouter) -> None:
+    groups = {"items": [{"metadata": {"name": "apps"}, "versions": [{"version": "v1"}]}]}
+    router.answer = lambda request: Result(200, orjson.dumps(groups))
+    paths = (await client.get("/")).json()["paths"]
+    assert "/apis/apps/v1" in paths and "/api/v1" in paths and "/readyz/shard-map" in paths
