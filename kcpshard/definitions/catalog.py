@@ -28,7 +28,7 @@ class Catalog:
         self._resources = builtin_resources(api_set)
         self._places = {(r.group, r.version, r.plural): r for r in self._resources}
         self._documents: dict[tuple[str, str], Document] = {}  # bounded: only paths and media types that exist
-        self._hashes: dict[str, str] = {}
+        self._hashes = {path: document_hash(path, api_set) for path in document_paths(self._resources)}
         self._openapi = OpenApiDocuments(api_set)
 
     def find(self, cluster: LogicalCluster | None, group: str, version: str, plural: str) -> Resource | None:
@@ -60,8 +60,6 @@ class Catalog:
         self, path: str, if_none_match: str
     ) -> Document | Coroutine[Any, Any, Document | None] | None:
         """A document's hash is known before it is built, so a client that has it is answered at once."""
-        if not self._hashes:
-            self._hashes = {p: document_hash(p, self.api_set) for p in document_paths(self._resources)}
         if path == "/openapi/v3":
             body = index(self._hashes)
             return unless_known(Document(200, body, entity_tag(body)), if_none_match)

@@ -119,6 +119,11 @@ def _read_array(value: Any, schema: Schema, unknown: list[str]) -> Any:
         raise _mismatch(value, schema)
     inner = schema.items
     assert inner is not None
+    if inner.type == "string":
+        for place, item in enumerate(value):
+            if type(item) is not str:
+                value[place] = _read_string(item, inner, unknown)
+        return value
     reader = _READERS[inner.type]
     for place, item in enumerate(value):
         before = len(unknown)
