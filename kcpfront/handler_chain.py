@@ -15,7 +15,7 @@ from kcpfront.handlers.object import ObjectHandler
 from kcpfront.handlers.watch import OpenWatches, WatchHandler
 from kcpfront.health import Health, version_reply
 from kcpfront.metrics import Metrics
-from kcpfront.negotiation import JSON, YAML, Representation
+from kcpfront.negotiation import negotiate_status
 from kcpfront.representations import finished
 from kcpfront.request_info import parse_request
 from kcpfront.responses import error_reply, text_reply
@@ -108,7 +108,7 @@ class HandlerChain:
             # Half an answer is out: only a broken connection tells the client that it is not whole.
             raise ConnectionAbortedError("the answer could not be completed")
         reply = error_reply(error)
-        shown = Representation(YAML if "yaml" in (exchange.headers.get("Accept") or "") else JSON)
+        shown = negotiate_status(exchange.headers.get("Accept") or "")
         if not hasattr(exchange, "info"):
             return reply
         return finished(exchange, shown, reply.code, reply.body, reply.headers)

@@ -1,7 +1,7 @@
 """Accept header → representation; Content-Type → how a body is read. Pure; the words of refusals are kube-apiserver's.
 
-Protobuf is not offered yet: where a client lists it before JSON it gets JSON, where it accepts nothing else 406. Its
-place is `_REPRESENTATIONS` and `BODY_TYPES`.
+Protobuf is for types that have such a form: where a client lists it before JSON for another one it gets JSON, where it
+accepts nothing else 406. No Table has one. CBOR is unknown here, as to a kube-apiserver with that gate off.
 """
 
 from functools import lru_cache
@@ -14,7 +14,7 @@ TABLE, PARTIAL, PARTIAL_LIST = "Table", "PartialObjectMetadata", "PartialObjectM
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 AVAILABLE = f"{JSON}, {YAML}, {PROTOBUF}"
 
-BODY_TYPES = {"": JSON, JSON: JSON, YAML: YAML, "text/yaml": YAML}
+BODY_TYPES = {"": JSON, JSON: JSON, YAML: YAML, "text/yaml": YAML, PROTOBUF: PROTOBUF}
 PATCH_TYPES = {
     "application/json-patch+json": 1,
     "application/merge-patch+json": 2,
@@ -23,7 +23,8 @@ PATCH_TYPES = {
 }
 
 _REPRESENTATIONS = {
-    JSON: JSON, YAML: YAML, "text/yaml": YAML, "application/*": JSON, "*/*": JSON, "*": JSON, "": JSON
+    JSON: JSON, YAML: YAML, "text/yaml": YAML, PROTOBUF: PROTOBUF, "application/*": JSON, "*/*": JSON, "*": JSON,
+    "": JSON,
 }  # fmt: skip
 _AGGREGATED = "APIGroupDiscoveryList"
 _OPENAPI_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
@@ -67,35 +68,47 @@ def _clauses(accept: str) -> list[_Clause]:
 
 
 @lru_cache(1024)
-def negotiate(accept: str) -> Representation:
-    """The representation of an object or a list. Raises NotAcceptable."""
+def negotiate(accept: str, has_protobuf: bool = False) -> Representation:
+    """The representation of an object or a list; `has_protobuf`: its type has such a form. Raises NotAcceptable."""
     understood = False
     for media_type, parameters, _ in _clauses(accept):
         chosen = _REPRESENTATIONS.get(media_type)
         if chosen is None:
-            understood = understood or media_type == PROTOBUF
             continue
         understood = True
         as_, version = parameters.get("as", ""), parameters.get("v", "")
         if not as_:
+            if chosen is PROTOBUF and not has_protobuf:
+                continue
             return PLAIN if chosen is JSON else Representation(chosen)
-        known = as_ in (TABLE, PARTIAL, PARTIAL_LIST) and version in ("v1", "v1beta1")
-        if known and parameters.get("g") == "meta.k8s.io":
+        known = as_ in (PARTIAL, PARTIAL_LIST) or (as_ == TABLE and chosen is not PROTOBUF)
+        if known and version in ("v1", "v1beta1") and parameters.get("g") == "meta.k8s.io":
             return Representation(chosen, as_, version)
     if understood:
         raise NotAcceptable(f"only the following media types are accepted: {AVAILABLE}")
-    raise NotAcceptable(f"406: Not Acceptable\n\nAvailable representations: {AVAILABLE}")
+    raise NotAcceptable(f"406: Not Acceptable\n\nAvailable representations: {AVAILABLE}, {_STREAMED}")
+
+
+_STREAMED = f"{JSON};stream=watch, {PROTOBUF};stream=watch"
 
 
 @lru_cache(1024)
-def negotiate_watch(accept: str) -> Representation:
-    """The representation of watch events: always JSON frames. Raises NotAcceptable."""
-    found = negotiate(accept)
-    if found.media_type is not JSON:
-        raise NotAcceptable(
-            f"only the following media types are accepted: {JSON};stream=watch, {PROTOBUF};stream=watch"
-        )
+def negotiate_watch(accept: str, has_protobuf: bool = False) -> Representation:
+    """The representation of watch events: JSON lines or frames of protobuf. Raises NotAcceptable."""
+    found = negotiate(accept, has_protobuf)
+    if found.media_type is YAML:
+        raise NotAcceptable(f"only the following media types are accepted: {_STREAMED}")
     return found
+
+
+@lru_cache(1024)
+def negotiate_status(accept: str) -> Representation:
+    """The representation of a refusal: what the client reads best, else JSON."""
+    for media_type, parameters, _ in _clauses(accept):
+        chosen = _REPRESENTATIONS.get(media_type)
+        if chosen is not None and not (chosen is PROTOBUF and parameters.get("as") == TABLE):
+            return Representation(chosen)
+    return PLAIN
 
 
 @lru_cache(1024)
@@ -107,7 +120,7 @@ def negotiate_document(path: str, accept: str) -> str:
         if openapi and media_type in (_OPENAPI_V2_PROTOBUF, _OPENAPI_V3_PROTOBUF):
             continue
         chosen = _REPRESENTATIONS.get(media_type)
-        if chosen is None:
+        if chosen is None or chosen is PROTOBUF:
             continue
         if not parameters.get("as"):
             return chosen

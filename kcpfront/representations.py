@@ -7,7 +7,9 @@ import orjson
 
 from kcpfront import tables, yaml_text
 from kcpfront.exchange import Exchange, Reply
-from kcpfront.negotiation import JSON, TABLE, YAML, Representation, is_pretty
+from kcpfront.negotiation import JSON, PROTOBUF, TABLE, YAML, Representation, is_pretty
+from kcpfront.protobuf.facts import resource_kind
+from kcpfront.protobuf.objects import NoProtobuf, encode_object
 from kcpfront.responses import list_metadata, warning_headers
 from kcpshard.api.requests import ListInfo
 from kcpshard.rpc.contract import Result
@@ -16,6 +18,12 @@ from kcpshard.rpc.contract import Result
 def wants_pretty(exchange: Exchange) -> bool:
     info = exchange.info
     return is_pretty(info.get("pretty"), "pretty" in info.query, exchange.user_agent)
+
+
+def has_protobuf(exchange: Exchange) -> bool:
+    """Whether what the request is about has a protobuf form."""
+    info = exchange.info
+    return resource_kind(info.group, info.version, info.resource, info.subresource) is not None
 
 
 def result_reply(exchange: Exchange, shown: Representation, result: Result) -> Reply:
@@ -30,12 +38,22 @@ def result_reply(exchange: Exchange, shown: Representation, result: Result) -> R
 
 
 def finished(exchange: Exchange, shown: Representation, code: int, body: bytes, headers: bytes = b"") -> Reply:
-    """JSON as YAML or indented, if asked for."""
+    """JSON as protobuf, YAML or indented, if asked for."""
+    if shown.media_type is PROTOBUF:
+        return _protobuf(code, body, headers)
     if shown.media_type is YAML:
         return Reply(code, yaml_text.from_json(body), YAML, headers)
     if wants_pretty(exchange):
         body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
     return Reply(code, body, JSON, headers)
+
+
+def _protobuf(code: int, body: bytes, headers: bytes) -> Reply:
+    """Clients go by the Content-Type: what turns out to have no protobuf form is sent as it is."""
+    try:
+        return Reply(code, encode_object(orjson.loads(body)), PROTOBUF, headers)
+    except NoProtobuf:
+        return Reply(code, body, JSON, headers)
 
 
 def _transformed(exchange: Exchange, shown: Representation, result: Result) -> bytes:

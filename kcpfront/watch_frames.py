@@ -1,4 +1,7 @@
-"""Watch events as the bytes clients read: JSON lines in chunks, one set of bytes per event and representation. Pure."""
+"""Watch events as the bytes clients read, one set of bytes per event and representation. Pure.
+
+JSON lines, or length-delimited protobuf; each in a chunk of its own.
+"""
 
 import time
 from typing import Any
@@ -6,9 +9,11 @@ from typing import Any
 import orjson
 
 from kcpfront import tables
-from kcpfront.negotiation import TABLE, Representation
+from kcpfront.negotiation import PROTOBUF, TABLE, Representation
 from kcpfront.printers.columns import Printer
+from kcpfront.protobuf.objects import NoProtobuf, encode_event, encode_object
 from kcpfront.responses import chunk
+from kcpshard.api.errors import InternalError
 from kcpshard.api.resource_versions import format_revision
 from kcpshard.rpc.contract import WatchedEvent
 
@@ -17,7 +22,16 @@ _NAMES = {1: "ADDED", 2: "MODIFIED", 3: "DELETED"}
 _INITIAL_END = {"k8s.io/initial-events-end": "true"}
 
 
-class PlainFrames:
+class _JsonLines:
+    """What all JSON forms have in common."""
+
+    __slots__ = ()
+
+    def error(self, status: bytes) -> bytes:
+        return error_frame(status)
+
+
+class PlainFrames(_JsonLines):
     """Objects as they are."""
 
     __slots__ = ()
@@ -32,7 +46,7 @@ class PlainFrames:
         return _line("BOOKMARK", _bookmark_object(api_version, kind, revision, initial_end))
 
 
-class PartialFrames:
+class PartialFrames(_JsonLines):
     """PartialObjectMetadata."""
 
     __slots__ = ("_version",)
@@ -53,7 +67,7 @@ class PartialFrames:
         return _line("BOOKMARK", tables.partial(obj, self._version))
 
 
-class TableFrames:
+class TableFrames(_JsonLines):
     """A Table of one row per event; the first names the columns. Bytes are shared between tables of one look."""
 
     __slots__ = ("_headers", "_include", "_printer", "_version")
@@ -79,17 +93,52 @@ class TableFrames:
         return tables.object_table(self._printer, obj, self._include, self._version, time.time(), self._headers)
 
 
-Frames = PlainFrames | PartialFrames | TableFrames
+class ProtobufFrames:
+    """Objects, or their PartialObjectMetadata, in protobuf."""
+
+    __slots__ = ("_partial",)
+
+    def __init__(self, partial: str = "") -> None:
+        self._partial = partial  # the version of PartialObjectMetadata, "" for whole objects
+
+    def event(self, event: WatchedEvent) -> bytes:
+        key = "Protobuf" + self._partial
+        frame = event.frames.get(key)
+        if frame is None:
+            frame = event.frames[key] = self._frame(_NAMES[event.type], orjson.loads(event.object))
+        return frame
+
+    def bookmark(self, api_version: str, kind: str, revision: int, initial_end: bool) -> bytes:
+        return self._frame("BOOKMARK", _bookmark_object(api_version, kind, revision, initial_end))
+
+    def error(self, status: bytes) -> bytes:
+        return chunk(encode_event("ERROR", encode_object(orjson.loads(status))))
+
+    def _frame(self, type_: str, obj: dict[str, Any]) -> bytes:
+        if self._partial:
+            obj = tables.partial(obj, self._partial)
+        try:
+            return chunk(encode_event(type_, encode_object(obj)))
+        except NoProtobuf:
+            # A custom resource under the name of a built-in one. There is no other form to change to in a watch.
+            return self.error(InternalError("unable to encode watch object: it has no protobuf form").body())
+
+
+Frames = PlainFrames | PartialFrames | TableFrames | ProtobufFrames
 _PLAIN = PlainFrames()
+PROTOBUF_STREAM = f"{PROTOBUF};stream=watch"
 
 
 def frames_for(shown: Representation, printer: Printer, include: str) -> Frames:
+    if shown.media_type is PROTOBUF:
+        return ProtobufFrames(shown.version)
     if not shown.as_:
         return _PLAIN
     return TableFrames(printer, include, shown.version) if shown.as_ == TABLE else PartialFrames(shown.version)
 
 
 def error_frame(status: bytes) -> bytes:
+    """An error as a JSON line."""
     return chunk(b'{"type":"ERROR","object":' + status + b"}\n")
 
 

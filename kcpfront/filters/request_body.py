@@ -1,11 +1,13 @@
-"""The body as JSON: its size, media type, nesting and duplicate keys. YAML becomes JSON here.
+"""The body as JSON: its size, media type, nesting and duplicate keys. YAML and protobuf become JSON here.
 
 What a body means is the shard's business, also whether its JSON can be parsed: broken JSON passes through.
 """
 
 from kcpfront import json_text, yaml_text
 from kcpfront.exchange import Exchange
-from kcpfront.negotiation import AVAILABLE, BODY_TYPES, JSON, PATCH_TYPES, media_type
+from kcpfront.negotiation import AVAILABLE, BODY_TYPES, JSON, PATCH_TYPES, PROTOBUF, media_type
+from kcpfront.protobuf.facts import ResourceKind, resource_kind
+from kcpfront.protobuf.objects import to_json
 from kcpshard.api.errors import BadRequest, UnsupportedMediaType
 
 MAX_BODY_BYTES = 3 * 1024 * 1024  # kube-apiserver's --max-resource-write-bytes
@@ -14,12 +16,41 @@ MAX_BODY_BYTES = 3 * 1024 * 1024  # kube-apiserver's --max-resource-write-bytes
 async def read_object(exchange: Exchange) -> None:
     """The body of a create, update or delete."""
     chosen = BODY_TYPES.get(media_type(exchange.headers.get("Content-Type")))
+    if chosen is PROTOBUF:
+        await _read_protobuf(exchange)
+        return
     if chosen is None:
-        raise UnsupportedMediaType(
-            f"the body of the request was in an unknown format - accepted media types include: {AVAILABLE}"
-        )
+        raise _unknown_format()
     body = await exchange.read_body(MAX_BODY_BYTES)
     _take(exchange, body, is_yaml=chosen is not JSON)
+
+
+def _unknown_format() -> UnsupportedMediaType:
+    return UnsupportedMediaType(
+        f"the body of the request was in an unknown format - accepted media types include: {AVAILABLE}"
+    )
+
+
+_DELETE_OPTIONS = ResourceKind("v1", "DeleteOptions")
+
+
+async def _read_protobuf(exchange: Exchange) -> None:
+    """Only built-in types have a protobuf form; DeleteOptions have one for every type."""
+    info = exchange.info
+    is_delete = info.method == "DELETE"
+    kind = _DELETE_OPTIONS if is_delete else resource_kind(info.group, info.version, info.resource, info.subresource)
+    if kind is None:
+        raise _unknown_format()
+    body = await exchange.read_body(MAX_BODY_BYTES)
+    if not body:
+        return
+    try:
+        text = to_json(body, kind)
+        json_text.check_nesting(text)
+    except ValueError as error:
+        expected = "" if is_delete else f"the object provided is unrecognized (must be of type {kind.kind}): "
+        raise BadRequest(f"{expected}{error}") from None
+    exchange.body = text
 
 
 async def read_patch(exchange: Exchange) -> int:

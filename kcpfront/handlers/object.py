@@ -9,7 +9,7 @@ from kcpfront.exchange import Exchange, Reply
 from kcpfront.filters.authentication import Authenticator
 from kcpfront.filters.request_body import read_object, read_patch
 from kcpfront.negotiation import PLAIN, TABLE, negotiate
-from kcpfront.representations import result_reply, wants_pretty
+from kcpfront.representations import has_protobuf, result_reply, wants_pretty
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Caller, Result
 
@@ -83,7 +83,7 @@ class ObjectHandler:
 
     async def _ask(self, exchange: Exchange, request: pb.Request) -> Reply:
         accept = exchange.headers.get("Accept")
-        shown = PLAIN if accept is None or accept == "application/json" else negotiate(accept)
+        shown = PLAIN if accept is None or accept == "application/json" else negotiate(accept, has_protobuf(exchange))
         if shown.as_ == TABLE:
             request.want_columns = True
         result: Result = await self._caller.call(request, exchange.deadline)

@@ -12,12 +12,13 @@ import orjson
 from kcpfront import tables
 from kcpfront.exchange import Exchange, Reply
 from kcpfront.metrics import Metrics
-from kcpfront.negotiation import TABLE, Representation, negotiate_watch
+from kcpfront.negotiation import JSON, PROTOBUF, TABLE, Representation, negotiate_watch
 from kcpfront.printers.columns import DEFAULT
+from kcpfront.representations import finished, has_protobuf
 from kcpfront.responses import CHUNKED, LAST_CHUNK, encode_head
 from kcpfront.settings import Settings
 from kcpfront.timing_wheel import TimingWheel
-from kcpfront.watch_frames import Frames, error_frame, frames_for
+from kcpfront.watch_frames import PROTOBUF_STREAM, Frames, frames_for
 from kcpfront.watch_options import WatchOptions, start_watch, watch_options
 from kcpshard.api.errors import Timeout
 from kcpshard.rpc.contract import WatchedEvent, Watcher, WatchHandle
@@ -33,7 +34,7 @@ class OpenWatch(asyncio.Protocol):
 
     __slots__ = (
         "_accepted", "_early", "_frames", "_open_watches", "api_version", "bookmarks", "ends_s", "handle",
-        "initial_bookmark", "keep_alive", "pending", "slot", "status", "transport",
+        "initial_bookmark", "keep_alive", "pending", "refused", "slot", "status", "transport",
     )  # fmt: skip
 
     def __init__(self, open_watches: "OpenWatches", api_version: str, options: WatchOptions, keep_alive: bool) -> None:
@@ -48,6 +49,7 @@ class OpenWatch(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.pending: list[bytes | WatchedEvent] | None = None  # what this loop turn has brought
         self.status = b""  # why it was refused or ended
+        self.refused = False
         self.slot = 0
 
     # --- before it is open
@@ -93,8 +95,9 @@ class OpenWatch(asyncio.Protocol):
 
     def ended(self, status: bytes) -> None:
         self.status = status or _GONE
-        if self._accepted is not None:
-            self.started()
+        if self._accepted is not None and not self._accepted.done():
+            self.refused = True
+            self._accepted.set_result(None)
         elif self.transport is not None:
             self._open_watches.changed(self)
 
@@ -114,7 +117,8 @@ class OpenWatch(asyncio.Protocol):
                 self.close()
                 return
         if self.status:
-            transport.write(error_frame(self.status))
+            assert self._frames is not None
+            transport.write(self._frames.error(self.status))
             self.end()
 
     def _framed(self, item: bytes | WatchedEvent) -> bytes:
@@ -248,7 +252,7 @@ class WatchHandler:
 
     async def watch(self, exchange: Exchange) -> Reply | None:
         info = exchange.info
-        shown = negotiate_watch(exchange.headers.get("Accept") or "")
+        shown = negotiate_watch(exchange.headers.get("Accept") or "", has_protobuf(exchange))
         if refusal := tables.wrong_shape(shown.as_, is_list=False):
             raise refusal
         include = tables.include_object(info)
@@ -258,19 +262,20 @@ class WatchHandler:
         watch.handle = self._watcher.watch(start_watch(exchange, shown.as_ == TABLE), watch)
         try:
             await watch.accepted(exchange.deadline)
+            if not watch.refused:
+                self._open(exchange, watch, shown, include)
+                return None
         except BaseException:
             watch.close()
             raise
-        if watch.status:
-            watch.close()
-            return Reply(orjson.loads(watch.status).get("code", 500), watch.status)
-        self._open(exchange, watch, shown, include)
-        return None
+        watch.close()
+        return finished(exchange, shown, orjson.loads(watch.status).get("code", 500), watch.status)
 
     def _open(self, exchange: Exchange, watch: OpenWatch, shown: Representation, include: str) -> None:
         assert watch.handle is not None
         printer = tables.printer_for(exchange.info, watch.handle.columns) if shown.as_ == TABLE else DEFAULT
-        head = encode_head(exchange, 200, "application/json", CHUNKED)
+        content_type = PROTOBUF_STREAM if shown.media_type is PROTOBUF else JSON
+        head = encode_head(exchange, 200, content_type, CHUNKED)
         exchange.started = True
         transport = exchange.connection.hand_over(watch)
         watch.open(transport, frames_for(shown, printer, include), head)
