@@ -53,6 +53,11 @@ class _HttpConnection:
             raise ConnectionResetError("the client is gone")
         transport.write(data)
 
+    def abort(self) -> None:
+        transport = self._request.transport
+        if transport is not None:
+            transport.abort()
+
     async def drain(self) -> None:
         await self._request.writer.drain()
 
@@ -134,7 +139,12 @@ class HttpEdge:
             connection,
             request.keep_alive and not self._draining,
         )
-        reply = await handle(exchange)
+        try:
+            reply = await handle(exchange)
+        except ConnectionError:
+            # The client is gone, or half an answer is out that cannot be finished: it must not look whole.
+            connection.abort()
+            return self._close
         if reply is not None:
             if reply.code == 413:
                 exchange.keep_alive = False  # the rest of the body is not worth reading

@@ -53,7 +53,10 @@ class HttpClient:
     async def chunk(self) -> bytes:
         """The next chunk; empty for the last."""
         assert self.reader is not None
-        size = int((await self.reader.readline()).strip(), 16)
+        line = await self.reader.readline()
+        if not line:
+            raise ConnectionResetError("the connection ended within the answer")
+        size = int(line.strip(), 16)
         data = await self.reader.readexactly(size)
         await self.reader.readline()
         return data

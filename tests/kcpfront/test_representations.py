@@ -22,7 +22,7 @@ def test_json_passes_with_its_headers() -> None:
 def test_yaml() -> None:
     reply = result_reply(exchange(), negotiate("application/yaml"), RESULT)
     assert reply.content_type == "application/yaml"
-    assert reply.body == b"apiVersion: v1\ndata:\n  x: \"y\"\nkind: ConfigMap\nmetadata:\n  name: a\n"
+    assert reply.body == b'apiVersion: v1\ndata:\n  x: "y"\nkind: ConfigMap\nmetadata:\n  name: a\n'
 
 
 def test_pretty() -> None:

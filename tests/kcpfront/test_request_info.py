@@ -8,7 +8,10 @@ from kcpshard.api.errors import ApiError, BadRequest, NotFound
 
 def described(method: str, target: str, header: str | None = None) -> dict[str, str]:
     info = parse_request(method, target, header)
-    found = {name: getattr(info, name) for name in ("verb", "group", "version", "resource", "namespace", "name", "subresource")}  # noqa: E501
+    found = {
+        name: getattr(info, name)
+        for name in ("verb", "group", "version", "resource", "namespace", "name", "subresource")
+    }  # noqa: E501
     if info.cluster != "root":
         found["cluster"] = info.cluster
     if not info.resource:

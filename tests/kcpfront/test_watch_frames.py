@@ -4,7 +4,7 @@ import orjson
 
 from kcpfront.negotiation import PLAIN, negotiate_watch
 from kcpfront.printers.builtin import PRINTERS
-from kcpfront.watch_frames import error_frame, frames_for
+from kcpfront.watch_frames import frames_for
 from kcpshard.rpc.contract import WatchedEvent
 
 OBJ = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "a", "resourceVersion": "7"}, "data": {"x": "y"}}
@@ -82,4 +82,4 @@ def test_the_bookmark_after_the_initial_events_says_so() -> None:
 
 
 def test_errors() -> None:
-    assert read(error_frame(b'{"code":410}')) == {"type": "ERROR", "object": {"code": 410}}
+    assert read(frames_for(PLAIN, PRINTER, "").error(b'{"code":410}')) == {"type": "ERROR", "object": {"code": 410}}

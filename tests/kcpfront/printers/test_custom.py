@@ -66,7 +66,9 @@ def test_cells(type_: str, path: str, cell: Any) -> None:
 
 
 def test_columns_are_described() -> None:
-    printer = custom_printer(orjson.dumps([column("C", "string", ".a", priority=1), column("D", "date", ".b", description="d")]))
+    printer = custom_printer(
+        orjson.dumps([column("C", "string", ".a", priority=1), column("D", "date", ".b", description="d")])
+    )
     assert [(c.name, c.type, c.priority) for c in printer.columns] == [("Name", "string", 0), ("C", "string", 1), ("D", "date", 0)]  # fmt: skip  # noqa: E501
     assert printer.columns[1].description == "Custom resource definition column (in JSONPath format): .a"
     assert printer.columns[2].description == "d"
