@@ -119,4 +119,3 @@ class Front:
         now = loop.time()
         self.metrics.loop_stall_seconds = max(self.metrics.loop_stall_seconds, now - due)
         self._beat_timer = loop.call_later(_HEARTBEAT_S, self._beat, now + _HEARTBEAT_S)
-

@@ -136,7 +136,7 @@ async def test_old_protocols_are_refused(front: Front, authority: Authority) -> 
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CredentialError, match="serving.crt"):
+    with pytest.raises(CredentialError, match=r"serving\.crt"):
         CredentialFiles(tmp_path, None).tls_context()
     with pytest.raises(CredentialError, match=r"tokens\.csv"):
         CredentialFiles(tmp_path, tmp_path / "tokens.csv").tokens()

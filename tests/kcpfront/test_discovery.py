@@ -4,8 +4,18 @@ from kcpfront.discovery import is_document, root_paths
 
 
 @pytest.mark.parametrize(
-    "path", ["/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/openapi/v2", "/openapi/v3", "/openapi/v3/apis/apps/v1"]
-)  # fmt: skip
+    "path",
+    [
+        "/api",
+        "/api/v1",
+        "/apis",
+        "/apis/apps",
+        "/apis/apps/v1",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openapi/v3/apis/apps/v1",
+    ],
+)
 def test_documents(path: str) -> None:
     assert is_document(path)
 

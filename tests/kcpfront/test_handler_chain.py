@@ -41,9 +41,14 @@ async def test_strangers_get_401_before_anything_is_read(client: HttpClient, rou
     answer = await client.request("POST", PATH, b"{")
     assert answer.code == 401
     assert answer.json() == {
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "Unauthorized",
-        "reason": "Unauthorized", "code": 401,
-    }  # fmt: skip
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": "Unauthorized",
+        "reason": "Unauthorized",
+        "code": 401,
+    }
     assert router.requests == []
     assert (await client.get("/metrics")).code == 401
     assert (await client.get("/livez")).code == 200

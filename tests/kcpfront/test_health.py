@@ -21,15 +21,22 @@ def ask(target: str, ready: str = "") -> Reply | None:
         pytest.param("/livez?verbose", "", 200, "[+]ping ok\nlivez check passed\n", id="verbose"),
         pytest.param("/livez", "no map", 200, "ok", id="alive though not ready"),
         pytest.param(
-            "/readyz", "no map", 500, "[+]ping ok\n[-]shard-map failed: reason withheld\nreadyz check failed\n", id="not ready"
+            "/readyz",
+            "no map",
+            500,
+            "[+]ping ok\n[-]shard-map failed: reason withheld\nreadyz check failed\n",
+            id="not ready",
         ),
         pytest.param(
-            "/readyz?exclude=shard-map&verbose", "no map", 200,
-            "[+]ping ok\n[+]shard-map excluded: ok\nreadyz check passed\n", id="excluded",
+            "/readyz?exclude=shard-map&verbose",
+            "no map",
+            200,
+            "[+]ping ok\n[+]shard-map excluded: ok\nreadyz check passed\n",
+            id="excluded",
         ),
         pytest.param("/readyz/shard-map", "no map", 500, "internal server error: reason withheld\n", id="one failing"),
     ],
-)  # fmt: skip
+)
 def test_checks(target: str, ready: str, code: int, text: str) -> None:
     reply = ask(target, ready)
     assert reply is not None

@@ -26,7 +26,7 @@ def test_fronts_may_share_a_port() -> None:
 
 
 def test_a_name_that_does_not_resolve() -> None:
-    with pytest.raises(ListenError, match="cannot listen on no.such.host.invalid:0"):
+    with pytest.raises(ListenError, match=r"cannot listen on no\.such\.host\.invalid:0"):
         bind("no.such.host.invalid", 0, False, 5)
 
 

@@ -30,14 +30,16 @@ AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLi
         pytest.param("application/yaml;q=0.5,application/json;q=0.4", Representation("application/yaml"), id="quality"),
         pytest.param("application/yaml;q=0,application/json", PLAIN, id="quality zero is a refusal"),
         pytest.param(TABLES, Representation(JSON, "Table", "v1"), id="kubectl get"),
-        pytest.param("application/json;as=Table;g=meta.k8s.io;v=v9,application/json", PLAIN, id="unknown version, then JSON"),
+        pytest.param(
+            "application/json;as=Table;g=meta.k8s.io;v=v9,application/json", PLAIN, id="unknown version, then JSON"
+        ),
         pytest.param(
             "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
             Representation(JSON, "PartialObjectMetadata", "v1"),
             id="metadata client",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_representation_is_chosen(accept: str, expected: Representation) -> None:
     assert negotiate(accept) == expected
 
@@ -67,11 +69,21 @@ def test_a_watch_has_no_yaml() -> None:
     [
         pytest.param("/apis", f"{AGGREGATED},application/json", AGGREGATED, id="aggregated"),
         pytest.param("/apis/apps", f"{AGGREGATED},application/json", JSON, id="only at the roots"),
-        pytest.param("/apis", "application/json;g=apidiscovery.k8s.io;v=v9;as=APIGroupDiscoveryList,*/*", JSON, id="unknown version"),
-        pytest.param("/openapi/v2", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf,application/json", JSON, id="protobuf listed"),
+        pytest.param(
+            "/apis",
+            "application/json;g=apidiscovery.k8s.io;v=v9;as=APIGroupDiscoveryList,*/*",
+            JSON,
+            id="unknown version",
+        ),
+        pytest.param(
+            "/openapi/v2",
+            "application/com.github.proto-openapi.spec.v2@v1.0+protobuf,application/json",
+            JSON,
+            id="protobuf listed",
+        ),
         pytest.param("/openapi/v3", "", JSON, id="nothing said"),
     ],
-)  # fmt: skip
+)
 def test_a_document_form_is_chosen(path: str, accept: str, expected: str) -> None:
     assert negotiate_document(path, accept) == expected
 

@@ -16,9 +16,17 @@ def test_a_request_says_what_the_path_said() -> None:
     asked.identity = b"{}"
     request = options.new_request(asked, pb.GET)
     assert request == pb.Request(
-        verb=pb.GET, cluster="root:a", group="apps", version="v1", resource="deployments", namespace="n", name="d",
-        subresource="scale", identity=b"{}", user_agent="u",
-    )  # fmt: skip
+        verb=pb.GET,
+        cluster="root:a",
+        group="apps",
+        version="v1",
+        resource="deployments",
+        namespace="n",
+        name="d",
+        subresource="scale",
+        identity=b"{}",
+        user_agent="u",
+    )
 
 
 def test_a_namespace_is_in_no_namespace() -> None:
@@ -41,16 +49,32 @@ def test_write_options() -> None:
 @pytest.mark.parametrize(
     ("query", "kind", "message"),
     [
-        pytest.param("dryRun=x", "CreateOptions", 'dryRun: Unsupported value: ["x"]: supported values: "All"', id="dry run"),
-        pytest.param("dryRun=All&dryRun=x", "UpdateOptions", 'dryRun: Unsupported value: ["All","x"]: supported values: "All"', id="one of two"),
         pytest.param(
-            "fieldValidation=x", "CreateOptions",
-            'fieldValidation: Unsupported value: "x": supported values: "", "Ignore", "Strict", "Warn"', id="validation",
+            "dryRun=x", "CreateOptions", 'dryRun: Unsupported value: ["x"]: supported values: "All"', id="dry run"
         ),
-        pytest.param("fieldManager=" + "x" * 129, "CreateOptions", "fieldManager: Too long: may not be more than 128 bytes", id="long manager"),
-        pytest.param("force=true", "PatchOptions", "force: Forbidden: may not be specified for non-apply patch", id="force"),
+        pytest.param(
+            "dryRun=All&dryRun=x",
+            "UpdateOptions",
+            'dryRun: Unsupported value: ["All","x"]: supported values: "All"',
+            id="one of two",
+        ),
+        pytest.param(
+            "fieldValidation=x",
+            "CreateOptions",
+            'fieldValidation: Unsupported value: "x": supported values: "", "Ignore", "Strict", "Warn"',
+            id="validation",
+        ),
+        pytest.param(
+            "fieldManager=" + "x" * 129,
+            "CreateOptions",
+            "fieldManager: Too long: may not be more than 128 bytes",
+            id="long manager",
+        ),
+        pytest.param(
+            "force=true", "PatchOptions", "force: Forbidden: may not be specified for non-apply patch", id="force"
+        ),
     ],
-)  # fmt: skip
+)
 def test_write_options_are_refused(query: str, kind: str, message: str) -> None:
     with pytest.raises(Invalid) as caught:
         write(query, kind)
@@ -69,9 +93,13 @@ def test_list_options() -> None:
     query = "limit=5&continue=t&labelSelector=a%3Db&fieldSelector=x%3Dy&resourceVersion=7&resourceVersionMatch=Exact"
     options.set_list_options(request, exchange(f"{BASE}?{query}").info)
     assert request == pb.Request(
-        limit=5, continue_token="t", label_selector="a=b", field_selector="x=y", resource_version="7",
+        limit=5,
+        continue_token="t",
+        label_selector="a=b",
+        field_selector="x=y",
+        resource_version="7",
         resource_version_match="Exact",
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,15 +107,22 @@ def test_list_options() -> None:
     [
         pytest.param("limit=x", BadRequest, 'strconv.ParseInt: parsing "x": invalid syntax', id="limit"),
         pytest.param("limit=1e3", BadRequest, 'strconv.ParseInt: parsing "1e3": invalid syntax', id="exponent"),
-        pytest.param("limit=99999999999999999999", BadRequest, 'strconv.ParseInt: parsing "99999999999999999999": value out of range', id="range"),
+        pytest.param(
+            "limit=99999999999999999999",
+            BadRequest,
+            'strconv.ParseInt: parsing "99999999999999999999": value out of range',
+            id="range",
+        ),
         pytest.param("timeoutSeconds=x", BadRequest, 'strconv.ParseInt: parsing "x": invalid syntax', id="timeout"),
         pytest.param(
-            "sendInitialEvents=true", Invalid,
-            'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list',
+            "sendInitialEvents=true",
+            Invalid,
+            'ListOptions.meta.k8s.io "" is invalid: '
+            "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list",
             id="initial events",
         ),
     ],
-)  # fmt: skip
+)
 def test_list_options_are_refused(query: str, error: type[ApiError], message: str) -> None:
     with pytest.raises(error) as caught:
         options.set_list_options(pb.Request(), exchange(f"{BASE}?{query}").info)
@@ -106,9 +141,13 @@ def test_delete_options_from_the_query() -> None:
     options.set_delete_options(request, exchange(f"{BASE}/a?{query}", "DELETE"))
     assert request.dry_run
     assert orjson.loads(request.body) == {
-        "kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0, "propagationPolicy": "Orphan",
-        "dryRun": ["All"], "orphanDependents": False,
-    }  # fmt: skip
+        "kind": "DeleteOptions",
+        "apiVersion": "v1",
+        "gracePeriodSeconds": 0,
+        "propagationPolicy": "Orphan",
+        "dryRun": ["All"],
+        "orphanDependents": False,
+    }
 
 
 def test_a_body_goes_before_the_query() -> None:

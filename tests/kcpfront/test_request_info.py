@@ -11,7 +11,7 @@ def described(method: str, target: str, header: str | None = None) -> dict[str, 
     found = {
         name: getattr(info, name)
         for name in ("verb", "group", "version", "resource", "namespace", "name", "subresource")
-    }  # noqa: E501
+    }
     if info.cluster != "root":
         found["cluster"] = info.cluster
     if not info.resource:
@@ -26,7 +26,9 @@ def core(verb: str, resource: str, **more: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("method", "target", "expected"),
     [
-        pytest.param("GET", "/api/v1/namespaces/a/configmaps/c", core("get", "configmaps", namespace="a", name="c"), id="get"),
+        pytest.param(
+            "GET", "/api/v1/namespaces/a/configmaps/c", core("get", "configmaps", namespace="a", name="c"), id="get"
+        ),
         pytest.param("GET", "/api/v1/namespaces/a/configmaps", core("list", "configmaps", namespace="a"), id="list"),
         pytest.param("GET", "/api/v1/configmaps", core("list", "configmaps"), id="list of all namespaces"),
         pytest.param("GET", "/api/v1/configmaps?watch=true", core("watch", "configmaps"), id="watch"),
@@ -36,43 +38,131 @@ def core(verb: str, resource: str, **more: str) -> dict[str, str]:
         pytest.param("GET", "/api/v1/configmaps?watch=false", core("list", "configmaps"), id="watch=false lists"),
         pytest.param("GET", "/api/v1/watch/configmaps", core("watch", "configmaps"), id="deprecated watch path"),
         pytest.param(
-            "GET", "/api/v1/watch/namespaces/a/configmaps/c",
-            core("watch", "configmaps", namespace="a", name="c"), id="deprecated watch of one",
+            "GET",
+            "/api/v1/watch/namespaces/a/configmaps/c",
+            core("watch", "configmaps", namespace="a", name="c"),
+            id="deprecated watch of one",
         ),
-        pytest.param("POST", "/api/v1/namespaces/a/configmaps", core("create", "configmaps", namespace="a"), id="create"),
-        pytest.param("PUT", "/api/v1/namespaces/a/configmaps/c", core("update", "configmaps", namespace="a", name="c"), id="update"),
-        pytest.param("PATCH", "/api/v1/namespaces/a/configmaps/c", core("patch", "configmaps", namespace="a", name="c"), id="patch"),
-        pytest.param("DELETE", "/api/v1/namespaces/a/configmaps/c", core("delete", "configmaps", namespace="a", name="c"), id="delete"),
-        pytest.param("DELETE", "/api/v1/namespaces/a/configmaps", core("deletecollection", "configmaps", namespace="a"), id="delete collection"),
-        pytest.param("HEAD", "/api/v1/namespaces/a/configmaps/c", {"version": "v1", "resource": "configmaps", "namespace": "a", "name": "c"}, id="head is no verb"),
-        pytest.param("GET", "/api/v1/namespaces", core("list", "namespaces"), id="list namespaces"),
-        pytest.param("GET", "/api/v1/namespaces/a", core("get", "namespaces", namespace="a", name="a"), id="get a namespace"),
-        pytest.param("PUT", "/api/v1/namespaces/a/finalize", core("update", "namespaces", namespace="a", name="a", subresource="finalize"), id="not a resource in a namespace"),
-        pytest.param("PUT", "/api/v1/namespaces/a/status", core("update", "namespaces", namespace="a", name="a", subresource="status"), id="status of a namespace"),
         pytest.param(
-            "GET", "/apis/apps/v1/namespaces/a/deployments/d/scale",
-            {"verb": "get", "group": "apps", "version": "v1", "resource": "deployments", "namespace": "a", "name": "d", "subresource": "scale"},
+            "POST", "/api/v1/namespaces/a/configmaps", core("create", "configmaps", namespace="a"), id="create"
+        ),
+        pytest.param(
+            "PUT",
+            "/api/v1/namespaces/a/configmaps/c",
+            core("update", "configmaps", namespace="a", name="c"),
+            id="update",
+        ),
+        pytest.param(
+            "PATCH",
+            "/api/v1/namespaces/a/configmaps/c",
+            core("patch", "configmaps", namespace="a", name="c"),
+            id="patch",
+        ),
+        pytest.param(
+            "DELETE",
+            "/api/v1/namespaces/a/configmaps/c",
+            core("delete", "configmaps", namespace="a", name="c"),
+            id="delete",
+        ),
+        pytest.param(
+            "DELETE",
+            "/api/v1/namespaces/a/configmaps",
+            core("deletecollection", "configmaps", namespace="a"),
+            id="delete collection",
+        ),
+        pytest.param(
+            "HEAD",
+            "/api/v1/namespaces/a/configmaps/c",
+            {"version": "v1", "resource": "configmaps", "namespace": "a", "name": "c"},
+            id="head is no verb",
+        ),
+        pytest.param("GET", "/api/v1/namespaces", core("list", "namespaces"), id="list namespaces"),
+        pytest.param(
+            "GET", "/api/v1/namespaces/a", core("get", "namespaces", namespace="a", name="a"), id="get a namespace"
+        ),
+        pytest.param(
+            "PUT",
+            "/api/v1/namespaces/a/finalize",
+            core("update", "namespaces", namespace="a", name="a", subresource="finalize"),
+            id="not a resource in a namespace",
+        ),
+        pytest.param(
+            "PUT",
+            "/api/v1/namespaces/a/status",
+            core("update", "namespaces", namespace="a", name="a", subresource="status"),
+            id="status of a namespace",
+        ),
+        pytest.param(
+            "GET",
+            "/apis/apps/v1/namespaces/a/deployments/d/scale",
+            {
+                "verb": "get",
+                "group": "apps",
+                "version": "v1",
+                "resource": "deployments",
+                "namespace": "a",
+                "name": "d",
+                "subresource": "scale",
+            },
             id="subresource of a group",
         ),
         pytest.param("GET", "/api/v1/nodes/n", core("get", "nodes", name="n"), id="cluster scoped"),
-        pytest.param("GET", "/api/v1/nodes/n/proxy/a/b", core("get", "nodes", name="n", subresource="proxy/a/b"), id="what follows a subresource is kept"),
-        pytest.param("GET", "/api/v1/configmaps?fieldSelector=metadata.name%3Dc", core("list", "configmaps", name="c"), id="field selector names the object"),
-        pytest.param("GET", "/api/v1/configmaps?watch=1&fieldSelector=metadata.name==c", core("watch", "configmaps", name="c"), id="field selector of a watch"),
-        pytest.param("GET", "/api/v1/configmaps?fieldSelector=metadata.name!=c", core("list", "configmaps"), id="unequal names none"),
+        pytest.param(
+            "GET",
+            "/api/v1/nodes/n/proxy/a/b",
+            core("get", "nodes", name="n", subresource="proxy/a/b"),
+            id="what follows a subresource is kept",
+        ),
+        pytest.param(
+            "GET",
+            "/api/v1/configmaps?fieldSelector=metadata.name%3Dc",
+            core("list", "configmaps", name="c"),
+            id="field selector names the object",
+        ),
+        pytest.param(
+            "GET",
+            "/api/v1/configmaps?watch=1&fieldSelector=metadata.name==c",
+            core("watch", "configmaps", name="c"),
+            id="field selector of a watch",
+        ),
+        pytest.param(
+            "GET",
+            "/api/v1/configmaps?fieldSelector=metadata.name!=c",
+            core("list", "configmaps"),
+            id="unequal names none",
+        ),
         pytest.param("GET", "/api", {"verb": "get", "path": "/api"}, id="discovery"),
         pytest.param("GET", "/apis/apps/v1", {"verb": "get", "path": "/apis/apps/v1"}, id="group version"),
         pytest.param("POST", "/healthz", {"verb": "post", "path": "/healthz"}, id="non-resource verbs are methods"),
         pytest.param("GET", "/", {"verb": "get", "path": "/"}, id="root"),
         pytest.param("GET", "/api/v1/namespaces/", core("list", "namespaces"), id="trailing slash"),
-        pytest.param("GET", "/clusters/root:org:a/api/v1/nodes", core("list", "nodes", cluster="root:org:a"), id="cluster"),
-        pytest.param("GET", "/clusters/root%3Aorg/api/v1/nodes", core("list", "nodes", cluster="root:org"), id="encoded colon"),
-        pytest.param("GET", "/clusters/*/api/v1/configmaps", core("list", "configmaps", cluster="*"), id="every logical cluster"),
-        pytest.param("GET", "/clusters/a/healthz", {"verb": "get", "path": "/healthz", "cluster": "a"}, id="non-resource path below a cluster"),
+        pytest.param(
+            "GET", "/clusters/root:org:a/api/v1/nodes", core("list", "nodes", cluster="root:org:a"), id="cluster"
+        ),
+        pytest.param(
+            "GET", "/clusters/root%3Aorg/api/v1/nodes", core("list", "nodes", cluster="root:org"), id="encoded colon"
+        ),
+        pytest.param(
+            "GET", "/clusters/*/api/v1/configmaps", core("list", "configmaps", cluster="*"), id="every logical cluster"
+        ),
+        pytest.param(
+            "GET",
+            "/clusters/a/healthz",
+            {"verb": "get", "path": "/healthz", "cluster": "a"},
+            id="non-resource path below a cluster",
+        ),
         pytest.param("GET", "/clusters/a", {"verb": "get", "path": "/", "cluster": "a"}, id="root of a cluster"),
-        pytest.param("GET", "/api/v1/namespaces/a%62/configmaps", core("list", "configmaps", namespace="ab"), id="decoded once"),
-        pytest.param("GET", "/api/v1/namespaces/%2561/configmaps", core("list", "configmaps", namespace="%61"), id="and only once"),
+        pytest.param(
+            "GET", "/api/v1/namespaces/a%62/configmaps", core("list", "configmaps", namespace="ab"), id="decoded once"
+        ),
+        pytest.param(
+            "GET",
+            "/api/v1/namespaces/%2561/configmaps",
+            core("list", "configmaps", namespace="%61"),
+            id="and only once",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_target_means(method: str, target: str, expected: dict[str, str]) -> None:
     assert described(method, target) == expected
 

@@ -37,7 +37,7 @@ def test_everything_comes_exactly_once(items: list[tuple[int, bool]], clock: lis
         else:
             kept.add(index)
     came: list[int] = []
-    for now in sorted(clock) + [60]:
+    for now in [*sorted(clock), 60]:
         found = wheel.take(now)
         assert all(items[i][0] <= now for i in found)
         came += found

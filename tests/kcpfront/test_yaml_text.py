@@ -26,12 +26,14 @@ def read(text: str) -> Any:
         pytest.param("a: ~\nb:", {"a": None, "b": None}, id="null"),
         pytest.param("1: x", {"1": "x"}, id="keys are strings"),
         pytest.param("a: &x [1]\nb: *x", {"a": [1], "b": [1]}, id="alias"),
-        pytest.param("a: &x {p: 1, q: 2}\nb: {<<: *x, q: 3}", {"a": {"p": 1, "q": 2}, "b": {"p": 1, "q": 3}}, id="merge"),
+        pytest.param(
+            "a: &x {p: 1, q: 2}\nb: {<<: *x, q: 3}", {"a": {"p": 1, "q": 2}, "b": {"p": 1, "q": 3}}, id="merge"
+        ),
         pytest.param("a: |\n  x\n  y\n", {"a": "x\ny\n"}, id="block"),
         pytest.param("--- {a: 1}\n--- {b: 1}\n", {"a": 1}, id="the first document"),
         pytest.param("", None, id="nothing"),
     ],
-)  # fmt: skip
+)
 def test_yaml_is_read(text: str, expected: Any) -> None:
     assert read(text) == expected
 
@@ -67,12 +69,17 @@ def test_foreign_tags_are_plain_values() -> None:
 
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Cn", "Co"]))
-    | st.sampled_from(["yes", "no", "on", "null", "~", "0755", "1.5", "1e3", "2020-01-01", "=", "<<", "- a", "a: b", "#"]),
+    | st.sampled_from(
+        ["yes", "no", "on", "null", "~", "0755", "1.5", "1e3", "2020-01-01", "=", "<<", "- a", "a: b", "#"]
+    ),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ayno1~ :", max_size=4), inner, max_size=3),
     max_leaves=8,
-)  # fmt: skip
+)
 
 
 @given(JSON_VALUES)

@@ -8,11 +8,29 @@ from kcpshard.api.errors import BadRequest
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
-        ("1s", 1.0), ("1m30s", 90.0), ("1.5h", 5400.0), (".5s", 0.5), ("100ms", 0.1), ("2us", 2e-6), ("3µs", 3e-6),
-        ("1ns", 1e-9), ("0", 0.0), ("-1s", -1.0), ("+1s", 1.0), ("", None), ("1", None), ("s", None), ("1x", None),
-        ("1s ", None), ("--1s", None), ("1.s", 1.0), (".s", None), ("1e3s", None), ("-", None),
+        ("1s", 1.0),
+        ("1m30s", 90.0),
+        ("1.5h", 5400.0),
+        (".5s", 0.5),
+        ("100ms", 0.1),
+        ("2us", 2e-6),
+        ("3µs", 3e-6),
+        ("1ns", 1e-9),
+        ("0", 0.0),
+        ("-1s", -1.0),
+        ("+1s", 1.0),
+        ("", None),
+        ("1", None),
+        ("s", None),
+        ("1x", None),
+        ("1s ", None),
+        ("--1s", None),
+        ("1.s", 1.0),
+        (".s", None),
+        ("1e3s", None),
+        ("-", None),
     ],
-)  # fmt: skip
+)
 def test_durations_are_go_durations(text: str, seconds: float | None) -> None:
     found = parse_duration(text)
     assert found == (None if seconds is None else pytest.approx(seconds))

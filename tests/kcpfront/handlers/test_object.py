@@ -42,7 +42,9 @@ async def test_apply(client: HttpClient, router: FakeRouter) -> None:
     assert (asked.patch_type, asked.body, asked.force, asked.field_manager) == (pb.APPLY, b'{"x":1}', True, "me")
 
 
-@pytest.mark.parametrize(("method", "verb", "target"), [("DELETE", pb.DELETE, PATH + "/a"), ("DELETE", pb.DELETE_COLLECTION, PATH)])  # fmt: skip  # noqa: E501
+@pytest.mark.parametrize(
+    ("method", "verb", "target"), [("DELETE", pb.DELETE, PATH + "/a"), ("DELETE", pb.DELETE_COLLECTION, PATH)]
+)
 async def test_deletes(client: HttpClient, router: FakeRouter, method: str, verb: int, target: str) -> None:
     await client.request(method, target + "?propagationPolicy=Foreground&labelSelector=x")
     asked = router.requests[0]

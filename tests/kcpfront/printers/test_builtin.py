@@ -25,12 +25,16 @@ EVENT = {
 @pytest.mark.parametrize(
     ("key", "obj", "cells"),
     [
-        pytest.param(("", "configmaps"), {"data": {"x": "y"}, "binaryData": {"z": ""}}, ["a", 2, "100s"], id="config map"),
+        pytest.param(
+            ("", "configmaps"), {"data": {"x": "y"}, "binaryData": {"z": ""}}, ["a", 2, "100s"], id="config map"
+        ),
         pytest.param(("", "configmaps"), {}, ["a", 0, "100s"], id="empty config map"),
         pytest.param(("", "secrets"), {"type": "Opaque", "data": {"x": ""}}, ["a", "Opaque", 1, "100s"], id="secret"),
         pytest.param(("", "namespaces"), {"status": {"phase": "Active"}}, ["a", "Active", "100s"], id="namespace"),
         pytest.param(("", "serviceaccounts"), {}, ["a", "100s"], id="service account"),
-        pytest.param(("coordination.k8s.io", "leases"), {"spec": {"holderIdentity": "me"}}, ["a", "me", "100s"], id="lease"),
+        pytest.param(
+            ("coordination.k8s.io", "leases"), {"spec": {"holderIdentity": "me"}}, ["a", "me", "100s"], id="lease"
+        ),
         pytest.param(
             ("", "resourcequotas"),
             {"status": {"hard": {"pods": "5", "limits.cpu": "2", "cpu": "1"}, "used": {"pods": "3"}}},
@@ -44,8 +48,10 @@ EVENT = {
             id="role binding",
         ),
         pytest.param(
-            (RBAC, "clusterrolebindings"), {"roleRef": {"kind": "ClusterRole", "name": "r"}},
-            ["a", "ClusterRole/r", "100s", "", "", ""], id="without subjects",
+            (RBAC, "clusterrolebindings"),
+            {"roleRef": {"kind": "ClusterRole", "name": "r"}},
+            ["a", "ClusterRole/r", "100s", "", "", ""],
+            id="without subjects",
         ),
         pytest.param(
             ("apiregistration.k8s.io", "apiservices"),
@@ -86,7 +92,10 @@ EVENT = {
         pytest.param(
             ("events.k8s.io", "events"),
             {
-                "regarding": {"kind": "Pod"}, "note": "n", "reportingController": "c", "reportingInstance": "i",
+                "regarding": {"kind": "Pod"},
+                "note": "n",
+                "reportingController": "c",
+                "reportingInstance": "i",
                 "eventTime": "1970-01-01T00:02:00.000000Z",
                 "series": {"count": 7, "lastObservedTime": "1970-01-01T00:02:39.000000Z"},
             },
@@ -94,7 +103,7 @@ EVENT = {
             id="new event",
         ),
     ],
-)  # fmt: skip
+)
 def test_cells(key: tuple[str, str], obj: dict[str, Any], cells: list[Any]) -> None:
     printer = PRINTERS[key]
     found = printer.cells({"metadata": META} | obj, NOW)
@@ -115,18 +124,29 @@ AGE = ("Age", "string", "", 0)
         (("", "resourcequotas"), [NAME, ("Request", "string", "", 0), ("Limit", "string", "", 0), AGE]),
         (
             (RBAC, "rolebindings"),
-            [NAME, ("Role", "string", "", 0), AGE, *((n, "string", "", 1) for n in ("Users", "Groups", "ServiceAccounts"))],
+            [
+                NAME,
+                ("Role", "string", "", 0),
+                AGE,
+                *((n, "string", "", 1) for n in ("Users", "Groups", "ServiceAccounts")),
+            ],
         ),
         (
             ("", "events"),
             [
-                ("Last Seen", "string", "", 0), ("Type", "string", "", 0), ("Reason", "string", "", 0),
-                ("Object", "string", "", 0), ("Subobject", "string", "", 1), ("Source", "string", "", 1),
-                ("Message", "string", "", 0), ("First Seen", "string", "", 1), ("Count", "string", "", 1),
+                ("Last Seen", "string", "", 0),
+                ("Type", "string", "", 0),
+                ("Reason", "string", "", 0),
+                ("Object", "string", "", 0),
+                ("Subobject", "string", "", 1),
+                ("Source", "string", "", 1),
+                ("Message", "string", "", 0),
+                ("First Seen", "string", "", 1),
+                ("Count", "string", "", 1),
                 ("Name", "string", "name", 1),
             ],
         ),
     ],
-)  # fmt: skip
+)
 def test_columns_are_kube_apiservers(key: tuple[str, str], columns: list[tuple[str, str, str, int]]) -> None:
     assert [(c.name, c.type, c.format, c.priority) for c in PRINTERS[key].columns] == columns

@@ -7,9 +7,16 @@ from kcpfront.printers.custom import custom_printer, follow, parse_path
 
 OBJ: dict[str, Any] = {
     "metadata": {"name": "a", "creationTimestamp": "1970-01-01T00:00:00Z", "annotations": {"x.io/y": "z"}},
-    "spec": {"replicas": 3, "on": True, "list": [1, 2, 3], "items": [{"n": "p"}, {"n": "q"}], "ratio": 0.5, "map": {"k": 1}},
+    "spec": {
+        "replicas": 3,
+        "on": True,
+        "list": [1, 2, 3],
+        "items": [{"n": "p"}, {"n": "q"}],
+        "ratio": 0.5,
+        "map": {"k": 1},
+    },
     "status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "Other", "status": "False"}]},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -69,7 +76,11 @@ def test_columns_are_described() -> None:
     printer = custom_printer(
         orjson.dumps([column("C", "string", ".a", priority=1), column("D", "date", ".b", description="d")])
     )
-    assert [(c.name, c.type, c.priority) for c in printer.columns] == [("Name", "string", 0), ("C", "string", 1), ("D", "date", 0)]  # fmt: skip  # noqa: E501
+    assert [(c.name, c.type, c.priority) for c in printer.columns] == [
+        ("Name", "string", 0),
+        ("C", "string", 1),
+        ("D", "date", 0),
+    ]
     assert printer.columns[1].description == "Custom resource definition column (in JSONPath format): .a"
     assert printer.columns[2].description == "d"
 
