@@ -1,8 +1,8 @@
 """Points that a test may arm, to make a process die, stall or fail exactly there.
 
 By call (`arm("writer.before_sync", "raise")`) or by environment: KCP_FAILPOINTS="writer.before_sync=kill,other=exit@5"
-(`@5`: from the fifth time on; before that the point is passed) or "…=kill%0.02" (each time with that probability, so that
-a process which is started again dies elsewhere in its life). Code marks a point with
+(`@5`: from the fifth time on; before that the point is passed) or "…=kill%0.02" (each time with that probability, so
+that a process which is started again dies elsewhere in its life). Code marks a point with
 
     if failpoints.armed:
         failpoints.reach("writer.before_sync")

@@ -13,6 +13,7 @@ from itertools import accumulate
 from tests.robustness.history import History, Operation, Watch
 
 WRITES = ("create", "update", "patch", "delete")
+NAMESPACES = ["default", "kube-public", "kube-system"]  # what a logical cluster is born with
 
 
 @dataclass
@@ -246,6 +247,19 @@ def _check_list(o: Operation, facts: Truth, floor: int) -> Iterator[str]:
             yield f"{o.cluster}/{name}: list at {o.revision} shows {got}, the state was {expected}"
 
 
+def births_whole(history: History) -> Iterator[str]:
+    """A logical cluster comes to life in one piece, with its first object, or not at all."""
+    for birth in history.births:
+        found = tuple(birth.found) if birth.found else None
+        if birth.outcome == "ok" and found != (birth.revision, birth.value):
+            yield f"{birth.cluster}: born with {birth.value!r} at {birth.revision}, found {found}"
+        elif found is not None and found[1] != birth.value:
+            yield f"{birth.cluster}: {birth.value!r} was written, found {found}"
+        expected = NAMESPACES if found is not None else []
+        if sorted(birth.namespaces) != expected:
+            yield f"{birth.cluster}: has the object: {found is not None}, but the namespaces {birth.namespaces}"
+
+
 CHECKS: tuple[Callable[[History], Iterator[str]], ...] = (
     acknowledged_writes_present,
     acknowledged_deletes_present,
@@ -257,6 +271,7 @@ CHECKS: tuple[Callable[[History], Iterator[str]], ...] = (
     watch_foreign,
     bookmarks_true,
     reads_fresh,
+    births_whole,
 )
 
 

@@ -50,8 +50,21 @@ class Watch:
 
 
 @dataclass(slots=True)
+class Birth:
+    """The only write to a logical cluster of its own, and what was found there in the end."""
+
+    cluster: str
+    outcome: Outcome
+    value: str
+    revision: int = 0
+    found: tuple[int, str] | None = None  # revision and value of the object
+    namespaces: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class History:
     operations: list[Operation] = field(default_factory=list)
+    births: list[Birth] = field(default_factory=list)
     watches: list[Watch] = field(default_factory=list)
     final: dict[str, dict[str, tuple[int, str]]] = field(default_factory=dict)  # cluster → name → (revision, value)
 
@@ -63,6 +76,7 @@ class History:
         raw: dict[str, Any] = json.loads(path.read_text())
         return cls(
             [Operation(**o) for o in raw["operations"]],
+            [Birth(**b) for b in raw.get("births", ())],
             [Watch(**{**w, "events": [Seen(**e) for e in w["events"]]}) for w in raw["watches"]],
             raw["final"],
         )

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import json
 import os
 import random
 import signal
@@ -11,6 +12,7 @@ import time
 import urllib.request
 from pathlib import Path
 from ssl import create_default_context
+from typing import Any
 
 import psutil
 import yaml
@@ -27,12 +29,23 @@ class Tier:
         self.process: subprocess.Popen[bytes] | None = None
         self.log = (directory.parent / f"{directory.name}.log").open("ab")
 
-    def start(self, extra_environment: dict[str, str] | None = None) -> None:
+    def start(self, extra_environment: dict[str, str] | None = None, wait: bool = True) -> None:
+        """Without `wait` for a tier that may die before it is ready: then it is started again."""
         command = [sys.executable, "-m", "kcp", "start", "--root-directory", str(self.directory)]
         command += ["--listen", f"127.0.0.1:{self.port}", "--shards", str(self.shards), "--fronts", str(self.fronts)]
         environment = self.environment | (extra_environment or {})
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=environment)
-        self.wait_ready()
+        while True:
+            self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=environment)
+            try:
+                self.wait_ready()
+                return
+            except RuntimeError:
+                if wait:
+                    raise
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
 
     def wait_ready(self, timeout_s: float = 60) -> None:
         deadline = time.monotonic() + timeout_s
@@ -94,6 +107,39 @@ class Tier:
                 member.kill()
         self.process.wait()
         psutil.wait_procs(members, 10)
+
+    def shard_rows(self) -> list[dict[str, Any]]:
+        """What `kcp shards list` says."""
+        command = [sys.executable, "-m", "kcp", "shards", "list", "--root-directory", str(self.directory), "-o", "json"]
+        asked = subprocess.run(command, capture_output=True, env=self.environment)
+        found: list[dict[str, Any]] = json.loads(asked.stdout) if asked.returncode == 0 else []
+        return found
+
+    def slots(self) -> list[int]:
+        return [int(row["slots"]) for row in self.shard_rows()]
+
+    def wait_shards(self, timeout_s: float = 60) -> None:
+        """Until every shard answers."""
+        deadline = time.monotonic() + timeout_s
+        while len(rows := self.shard_rows()) < self.shards or any(row["objects"] is None for row in rows):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not every shard answers: {rows}")
+
+    def front_counts(self, metric: str) -> float:
+        """Sum of a metric over all fronts. They share the port: ask until each process has answered."""
+        server, token, authority = self.access()
+        context = create_default_context(cadata=authority)
+        context.check_hostname = False
+        found: dict[str, float] = {}
+        for _ in range(200):
+            request = urllib.request.Request(f"{server}/metrics", headers={"Authorization": f"Bearer {token}"})
+            with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+                lines = [line.rpartition(" ") for line in answer.read().decode().splitlines()]
+            process = next(value for name, _, value in lines if name == "process_start_time_seconds")
+            found[process] = sum(float(value) for name, _, value in lines if name.partition("{")[0] == metric)
+            if len(found) == self.fronts:
+                return sum(found.values())
+        raise TimeoutError(f"only {len(found)} of {self.fronts} fronts answered")
 
     def stop(self) -> int:
         assert self.process is not None

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.robustness.history import History, Operation, Seen, Watch
+from tests.robustness.history import Birth, History, Operation, Seen, Watch
 
 REQUEST_TIMEOUT_S = 20.0
 NAMES = 12  # objects a logical cluster: few, so that writes meet
@@ -27,10 +27,14 @@ class Traffic:
         self.ssl.check_hostname = False
         self.history = History()
         self.stopping = False
+        self.lists_allowed = True
         self.watching = True
 
+    def namespaces(self, cluster: str) -> str:
+        return f"{self.server}/clusters/{cluster}/api/v1/namespaces"
+
     def collection(self, cluster: str) -> str:
-        return f"{self.server}/clusters/{cluster}/api/v1/namespaces/default/configmaps"
+        return f"{self.namespaces(cluster)}/default/configmaps"
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[aiohttp.ClientSession]:
@@ -38,6 +42,48 @@ class Traffic:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
         async with aiohttp.ClientSession(headers=self.headers, connector=connector, timeout=timeout) as session:
             yield session
+
+    async def give_life(self) -> None:
+        """To every logical cluster: a watch cannot resume from before the birth. By an object that nobody watches."""
+        async with self.session() as session:
+            for cluster in self.clusters:
+                document = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "first"}}
+                await self.until(session, "POST", f"{self.namespaces(cluster)}/default/secrets", (201, 409), document)
+
+    async def until(
+        self, session: aiohttp.ClientSession, method: str, url: str, codes: tuple[int, ...], document: Any = None
+    ) -> Any:
+        """The answer's document, once its code is one of `codes`."""
+        deadline = time.monotonic() + 60
+        while True:
+            with suppress(aiohttp.ClientError, OSError, TimeoutError, json.JSONDecodeError):
+                async with asyncio.timeout(REQUEST_TIMEOUT_S), session.request(method, url, json=document) as answer:
+                    if answer.status in codes:
+                        return json.loads(await answer.read())
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{method} {url} does not succeed")
+            await asyncio.sleep(0.1)
+
+    async def run_births(self, prefix: str, pause_s: float) -> None:
+        """New logical clusters, one after the other."""
+        async with self.session() as session:
+            while not self.stopping:
+                cluster = f"{prefix}-{len(self.history.births)}"
+                birth = Birth(cluster, "unknown", f"born-{cluster}")
+                self.history.births.append(birth)
+                operation = Operation(-1, "create", cluster, "first", 0, 0, "unknown", value=birth.value)
+                with suppress(aiohttp.ClientError, TimeoutError, OSError, json.JSONDecodeError):
+                    async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                        await self.send(session, operation)
+                birth.outcome, birth.revision = operation.outcome, operation.revision
+                await asyncio.sleep(pause_s)
+
+    async def look_at_births(self, session: aiohttp.ClientSession) -> None:
+        for birth in self.history.births:
+            items = (await self.until(session, "GET", self.collection(birth.cluster), (200,)))["items"]
+            birth.found = next(((_revision(i), i["data"]["value"]) for i in items), None)
+            items = (await self.until(session, "GET", self.namespaces(birth.cluster), (200,)))["items"]
+            birth.namespaces = [i["metadata"]["name"] for i in items]
 
     async def run_client(self, number: int, pause_s: float) -> None:
         chance = random.Random(f"{self.seed}-{number}")
@@ -50,7 +96,9 @@ class Traffic:
 
     async def step(self, session: aiohttp.ClientSession, number: int, value: str, chance: random.Random) -> None:
         cluster, name = chance.choice(self.clusters), f"cm-{chance.randrange(NAMES)}"
-        verb = chance.choices(["create", "update", "patch", "delete", "get", "list"], [4, 4, 4, 1, 4, 1])[0]
+        verb = chance.choices(
+            ["create", "update", "patch", "delete", "get", "list"], [4, 4, 4, 1, 4, int(self.lists_allowed)]
+        )[0]
         operation = Operation(number, verb, cluster, name, 0, 0, "unknown", value=value)  # type: ignore[arg-type]
         if verb in ("get", "list", "delete"):
             operation.value = ""
@@ -67,12 +115,7 @@ class Traffic:
 
     async def send(self, session: aiohttp.ClientSession, o: Operation) -> None:
         url = self.collection(o.cluster)
-        document = {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": o.name, "labels": {"origin": o.cluster}},
-            "data": {"value": o.value},
-        }
+        document = _configmap(o.cluster, o.name, o.value)
         arguments: dict[str, Any] = {}
         method = {"create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}.get(o.verb, "GET")
         if o.verb not in ("create", "list"):
@@ -110,21 +153,25 @@ class Traffic:
             position = watch.start
             while self.watching:
                 position = await self.watch_once(session, watch, position)
+                if position < 0:  # 410: from here on it is another watch
+                    position = await self.newest(session, cluster)
+                    watch = Watch(number, cluster, position, relists=1)
+                    self.history.watches.append(watch)
                 watch.reconnects += 1
                 await asyncio.sleep(0.02)
 
     async def watch_once(self, session: aiohttp.ClientSession, watch: Watch, position: int) -> int:
+        """The position to go on from; negative: it is too old."""
         url = f"{self.collection(watch.cluster)}?watch=1&allowWatchBookmarks=true&resourceVersion={position}"
         with suppress(aiohttp.ClientError, TimeoutError, OSError):
             async with session.get(url, timeout=aiohttp.ClientTimeout(sock_connect=5)) as answer:
                 if answer.status != 200:
                     await asyncio.sleep(0.1)
-                    return position
+                    return -1 if answer.status == 410 else position
                 async for line in answer.content:
                     event = json.loads(line)
                     if event["type"] == "ERROR":
-                        watch.relists += event["object"].get("code") == 410
-                        return position
+                        return -1 if event["object"].get("code") == 410 else position
                     position = _note(watch, event)
         return position
 
@@ -137,22 +184,34 @@ class Traffic:
             await asyncio.sleep(0.1)
 
     async def finish(self) -> None:
-        """Read the final state and wait until every watch has shown it."""
-        self.stopping = True
+        """Read the final state and wait until every watch has shown it. The clients have ended before."""
+        await asyncio.sleep(0.5)  # for writes whose client went without an answer
         async with self.session() as session:
+            await self.look_at_births(session)
             for cluster in self.clusters:
-                async with session.get(self.collection(cluster)) as answer:
-                    items = (await answer.json())["items"]
+                # The last write of all: a watch that has shown it has shown a deletion before it as well.
+                await self.until(session, "POST", self.collection(cluster), (201, 409), _configmap(cluster, "last", ""))
+                items = (await self.until(session, "GET", self.collection(cluster), (200,)))["items"]
                 found = {i["metadata"]["name"]: (_revision(i), i["data"]["value"]) for i in items}
                 self.history.final[cluster] = found
         deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and not all(map(self.caught_up, self.history.watches)):
+        newest = {(watch.client, watch.cluster): watch for watch in self.history.watches}
+        while time.monotonic() < deadline and not all(map(self.caught_up, newest.values())):
             await asyncio.sleep(0.1)
         self.watching = False
 
+    def reconnects(self) -> int:
+        """Watch connections that were opened anew."""
+        return sum(watch.reconnects for watch in self.history.watches)
+
     def caught_up(self, watch: Watch) -> bool:
         newest = max((r for r, _ in self.history.final[watch.cluster].values()), default=0)
-        return max((e.revision for e in watch.events), default=0) >= newest
+        return max((e.revision for e in watch.events), default=watch.start) >= newest
+
+
+def _configmap(cluster: str, name: str, value: str) -> dict[str, Any]:
+    metadata = {"name": name, "labels": {"origin": cluster}}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"value": value}}
 
 
 def _revision(obj: dict[str, Any]) -> int:
