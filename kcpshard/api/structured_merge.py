@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from kcpshard.api.field_sets import FieldSet, insert, is_member
+from kcpshard.api.field_sets import SELF, FieldSet, is_member
 
 Path = tuple[str, ...]
 
@@ -47,15 +47,15 @@ class Comparison(NamedTuple):
     removed: FieldSet
 
 
-def _is_granular_map(value: Any, schema: FieldSchema | None) -> bool:
+def is_granular_map(value: Any, schema: FieldSchema | None) -> bool:
     return isinstance(value, dict) and (schema is None or schema.map_type != "atomic")
 
 
-def _is_associative(schema: FieldSchema | None) -> bool:
+def is_associative(schema: FieldSchema | None) -> bool:
     return schema is not None and schema.list_type in ("map", "set")
 
 
-def _child(schema: FieldSchema | None, name: str) -> FieldSchema | None:
+def child_schema(schema: FieldSchema | None, name: str) -> FieldSchema | None:
     if schema is None:
         return None
     if schema.properties is not None and name in schema.properties:
@@ -75,96 +75,154 @@ def item_element(item: Any, schema: FieldSchema) -> str:
     for name in schema.list_map_keys:
         if name in item:
             keys[name] = item[name]
-        elif (field := _child(schema.items, name)) is not None and field.default is not None:
+        elif (field := child_schema(schema.items, name)) is not None and field.default is not None:
             keys[name] = field.default
     return "k:" + orjson.dumps(keys, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _by_element(items: Sequence[Any], schema: FieldSchema) -> dict[str, list[Any]]:
+def by_element(items: Sequence[Any] | None, schema: FieldSchema) -> dict[str, list[Any]]:
     """Items by path element, in order; more than one under an element are duplicates."""
     found: dict[str, list[Any]] = {}
-    for item in items:
+    for item in items or ():
         found.setdefault(item_element(item, schema), []).append(item)
     return found
 
 
+# --- the fields of one object. A node is {} for a member without children; None where there is nothing at all.
+
+
 def fields_of(value: Any, schema: FieldSchema | None) -> FieldSet:
     """Every leaf of an object, plus items of associative lists and keys of free-form maps."""
-    root: FieldSet = {}
-    _collect(value, schema, (), root)
-    return root
+    return _fields(value, schema) or {}
 
 
-def _collect(value: Any, schema: FieldSchema | None, path: Path, root: FieldSet) -> None:
-    if _is_granular_map(value, schema):
-        for name, child in value.items():
-            here = (*path, f"f:{name}")
-            _collect(child, _child(schema, name), here, root)
-            if child in (None, {}, []) or not _is_struct_field(schema, name):
-                insert(root, here)
-    elif isinstance(value, list) and schema is not None and _is_associative(schema):
-        for element, items in _by_element(value, schema).items():
-            here = (*path, element)
-            insert(root, here)
-            if len(items) == 1 and element.startswith("k:"):
-                _collect(items[0], schema.items, here, root)
-    elif path:
-        insert(root, path)
+def _fields(value: Any, schema: FieldSchema | None) -> FieldSet | None:
+    if is_granular_map(value, schema):
+        return {
+            f"f:{name}": node for name, child in value.items() if (node := _field(child, schema, name)) is not None
+        } or None
+    if isinstance(value, list) and is_associative(schema):
+        assert schema is not None
+        return {
+            element: _item_fields(items, schema.items) for element, items in by_element(value, schema).items()
+        } or None
+    return {}
 
 
-def compare(old: Any, new: Any, schema: FieldSchema | None) -> Comparison:
-    result = Comparison({}, {})
-    _compare(old, new, schema, (), result)
+def _field(value: Any, schema: FieldSchema | None, name: str) -> FieldSet | None:
+    if value is None or value == {}:
+        return {}
+    node = _fields(value, child_schema(schema, name))
+    if node and SELF not in node and not _is_struct_field(schema, name):
+        return {SELF: {}, **node}
+    return node if node is not None or _is_struct_field(schema, name) else {}
+
+
+def _item_fields(items: list[Any], schema: FieldSchema | None) -> FieldSet:
+    if len(items) > 1 or not isinstance(items[0], dict):
+        return {}
+    node = _fields(items[0], schema)
+    return {SELF: {}, **node} if node else {}
+
+
+def with_struct_fields(node: FieldSet, schema: FieldSchema | None) -> FieldSet:
+    """The set with every declared field that leads to a member made a member too."""
+    result: FieldSet = {}
+    for key, child in node.items():
+        if not child:
+            result[key] = child
+            continue
+        if key.startswith("f:"):
+            grown = with_struct_fields(child, child_schema(schema, key[2:]))
+            if SELF not in grown and _is_struct_field(schema, key[2:]):
+                grown = {SELF: {}, **grown}
+        else:
+            grown = with_struct_fields(child, schema.items if schema is not None else None)
+        result[key] = grown
     return result
 
 
-def _compare(old: Any, new: Any, schema: FieldSchema | None, path: Path, result: Comparison) -> None:
+# --- the difference of two
+
+
+def compare(old: Any, new: Any, schema: FieldSchema | None) -> Comparison:
+    changed, removed = _compare(old, new, schema)
+    return Comparison(changed or {}, removed or {})
+
+
+_Nodes = tuple[FieldSet | None, FieldSet | None]  # changed, removed
+_SAME: _Nodes = (None, None)
+
+
+def _compare(old: Any, new: Any, schema: FieldSchema | None) -> _Nodes:
     if old == new and type(old) is type(new):
-        return
-    if _is_granular_map(old, schema) and _is_granular_map(new, schema):
-        for name in old.keys() | new.keys():
-            _compare_child(old, new, name, _child(schema, name), (*path, f"f:{name}"), result)
-    elif isinstance(old, list) and isinstance(new, list) and schema is not None and _is_associative(schema):
-        before, after = _by_element(old, schema), _by_element(new, schema)
-        for element in before.keys() | after.keys():
-            _compare_items(before.get(element), after.get(element), schema, (*path, element), result)
-    elif path:
-        insert(result.changed, path)
+        return _SAME
+    if not old and not new:
+        return {}, None  # null, empty and absent-but-typed differ as leaves
+    if is_granular_map(old if new is None else new, schema) and isinstance(old or {}, dict):
+        return _compare_maps(old or {}, new or {}, schema)
+    if is_associative(schema) and isinstance(old or [], list) and isinstance(new or [], list):
+        assert schema is not None
+        return _compare_lists(by_element(old, schema), by_element(new, schema), schema)
+    return {}, None
 
 
-def _compare_child(
-    old: dict[str, Any], new: dict[str, Any], name: str, schema: FieldSchema | None, path: Path, result: Comparison
-) -> None:
-    if name not in old:
-        _added(new[name], schema, path, result.changed)
-    elif name not in new:
-        _added(old[name], schema, path, result.removed)
-    else:
-        _compare(old[name], new[name], schema, path, result)
+def _compare_maps(old: dict[str, Any], new: dict[str, Any], schema: FieldSchema | None) -> _Nodes:
+    changed: FieldSet = {}
+    removed: FieldSet = {}
+    for name, value in new.items():
+        if name not in old:
+            changed[f"f:{name}"] = _whole(value, child_schema(schema, name))
+        elif (before := old[name]) is not value:
+            _note(f"f:{name}", _compare(before, value, child_schema(schema, name)), changed, removed)
+    for name, value in old.items():
+        if name not in new:
+            removed[f"f:{name}"] = _whole(value, child_schema(schema, name))
+    return changed or None, removed or None
 
 
-def _compare_items(
-    old: list[Any] | None, new: list[Any] | None, schema: FieldSchema, path: Path, result: Comparison
-) -> None:
-    if old is not None and new is not None and len(old) == len(new) == 1:
-        _compare(old[0], new[0], schema.items, path, result)
-    elif old is None and new is not None:
-        _added(new[0], schema.items, path, result.changed)
-    elif new is None and old is not None:
-        _added(old[0], schema.items, path, result.removed)
-    elif old != new:
-        insert(result.changed, path)
+def _compare_lists(old: dict[str, list[Any]], new: dict[str, list[Any]], schema: FieldSchema) -> _Nodes:
+    changed: FieldSet = {}
+    removed: FieldSet = {}
+    for element, items in new.items():
+        before = old.get(element)
+        if before is None:
+            changed[element] = _whole(items[0], schema.items)
+        elif len(before) == len(items) == 1:
+            _note(element, _compare(before[0], items[0], schema.items), changed, removed)
+        elif before != items:
+            changed[element] = {}
+    for element, items in old.items():
+        if element not in new:
+            removed[element] = _whole(items[0], schema.items)
+    return changed or None, removed or None
 
 
-def _added(value: Any, schema: FieldSchema | None, path: Path, root: FieldSet) -> None:
+def _note(key: str, nodes: _Nodes, changed: FieldSet, removed: FieldSet) -> None:
+    if nodes[0] is not None:
+        changed[key] = nodes[0]
+    if nodes[1] is not None:
+        removed[key] = nodes[1]
+
+
+def _whole(value: Any, schema: FieldSchema | None) -> FieldSet:
     """A subtree that one side lacks: itself and everything in it."""
-    insert(root, path)
-    if _is_granular_map(value, schema):
-        for name, child in value.items():
-            _added(child, _child(schema, name), (*path, f"f:{name}"), root)
-    elif isinstance(value, list) and schema is not None and _is_associative(schema):
-        for element, items in _by_element(value, schema).items():
-            _added(items[0], schema.items, (*path, element), root)
+    node: FieldSet = {}
+    if type(value) is dict:
+        if value and (schema is None or schema.map_type != "atomic"):
+            node[SELF] = {}
+            for name, child in value.items():
+                scalar = type(child) is str
+                node[f"f:{name}"] = {} if scalar else _whole(child, child_schema(schema, name))
+    elif type(value) is list and value and is_associative(schema):
+        assert schema is not None
+        node[SELF] = {}
+        for element, items in by_element(value, schema).items():
+            node[element] = _whole(items[0], schema.items)
+    return node
+
+
+# --- merging and removing
 
 
 def merge(live: Any, applied: Any, schema: FieldSchema | None) -> Any:
@@ -173,19 +231,24 @@ def merge(live: Any, applied: Any, schema: FieldSchema | None) -> Any:
 
 
 def _merge(live: Any, applied: Any, schema: FieldSchema | None, path: Path) -> Any:
-    if _is_granular_map(applied, schema):
+    if applied is None and live:
+        return live if is_granular_map(live, schema) or (isinstance(live, list) and is_associative(schema)) else None
+    if is_granular_map(applied, schema):
+        if not applied and not isinstance(live, dict):
+            return applied
         result = dict(live) if isinstance(live, dict) else {}
         for name, value in applied.items():
-            result[name] = _merge(result.get(name), value, _child(schema, name), (*path, f"f:{name}"))
+            result[name] = _merge(result.get(name), value, child_schema(schema, name), (*path, f"f:{name}"))
         return result
-    if isinstance(applied, list) and schema is not None and _is_associative(schema):
+    if isinstance(applied, list) and is_associative(schema):
+        assert schema is not None
         return _merge_items(live if isinstance(live, list) else [], applied, schema, path)
     return applied
 
 
 def _merge_items(live: list[Any], applied: list[Any], schema: FieldSchema, path: Path) -> list[Any]:
     """Items only the server has stay before the shared item that follows them; shared ones go by `applied`."""
-    ours, theirs = _by_element(live, schema), _by_element(applied, schema)
+    ours, theirs = by_element(live, schema), by_element(applied, schema)
     for element, items in theirs.items():
         if len(items) > 1:
             raise DuplicateItem(path, element)
@@ -208,17 +271,20 @@ def _merge_items(live: list[Any], applied: list[Any], schema: FieldSchema, path:
 
 
 def remove(value: Any, fields: FieldSet, schema: FieldSchema | None) -> Any:
-    """The value without the members of `fields` (and all below them)."""
-    if _is_granular_map(value, schema):
+    """The value without the members of `fields` (and all below them); None where nothing is left."""
+    if not value:
+        return None
+    if is_granular_map(value, schema):
         kept = {}
         for name, child in value.items():
             node = fields.get(f"f:{name}")
             if node is None:
                 kept[name] = child
             elif not is_member(node):
-                kept[name] = remove(child, node, _child(schema, name))
-        return kept
-    if isinstance(value, list) and schema is not None and _is_associative(schema):
+                kept[name] = remove(child, node, child_schema(schema, name))
+        return kept or None
+    if isinstance(value, list) and is_associative(schema):
+        assert schema is not None
         left = []
         for item in value:
             node = fields.get(item_element(item, schema))
@@ -226,5 +292,5 @@ def remove(value: Any, fields: FieldSet, schema: FieldSchema | None) -> Any:
                 left.append(item)
             elif not is_member(node):
                 left.append(remove(item, node, schema.items))
-        return left
-    return value
+        return left or None
+    return None if isinstance(value, dict | list) else value

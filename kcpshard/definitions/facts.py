@@ -103,7 +103,7 @@ class Schema:
         self.omit_empty = False  # "", 0, false, [] and {} mean the same as absence and are not stored
         self.list_type = ""  # atomic, set, map
         self.list_map_keys: tuple[str, ...] = ()
-        self.map_type = ""
+        self.map_type = "atomic" if type_ == "any" else ""  # what has no structure is owned as a whole
         self.patch_strategy = ""  # of strategic merge patch: merge, retainKeys, replace, or two joined by a comma
         self.merge_key = ""
         self.go_type = ""  # as error messages show it: "v1.ObjectMeta", "map[string]string"

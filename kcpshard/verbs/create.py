@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from kcpshard.admission import chain
 from kcpshard.admission.chain import Attributes
-from kcpshard.api.errors import AlreadyExists, ApiError, BadRequest, object_exists, object_invalid
+from kcpshard.api.errors import AlreadyExists, ApiError, BadRequest, Forbidden, object_exists, object_invalid
 from kcpshard.api.objects import Object, metadata
 from kcpshard.api.requests import Answer, Request, decode_identity
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage.contract import LogicalCluster
-from kcpshard.verbs import births, reviews
+from kcpshard.verbs import births, field_managers, reviews
 from kcpshard.verbs import metadata as rules
 from kcpshard.verbs.decoding import decode_object
 from kcpshard.verbs.field_validation import check_options, checked_fields
@@ -52,16 +52,24 @@ def check_namespace(meta: Object, namespace: str) -> None:
 
 
 def create_object(
-    shard: Shard, target: Target, request: Request, obj: Object, warnings: Sequence[str]
+    shard: Shard,
+    target: Target,
+    request: Request,
+    obj: Object,
+    warnings: Sequence[str],
+    entries: list[Object] | None = None,
 ) -> Answer | AfterSync:
-    """Store `obj`, decoded and without unknown fields; also an update that creates."""
+    """Store `obj`, decoded and without unknown fields; also an update or an apply that creates. `entries` are its
+    managedFields where they are known already."""
     cluster, resource, stored = target
+    if resource.definition is not None and resource.definition.summary.terminating:
+        raise _terminating(resource, obj["metadata"].get("name", ""))
     meta = obj["metadata"]
     generates = not meta.get("name") and bool(meta.get("generateName"))
     if generates:
         _generate_name(shard, target, request.namespace, meta)
     duplicates = rules.deduplicate_owners(meta)
-    new, given_version = _filled(shard, target, request, obj)
+    new, given_version = _filled(shard, target, request, obj, entries)
     name = new["metadata"].get("name", "")
     attributes = Attributes(
         "CREATE", shard.store, cluster, resource, "", request.namespace, name, new, None, request.identity,
@@ -82,16 +90,29 @@ def create_object(
     return commit_object(shard, _alive(shard, request, cluster), resource, put, request, 201, warnings)
 
 
+def _terminating(resource: Resource, name: str) -> Forbidden:
+    shown = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+    text = f'{shown} "{name}" is forbidden: create not allowed while custom resource definition is terminating'
+    return Forbidden(text, name=name, group=resource.group, kind=resource.plural)
+
+
 def _alive(shard: Shard, request: Request, cluster: LogicalCluster | None) -> LogicalCluster:
     return births.bear(shard, request.cluster) if cluster is None else cluster
 
 
-def _filled(shard: Shard, target: Target, request: Request, obj: Object) -> tuple[Object, object]:
+def _filled(
+    shard: Shard, target: Target, request: Request, obj: Object, entries: list[Object] | None
+) -> tuple[Object, object]:
     """The object with server-set metadata, prepared and defaulted; and the resourceVersion that it came with."""
     resource = target.resource
     given = obj["metadata"]
     meta = rules.fill_created(given, request.namespace, shard.now_us())
     new = {**obj, "metadata": meta}
+    resource.strategy.default(new)
+    if entries is None:
+        entries = field_managers.after_create(shard, target, request, new, given.get("managedFields"))
+    if entries:
+        meta["managedFields"] = entries
     resource.strategy.attribute(new, decode_identity(request.identity))
     resource.strategy.prepare_create(new)
     resource.strategy.default(new)

@@ -1,10 +1,11 @@
 """Who set which field: `metadata.managedFields`, kept on every write, and the merge of server-side apply.
 
-Decides entries, conflicts and merged objects from plain values; the verbs decide when. Objects are unstructured;
-`schema` is the resource's (None: maps granular, lists atomic). Source: KEP-555.
+Decides entries, conflicts and merged objects from plain values; `verbs.field_managers` knows requests and resources.
+Objects are unstructured. Source: KEP-555, k8s.io/apimachinery `managedfields`, structured-merge-diff `merge.Updater`.
+Left out: a manager's set is not rewritten when the schema makes a granular field atomic or the reverse.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kcpshard.api.errors import Cause, Conflict
@@ -12,13 +13,20 @@ from kcpshard.api.field_sets import (
     FieldSet,
     difference,
     format_path,
-    insert,
     intersection,
     paths,
+    recursive_difference,
     union,
-    with_named_fields,
 )
-from kcpshard.api.structured_merge import FieldSchema, compare, fields_of, merge, remove
+from kcpshard.api.structured_merge import (
+    Comparison,
+    FieldSchema,
+    compare,
+    fields_of,
+    merge,
+    remove,
+    with_struct_fields,
+)
 
 Object = dict[str, Any]
 MAX_UPDATE_MANAGERS = 10  # more are merged into one entry, oldest first
@@ -26,17 +34,16 @@ ANCIENT, FIRST = "ancient-changes", "before-first-apply"
 APPLY, UPDATE = "Apply", "Update"
 
 # Nobody owns these: they are the object's identity or the server's.
-_UNOWNED: FieldSet = {}
-for _path in (
-    ("f:apiVersion",),
-    ("f:kind",),
-    *(("f:metadata", f"f:{name}") for name in (
-        "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
-        "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds",
-    )),
-):  # fmt: skip
-    insert(_UNOWNED, _path)
-_UNOWNED["f:metadata"] = {".": {}, **_UNOWNED["f:metadata"]}
+_UNOWNED: FieldSet = {
+    "f:apiVersion": {},
+    "f:kind": {},
+    "f:metadata": {".": {}} | {
+        f"f:{name}": {} for name in (
+            "name", "namespace", "creationTimestamp", "selfLink", "uid", "clusterName", "generation", "managedFields",
+            "resourceVersion",
+        )
+    },
+}  # fmt: skip
 
 
 class Manager(NamedTuple):
@@ -44,51 +51,78 @@ class Manager(NamedTuple):
 
     name: str
     operation: str
-    api_version: str
+    api_version: str  # "" with Apply: whoever applies stays the same manager across versions
     subresource: str = ""
 
 
 class Managed(NamedTuple):
     fields: FieldSet
-    time: str  # RFC 3339, whole seconds
+    time: str  # RFC 3339, whole seconds; "" if never noted
+    api_version: str
 
 
 Managers = dict[Manager, Managed]
+AtVersion = Callable[[Object, str], tuple[Object, FieldSchema | None] | None]
 
 
-def decode(entries: Sequence[Mapping[str, Any]] | None) -> Managers:
-    """The entries of an object; malformed ones are dropped, as upstream does with a whole malformed list."""
+class View(NamedTuple):
+    """How the objects of one write are looked at: the version asked for, its schema, fields that cannot be set."""
+
+    api_version: str
+    schema: FieldSchema | None
+    ignored: FieldSet  # what the endpoint resets; nobody comes to own it
+    at_version: AtVersion  # the object in another version, None if that is not served any more
+
+    def at(self, obj: Object, api_version: str) -> tuple[Object, FieldSchema | None] | None:
+        """`obj`, of whatever version, in that one, with its schema."""
+        if obj["apiVersion"] == api_version == self.api_version:
+            return obj, self.schema
+        return self.at_version(obj, api_version)
+
+    def compare(self, old: Object, new: Object, api_version: str) -> Comparison | None:
+        before, after = self.at(old, api_version), self.at(new, api_version)
+        if before is None or after is None:
+            return None
+        changed, removed = compare(before[0], after[0], before[1])
+        if not self.ignored:
+            return Comparison(changed, removed)
+        return Comparison(recursive_difference(changed, self.ignored), recursive_difference(removed, self.ignored))
+
+
+def decode(entries: Any) -> Managers:
+    """The entries of an object; of a list with a malformed entry none, as upstream."""
     found: Managers = {}
-    for entry in entries or ():
-        fields = entry.get("fieldsV1")
-        if isinstance(fields, dict):
-            key = Manager(
-                entry.get("manager", ""), entry.get("operation", UPDATE), entry.get("apiVersion", ""),
-                entry.get("subresource", ""),
-            )  # fmt: skip
-            found[key] = Managed(fields, entry.get("time", ""))
+    for entry in entries if isinstance(entries, list) else ():
+        operation, api_version = entry.get("operation"), entry.get("apiVersion")
+        if operation not in (APPLY, UPDATE) or not api_version or entry.get("fieldsType") != "FieldsV1":
+            return {}
+        key = Manager(
+            entry.get("manager", ""), operation, "" if operation == APPLY else api_version, entry.get("subresource", "")
+        )
+        found[key] = Managed(entry.get("fieldsV1") or {}, entry.get("time") or "", api_version)
     return found
 
 
 def encode(managers: Managers) -> list[Object]:
     """Entries in upstream's order: Apply first, then by time, manager, version, subresource."""
-    ordered = sorted(managers.items(), key=lambda m: (m[0].operation, m[1].time, m[0].name, m[0].api_version, m[0][3]))
+    if len(managers) == 1:
+        return [_entry(*pair) for pair in managers.items()]
+    ordered = sorted(managers.items(), key=lambda m: (m[0].operation, m[1].time, m[0].name, m[1].api_version, m[0][3]))
     return [_entry(key, managed) for key, managed in ordered]
 
 
 def _entry(key: Manager, managed: Managed) -> Object:
     entry: Object = {
-        "manager": key.name, "operation": key.operation, "apiVersion": key.api_version, "time": managed.time,
+        "manager": key.name, "operation": key.operation, "apiVersion": managed.api_version, "time": managed.time,
         "fieldsType": "FieldsV1", "fieldsV1": managed.fields,
     }  # fmt: skip
+    if not key.name:
+        del entry["manager"]
     if not managed.time:
         del entry["time"]
-    return entry | {"subresource": key.subresource} if key.subresource else entry
-
-
-def manager_name(field_manager: str, user_agent: str) -> str:
-    """The manager of a write that names none: the user agent's product, at most 128 characters."""
-    return field_manager or user_agent.split("/", 1)[0][:128] or "unknown"
+    if key.subresource:
+        entry["subresource"] = key.subresource
+    return entry
 
 
 def without_entries(obj: Object) -> Object:
@@ -98,138 +132,175 @@ def without_entries(obj: Object) -> Object:
     return obj | {"metadata": {k: v for k, v in obj["metadata"].items() if k != "managedFields"}}
 
 
-def after_create(obj: Object, manager: Manager, schema: FieldSchema | None, now: str) -> list[Object]:
-    """Entries of a new object: its creator owns all that it set."""
-    return after_update({"metadata": {}}, obj, {}, manager, schema, now)
+def is_reset(entries: Any) -> bool:
+    """`[{}]` is how a client clears managedFields; an empty list is no answer to anything."""
+    return isinstance(entries, list) and len(entries) == 1 and not any(entries[0].values())
 
 
-def after_update(
-    old: Object, new: Object, managers: Managers, manager: Manager, schema: FieldSchema | None, now: str
-) -> list[Object]:
-    """Entries after `manager` replaced `old` by `new` (both without managedFields): it owns what it changed."""
-    changed, removed = _changes(old, new, schema)
-    result: Managers = {}
-    touched = union(changed, removed)
-    for key, managed in managers.items():
-        _keep(result, key, managed, difference(managed.fields, touched if key != manager else removed))
-    if changed:
+def after_update(old: Object, new: Object, managers: Managers, manager: Manager, view: View, now: str) -> Managers:
+    """Managers after `manager` made `new` of `old` (both without managedFields): it owns what it changed."""
+    comparison = view.compare(old, new, view.api_version)
+    assert comparison is not None
+    result = _without_taken(managers, (), comparison, old, new, view)
+    own = difference(comparison.changed, _UNOWNED)
+    if own:
         before = result.get(manager)
-        fields = union(before.fields, changed) if before else changed
-        result[manager] = Managed(fields, before.time if before and fields == before.fields else now)
-        _refresh(result, managers, manager, now)
-    return encode(_capped(result))
+        result[manager] = Managed(union(before.fields, own) if before else own, now, manager.api_version)
+    return _capped(result)
 
 
-def _refresh(result: Managers, before: Managers, manager: Manager, now: str) -> None:
-    earlier = before.get(manager)
-    if earlier is None or earlier.fields != result[manager].fields:
-        result[manager] = Managed(result[manager].fields, now)
-
-
-def _keep(result: Managers, key: Manager, managed: Managed, left: FieldSet) -> None:
-    if left:
-        result[key] = managed if left is managed.fields else Managed(left, managed.time)
-
-
-def _changes(old: Object, new: Object, schema: FieldSchema | None) -> tuple[FieldSet, FieldSet]:
-    changed, removed = compare(old, new, schema)
-    return owned_part(changed), owned_part(removed)
-
-
-def owned_part(fields: FieldSet) -> FieldSet:
-    """The set without what nobody owns. `metadata` itself is not owned, what clients set in it is."""
-    return difference(fields, _UNOWNED)
+def _without_taken(
+    managers: Managers, kept: Container[Manager], comparison: Comparison, old: Object, new: Object, view: View
+) -> Managers:
+    """Managers, those in `kept` excepted, without what has changed or gone; each judged in its own version."""
+    result: Managers = {}
+    for key, managed in managers.items():
+        if key in kept:
+            result[key] = managed
+            continue
+        own_version = managed.api_version == view.api_version
+        theirs = comparison if own_version else view.compare(old, new, managed.api_version)
+        if theirs is None:
+            continue
+        left = difference(difference(managed.fields, theirs.changed), theirs.removed)
+        if left:
+            result[key] = managed if left == managed.fields else managed._replace(fields=left)
+    return result
 
 
 def _capped(managers: Managers) -> Managers:
-    """At most MAX_UPDATE_MANAGERS entries of updates: the oldest are merged, per version and subresource."""
-    updates = sorted((m for m in managers if m.operation == UPDATE), key=lambda m: managers[m].time)
+    """At most MAX_UPDATE_MANAGERS entries of updates: the oldest of a version are merged into one."""
+    updates = [m for m in managers if m.operation == UPDATE]
     excess = len(updates) - MAX_UPDATE_MANAGERS
     if excess <= 0:
         return managers
-    result = dict(managers)
-    for key in updates[: excess + 1]:
+    updates.sort(key=lambda m: (managers[m].time, m))
+    result, first_of = dict(managers), dict[str, Manager]()
+    for key in updates:
+        if not excess:
+            break
+        first = first_of.setdefault(key.api_version, key)
+        if first is key:
+            continue
+        bucket = Manager(ANCIENT, UPDATE, key.api_version)
+        if bucket not in result:
+            result[bucket] = result.pop(first)
         managed = result.pop(key)
-        bucket = Manager(ANCIENT, UPDATE, key.api_version, key.subresource)
-        earlier = result.get(bucket)
-        fields = union(earlier.fields, managed.fields) if earlier else managed.fields
-        result[bucket] = Managed(fields, max(managed.time, earlier.time) if earlier else managed.time)
+        result[bucket] = managed._replace(fields=union(managed.fields, result[bucket].fields))
+        excess -= 1
     return result
 
 
 class Applied(NamedTuple):
-    """What an apply makes of the live object. `entries` are its managedFields; `obj` is without them."""
+    """What an apply makes of the live object, which is without managedFields."""
 
     obj: Object
-    entries: list[Object]
+    managers: Managers
+
+
+class FieldConflicts(Exception):
+    """Fields that others own and that the applied configuration would change."""
+
+    def __init__(self, conflicts: Mapping[Manager, FieldSet]) -> None:
+        self.conflicts = conflicts
 
 
 def apply(
-    live: Object | None,
-    config: Object,
-    managers: Managers,
-    manager: Manager,
-    schema: FieldSchema | None,
-    force: bool,
-    now: str,
+    live: Object, config: Object, managers: Managers, manager: Manager, view: View, force: bool, now: str
 ) -> Applied:
-    """Merge the applied configuration. `live` (None: to be created) and `config` are without managedFields.
+    """Merge the applied configuration; neither object has managedFields. Raises FieldConflicts unless `force`."""
+    managers, last = dict(managers), managers.get(manager)
+    given = recursive_difference(fields_of(config, view.schema), view.ignored)
+    managers[manager] = Managed(given, last.time if last else "", view.api_version)
+    merged = merge(live, config, view.schema)
+    if last is not None and last.fields:
+        merged = _pruned(merged, managers, last, view)
+    comparison = view.compare(live, merged, view.api_version)
+    assert comparison is not None
+    if not force:
+        _check_conflicts(managers, manager, comparison, live, merged, view)
+    result = _without_taken(managers, (manager,), comparison, live, merged, view)
+    own = difference(given, _UNOWNED)
+    if own:
+        # Who applies what is there already becomes an owner at no time: upstream notes times of changes only.
+        time = result[manager].time if merged == live else now
+        result[manager] = Managed(own, time, view.api_version)
+    else:
+        del result[manager]
+    return Applied(merged, result)
 
-    Raises Conflict if fields that others own would change and `force` is off; DuplicateItem for duplicate list items.
-    """
-    managers = dict(managers)
-    if live is not None and not managers:
-        everything = owned_part(fields_of(live, schema))
-        if everything:
-            managers[Manager(FIRST, UPDATE, live.get("apiVersion", manager.api_version))] = Managed(everything, now)
-    base: Object = live if live is not None else {}
-    last = managers.get(manager)
-    given = fields_of(config, schema)
-    wanted = owned_part(given)
-    managers[manager] = Managed(wanted, last.time if last and last.fields == wanted else now)
-    merged = merge(base, config, schema)
-    if last is not None:
-        merged = _pruned(merged, last.fields, given, managers, schema)
-    changed, removed = _changes(base, merged, schema)
-    conflicts = {
-        key: shared
-        for key, managed in managers.items()
-        if key != manager and (shared := intersection(managed.fields, changed))
-    }
-    if conflicts and not force:
-        raise conflict(conflicts)
-    result: Managers = {}
+
+def _check_conflicts(
+    managers: Managers, manager: Manager, comparison: Comparison, old: Object, new: Object, view: View
+) -> None:
+    found = {}
     for key, managed in managers.items():
-        left = managed.fields
-        if key != manager:
-            left = difference(difference(left, conflicts.get(key, {})), removed)
-        _keep(result, key, managed, left)
-    return Applied(merged, encode(_capped(result)))
+        if key == manager:
+            continue
+        own_version = managed.api_version == view.api_version
+        theirs = comparison if own_version else view.compare(old, new, managed.api_version)
+        if theirs is not None and (shared := intersection(managed.fields, theirs.changed)):
+            found[key] = shared
+    if found:
+        raise FieldConflicts(found)
 
 
-def _pruned(merged: Object, last: FieldSet, given: FieldSet, managers: Managers, schema: FieldSchema | None) -> Object:
+def _pruned(merged: Object, managers: Managers, last: Managed, view: View) -> Object:
     """Without what this manager applied before, does not give now, and nobody else owns."""
-    kept = given
+    seen = view.at(merged, last.api_version)
+    if seen is None:
+        return merged
+    whole, schema = seen
+    before = with_struct_fields(last.fields, schema)
+    pruned = remove(whole, before, schema)
+    for version, owned in _by_version(managers, last.api_version).items():
+        pruned = _with_owned(merged, pruned, owned, version, view) or pruned
+    back = view.at(pruned, last.api_version)
+    assert back is not None
+    everything = with_struct_fields(fields_of(whole, schema), schema)
+    gone = difference(everything, with_struct_fields(fields_of(back[0], schema), schema))
+    left = remove(whole, intersection(gone, before), schema)
+    final = view.at(left, view.api_version)
+    assert final is not None
+    return final[0]
+
+
+def _by_version(managers: Managers, first: str) -> dict[str, FieldSet]:
+    found: dict[str, FieldSet] = {first: {}}
     for managed in managers.values():
-        kept = union(kept, managed.fields)
-    gone = difference(with_named_fields(last), with_named_fields(kept))
-    pruned: Object = remove(merged, gone, schema)
-    return pruned
+        found[managed.api_version] = union(found.get(managed.api_version, {}), managed.fields)
+    return found
+
+
+def _with_owned(merged: Object, pruned: Object, owned: FieldSet, version: str, view: View) -> Object | None:
+    """`pruned` with what is owned at `version` added back, in that version."""
+    whole, part = view.at(merged, version), view.at(pruned, version)
+    if whole is None or part is None:
+        return None
+    schema = whole[1]
+    kept = union(with_struct_fields(fields_of(part[0], schema), schema), with_struct_fields(owned, schema))
+    result: Object = remove(whole[0], difference(with_struct_fields(fields_of(whole[0], schema), schema), kept), schema)
+    return result
+
+
+# --- conflicts in words
 
 
 def conflict(conflicts: Mapping[Manager, FieldSet]) -> Conflict:
     """409 with one cause per field, worded as kube-apiserver words it."""
-    lines, causes, count = [], [], 0
+    lines, causes = [], []
     for key in sorted(conflicts):
         who = f'"{key.name}"' + (f' with subresource "{key.subresource}"' if key.subresource else "")
-        if key.operation == UPDATE and key.api_version:
+        if key.operation == UPDATE:
             who += f" using {key.api_version}"
         found = [format_path(p) for p in paths(conflicts[key])]
-        count += len(found)
         causes += [Cause("FieldManagerConflict", f"conflict with {who}", field) for field in found]
-        if len(found) == 1:
-            lines.append(f"conflict with {who}: {found[0]}")
-        else:
-            lines.append(f"conflicts with {who}:\n" + "\n".join(f"- {field}" for field in found))
-    plural = "" if count == 1 else "s"
-    return Conflict(f"Apply failed with {count} conflict{plural}: " + "\n".join(lines), causes=causes)
+        lines += [f"conflicts with {who}:", *(f"- {field}" for field in found)]
+    if len(causes) == 1:
+        return Conflict(f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}", causes=causes)
+    return Conflict(f"Apply failed with {len(causes)} conflicts: " + "\n".join(lines), causes=causes)
+
+
+def same_but_times(a: Sequence[Object], b: Sequence[Object]) -> bool:
+    """Whether two lists of entries differ in nothing but times."""
+    return a == b or (len(a) == len(b) and all(x | {"time": ""} == y | {"time": ""} for x, y in zip(a, b, strict=True)))

@@ -2,7 +2,7 @@
 
 The patch is applied to the newest accepted state in the loop turn of the commit, so nothing can come between: where
 kube-apiserver retries up to five times, here the first try is the last. (When mutating webhooks make a patch wait, the
-retry belongs here.) Server-side apply is refused until `verbs/apply.py` exists.
+retry belongs here.) Server-side apply is `verbs.apply`.
 """
 
 from collections.abc import Sequence
@@ -26,6 +26,7 @@ from kcpshard.api.patches import PatchFault
 from kcpshard.api.requests import Request
 from kcpshard.api.strategic_merge import strategic_merge
 from kcpshard.definitions.contract import Resource
+from kcpshard.verbs.apply import apply
 from kcpshard.verbs.create import check_namespace
 from kcpshard.verbs.decoding import go_kind, syntax_fault, type_fault
 from kcpshard.verbs.field_validation import FieldFault, check_options, checked_fields, options_invalid
@@ -46,6 +47,8 @@ def patch(shard: Shard, request: Request) -> Outcome:
         return found
     _check_type(request, resource)
     check_options(request, "PatchOptions")
+    if request.patch_type == APPLY:
+        return apply(shard, target, request)
     if request.force:
         raise options_invalid("PatchOptions", [forbidden("force", "may not be specified for non-apply patch")])
     value = pending_value(shard, target, request)
@@ -62,12 +65,10 @@ def patch(shard: Shard, request: Request) -> Outcome:
 
 
 def _check_type(request: Request, resource: Resource) -> None:
-    if request.patch_type in (JSON_PATCH, MERGE_PATCH):
+    if request.patch_type in (JSON_PATCH, MERGE_PATCH, APPLY):
         return
     if request.patch_type == STRATEGIC_MERGE_PATCH and resource.fingerprint == 0:
         return
-    if request.patch_type == APPLY:
-        raise UnsupportedMediaType("server-side apply is not served yet; use a merge or strategic merge patch")
     raise UnsupportedMediaType("415: Unsupported Media Type")
 
 

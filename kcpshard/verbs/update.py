@@ -15,6 +15,7 @@ from kcpshard.api.objects import Object, metadata
 from kcpshard.api.requests import Answer, Request
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
+from kcpshard.verbs import field_managers
 from kcpshard.verbs import metadata as rules
 from kcpshard.verbs.create import check_namespace, create_object
 from kcpshard.verbs.decoding import decode_object
@@ -96,14 +97,21 @@ def check_version(meta: Object, value: bytes, resource: Resource, request: Reque
 
 
 def store_update(
-    shard: Shard, target: Target, request: Request, obj: Object, value: bytes, warnings: Sequence[str]
+    shard: Shard,
+    target: Target,
+    request: Request,
+    obj: Object,
+    value: bytes,
+    warnings: Sequence[str],
+    entries: list[Object] | None = None,
 ) -> Answer | AfterSync:
-    """Make `obj` the successor of the pending `value`. Its preconditions hold."""
+    """Make `obj` the successor of the pending `value`. Its preconditions hold. `entries` are its managedFields where
+    they are known already."""
     cluster, resource, stored = target
     assert cluster is not None
     old = stored_object(shard, target, value)
     duplicates = rules.deduplicate_owners(obj["metadata"])
-    new = _prepared(resource, obj, old, request.subresource)
+    new = _prepared(shard, target, request, obj, old, entries)
     attributes = Attributes(
         "UPDATE", shard.store, cluster, resource, request.subresource, request.namespace, request.name, new, old,
         request.identity, request.dry_run,
@@ -131,22 +139,34 @@ def store_update(
 def stored_object(shard: Shard, target: Target, value: bytes) -> Object:
     """The envelope's object in the version asked for."""
     old: Object = orjson.loads(envelope.body(value))
-    return old if target.stored is target.resource else shard.catalog.convert(old, target.resource)
+    resource = target.resource
+    is_current = resource.definition is None or envelope.fingerprint(value) == resource.fingerprint
+    return old if target.stored is resource and is_current else shard.catalog.convert(old, resource)
 
 
-def _prepared(resource: Resource, obj: Object, old: Object, subresource: str) -> Object:
+def _prepared(
+    shard: Shard, target: Target, request: Request, obj: Object, old: Object, entries: list[Object] | None
+) -> Object:
     """The object with the metadata and the parts that this update may not change taken from the old one."""
+    strategy, subresource = target.resource.strategy, request.subresource
     new = {**obj, "metadata": rules.fill_updated(obj["metadata"], old["metadata"])}
-    resource.strategy.prepare_update(new, old, subresource)
-    resource.strategy.default(new)
-    if not subresource and resource.strategy.has_generation() and _has_changed(new, old):
+    strategy.default(new)
+    if entries is None:
+        entries = field_managers.after_update(shard, target, request, new, old, obj["metadata"].get("managedFields"))
+    strategy.prepare_update(new, old, subresource)
+    strategy.default(new)
+    resource = target.resource
+    status_counts = resource.definition is not None and "status" not in resource.subresources
+    not_counted = _NOT_COUNTED - {"status"} if status_counts else _NOT_COUNTED
+    if not subresource and strategy.has_generation() and _has_changed(new, old, not_counted):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+    field_managers.set_entries(new, old, entries)
     return new
 
 
-def _has_changed(new: Object, old: Object) -> bool:
+def _has_changed(new: Object, old: Object, not_counted: frozenset[str]) -> bool:
     """Whether anything outside metadata and status differs: that is a new generation."""
-    counted = (new.keys() | old.keys()) - _NOT_COUNTED
+    counted = (new.keys() | old.keys()) - not_counted
     return any(new.get(key) != old.get(key) for key in counted)
 
 

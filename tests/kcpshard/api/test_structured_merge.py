@@ -60,8 +60,8 @@ def test_the_fields_of_an_object_are_its_leaves_items_and_free_keys() -> None:
     }  # fmt: skip
 
 
-def test_empty_containers_are_leaves() -> None:
-    assert members({"free": {}, "set": [], "n": None}) == {"f:free", "f:n", "f:set"}
+def test_an_empty_map_is_a_leaf_and_an_empty_set_is_nothing() -> None:
+    assert members({"free": {}, "set": [], "n": None}) == {"f:free", "f:n"}
 
 
 def test_a_missing_key_counts_as_its_default() -> None:

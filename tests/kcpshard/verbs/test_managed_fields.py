@@ -1,21 +1,19 @@
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from kcpshard.api.errors import Conflict
-from kcpshard.api.structured_merge import DuplicateItem
+from kcpshard.verbs import managed_fields
 from kcpshard.verbs.managed_fields import (
     ANCIENT,
     APPLY,
-    FIRST,
     UPDATE,
-    Applied,
+    FieldConflicts,
     Manager,
-    after_create,
-    after_update,
-    apply,
+    View,
+    conflict,
     decode,
-    manager_name,
+    encode,
+    is_reset,
 )
 
 
@@ -57,7 +55,9 @@ SCHEMA = Shape(
         ),
     }
 )
-A, B = (Manager(n, APPLY, "v1") for n in "ab")
+A, B = (Manager(n, APPLY, "") for n in "ab")
+VIEW = View("v1", SCHEMA, {}, lambda obj, version: None)
+NOTHING = {"apiVersion": "v1", "kind": "K", "metadata": {}}
 UPDATER = Manager("kubectl-edit", UPDATE, "v1")
 
 
@@ -69,14 +69,30 @@ def fields(entries: list[dict[str, Any]], manager: str) -> Any:
     return next((e["fieldsV1"] for e in entries if e["manager"] == manager), None)
 
 
+class Applied(NamedTuple):
+    obj: dict[str, Any]
+    entries: list[dict[str, Any]]
+
+
 def applied(
     live: dict[str, Any] | None, entries: list[dict[str, Any]], config: Any, by: Manager, **more: Any
 ) -> Applied:
-    return apply(live, config, decode(entries), by, SCHEMA, more.get("force", False), more.get("now", "T2"))
+    done = managed_fields.apply(
+        live or NOTHING, config, decode(entries), by, VIEW, more.get("force", False), more.get("now", "T2")
+    )
+    return Applied(done.obj, encode(done.managers))
+
+
+def after_create(new: dict[str, Any], manager: Manager, now: str) -> list[dict[str, Any]]:
+    return encode(managed_fields.after_update(NOTHING, new, {}, manager, VIEW, now))
+
+
+def after_update(old: Any, new: Any, managers: Any, manager: Manager, now: str) -> list[dict[str, Any]]:
+    return encode(managed_fields.after_update(old, new, managers, manager, VIEW, now))
 
 
 def test_a_creator_owns_what_it_set_and_no_identity() -> None:
-    entries = after_create(obj(data={"a": "1"}, spec={"replicas": 1}), UPDATER, SCHEMA, "T1")
+    entries = after_create(obj(data={"a": "1"}, spec={"replicas": 1}), UPDATER, "T1")
     assert entries == [
         {
             "manager": "kubectl-edit",
@@ -90,15 +106,15 @@ def test_a_creator_owns_what_it_set_and_no_identity() -> None:
 
 
 def test_an_update_takes_over_what_it_changes_and_drops_what_it_removes() -> None:
-    first = after_create(obj(data={"a": "1", "b": "1"}), Manager("creator", UPDATE, "v1"), SCHEMA, "T1")
-    second = after_update(obj(data={"a": "1", "b": "1"}), obj(data={"a": "2"}), decode(first), UPDATER, SCHEMA, "T2")
+    first = after_create(obj(data={"a": "1", "b": "1"}), Manager("creator", UPDATE, "v1"), "T1")
+    second = after_update(obj(data={"a": "1", "b": "1"}), obj(data={"a": "2"}), decode(first), UPDATER, "T2")
     assert fields(second, "creator") == {"f:data": {}}
     assert fields(second, "kubectl-edit") == {"f:data": {"f:a": {}}}
 
 
 def test_an_update_that_changes_nothing_keeps_entries_and_times() -> None:
-    first = after_create(obj(data={"a": "1"}), UPDATER, SCHEMA, "T1")
-    assert after_update(obj(data={"a": "1"}), obj(data={"a": "1"}), decode(first), UPDATER, SCHEMA, "T2") == first
+    first = after_create(obj(data={"a": "1"}), UPDATER, "T1")
+    assert after_update(obj(data={"a": "1"}), obj(data={"a": "1"}), decode(first), UPDATER, "T2") == first
 
 
 def test_apply_creates_owns_leaves_and_is_idempotent() -> None:
@@ -123,15 +139,16 @@ def test_apply_merges_beside_other_appliers_and_prunes_only_its_own() -> None:
 
 def test_apply_refuses_to_change_what_another_owns_until_forced() -> None:
     live = obj(spec={"replicas": 3, "containers": [{"name": "c", "image": "1"}]})
-    entries = after_create(live, UPDATER, SCHEMA, "T1")
+    entries = after_create(live, UPDATER, "T1")
     config = obj(spec={"replicas": 5, "containers": [{"name": "c", "image": "2"}]})
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(FieldConflicts) as refused:
         applied(live, entries, config, A)
-    assert refused.value.message == (
+    told = conflict(refused.value.conflicts)
+    assert told.message == (
         'Apply failed with 2 conflicts: conflicts with "kubectl-edit" using v1:\n'
         '- .spec.containers[name="c"].image\n- .spec.replicas'
     )
-    assert [c.field for c in refused.value.causes] == ['.spec.containers[name="c"].image', ".spec.replicas"]
+    assert [c.field for c in told.causes] == ['.spec.containers[name="c"].image', ".spec.replicas"]
     forced = applied(live, entries, config, A, force=True)
     assert forced.obj["spec"] == {"replicas": 5, "containers": [{"name": "c", "image": "2"}]}
     assert "f:replicas" not in fields(forced.entries, "kubectl-edit")["f:spec"]
@@ -139,7 +156,7 @@ def test_apply_refuses_to_change_what_another_owns_until_forced() -> None:
 
 def test_agreeing_with_another_manager_is_no_conflict_but_shared_ownership() -> None:
     live = obj(spec={"replicas": 3})
-    shared = applied(live, after_create(live, UPDATER, SCHEMA, "T1"), live, A)
+    shared = applied(live, after_create(live, UPDATER, "T1"), live, A)
     assert fields(shared.entries, "a") == {"f:spec": {"f:replicas": {}}}
     gone = applied(shared.obj, shared.entries, obj(), A)
     assert gone.obj["spec"] == {"replicas": 3}
@@ -151,12 +168,6 @@ def test_items_keep_the_servers_order_around_the_applied_ones() -> None:
     assert [c["name"] for c in done.obj["spec"]["containers"]] == ["x", "a", "y", "n"]
 
 
-def test_the_first_apply_over_an_unmanaged_object_names_its_past() -> None:
-    live = obj(data={"a": "1"})
-    done = applied(live, [], obj(data={"b": "2"}), A)
-    assert fields(done.entries, FIRST) == {"f:data": {"f:a": {}}}
-
-
 def test_atomic_maps_and_sets() -> None:
     first = applied(None, [], obj(selector={"a": "1"}, metadata={"name": "x", "finalizers": ["f"]}), A)
     assert fields(first.entries, "a") == {"f:metadata": {"f:finalizers": {'v:"f"': {}}}, "f:selector": {}}
@@ -165,22 +176,55 @@ def test_atomic_maps_and_sets() -> None:
     assert "finalizers" not in second.obj["metadata"]
 
 
-def test_duplicate_items_are_refused() -> None:
-    with pytest.raises(DuplicateItem):
-        applied(None, [], obj(spec={"containers": [{"name": "c"}, {"name": "c"}]}), A)
-
-
 def test_more_than_ten_updaters_share_an_entry() -> None:
     state, entries = obj(data={}), list[dict[str, Any]]()
     for number in range(14):
         changed = obj(data={**state["data"], f"k{number}": "1"})
         manager = Manager(f"m{number}", UPDATE, "v1")
-        entries = after_update(state, changed, decode(entries), manager, SCHEMA, f"T{number:02}")
+        entries = after_update(state, changed, decode(entries), manager, f"T{number:02}")
         state = changed
     assert len(entries) == 10
     assert fields(entries, ANCIENT) is not None
 
 
-def test_the_manager_of_a_write_is_its_agents_product() -> None:
-    assert manager_name("", "kubectl/v1.36.0 (linux)") == "kubectl"
-    assert manager_name("mine", "kubectl/v1.36.0") == "mine"
+def test_only_a_list_of_one_empty_entry_is_a_reset() -> None:
+    assert is_reset([{}])
+    assert not is_reset([])
+    assert not is_reset(None)
+    assert not is_reset([{}, {}])
+
+
+def test_a_malformed_entry_spoils_the_list() -> None:
+    good = after_create(obj(data={"a": "1"}), UPDATER, "T1")
+    assert decode(good)
+    assert decode([*good, {"manager": "x", "operation": "Else", "apiVersion": "v1", "fieldsType": "FieldsV1"}]) == {}
+
+
+def test_what_an_endpoint_resets_is_owned_by_nobody() -> None:
+    view = VIEW._replace(ignored={"f:spec": {}})
+    owners = managed_fields.after_update(NOTHING, obj(data={"a": "1"}, spec={"replicas": 1}), {}, UPDATER, view, "T")
+    assert fields(encode(owners), UPDATER.name) == {"f:data": {".": {}, "f:a": {}}}
+
+
+def test_a_manager_of_another_version_keeps_its_own_names() -> None:
+    def at_version(value: dict[str, Any], version: str) -> Any:
+        if version == "v0":
+            return None
+        renamed = {("old" if k == "data" else k): v for k, v in value.items()}
+        return {**renamed, "apiVersion": version}, None
+
+    view = VIEW._replace(at_version=at_version)
+    other = Manager("other", UPDATE, "v2")
+    gone = Manager("gone", UPDATE, "v0")
+    managers = decode(
+        encode(
+            {
+                other: managed_fields.Managed({"f:old": {"f:a": {}, "f:b": {}}}, "T0", "v2"),
+                gone: managed_fields.Managed({"f:x": {}}, "T0", "v0"),
+            }
+        )
+    )
+    old, new = obj(data={"a": "1", "b": "1"}), obj(data={"a": "2", "b": "1"})
+    entries = encode(managed_fields.after_update(old, new, managers, UPDATER, view, "T1"))
+    assert fields(entries, "other") == {"f:old": {"f:b": {}}}
+    assert fields(entries, "gone") is None

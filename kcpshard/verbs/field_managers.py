@@ -1,0 +1,115 @@
+"""managedFields of a write: who its manager is, what of the kind can be owned, and the entries after it.
+
+The entries are made of the object as the client meant it, defaults filled in, before the kind's strategy resets
+anything: what an endpoint resets is named in `_RESET` and owned by nobody.
+"""
+
+from functools import cache, lru_cache
+from typing import Any
+
+from kcpshard.api.field_sets import FieldSet
+from kcpshard.api.objects import Object, timestamp
+from kcpshard.api.requests import Request
+from kcpshard.api.structured_merge import FieldSchema
+from kcpshard.definitions.contract import Resource
+from kcpshard.definitions.facts import Schema
+from kcpshard.definitions.fields import check_fields
+from kcpshard.verbs import managed_fields
+from kcpshard.verbs.managed_fields import UPDATE, Manager, Managers, View
+from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.target import Target
+
+_MAX_NAME_BYTES = 128
+_STATUS: FieldSet = {"f:status": {}}
+_SPEC: FieldSet = {"f:spec": {}}
+_NOTHING: FieldSet = {}
+
+# (group resource, subresource) → what its endpoint resets, where that is not "status here, spec there".
+_RESET: dict[tuple[str, str], FieldSet] = {}
+
+
+def manager_of(request: Request, resource: Resource, operation: str = UPDATE) -> Manager:
+    name = request.field_manager or _product(request.user_agent)
+    return Manager(name, operation, resource.api_version if operation == UPDATE else "", request.subresource)
+
+
+@lru_cache(maxsize=1024)
+def _product(user_agent: str) -> str:
+    """The manager of a write that names none: the user agent's product as far as it can be printed."""
+    name = ""
+    for char in user_agent.partition("/")[0]:
+        if char.isprintable():
+            if len(name.encode()) + len(char.encode()) > _MAX_NAME_BYTES:
+                break
+            name += char
+    return name or "unknown"
+
+
+def view_of(shard: Shard, target: Target, subresource: str) -> View:
+    cluster, resource, _ = target
+
+    def at_version(obj: Object, api_version: str) -> tuple[Object, FieldSchema | None] | None:
+        group, _, version = api_version.rpartition("/")
+        found = shard.catalog.find(cluster, group, version, resource.plural)
+        return (shard.catalog.convert(obj, found), found.schema) if found is not None else None
+
+    return View(resource.api_version, resource.schema, _reset_fields(resource, subresource), at_version)
+
+
+def _reset_fields(resource: Resource, subresource: str) -> FieldSet:
+    special = _RESET.get((resource.group_resource, subresource))
+    if special is not None:
+        return special
+    if not subresource:
+        return _STATUS if "status" in resource.subresources else _NOTHING
+    return _SPEC if subresource == "status" else _NOTHING
+
+
+def unborn(resource: Resource) -> Object:
+    """What kube-apiserver compares a new object with: one of its kind with every field at Go's zero value."""
+    zero = _zero(resource.schema) if isinstance(resource.schema, Schema) else {}
+    return {**zero, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": {}}
+
+
+@cache
+def _zero(schema: Schema) -> Object:
+    zero: Object = {}
+    check_fields(schema, zero)
+    return zero
+
+
+def after_create(shard: Shard, target: Target, request: Request, obj: Object, given: Any) -> list[Object]:
+    """The entries of a new object; `given` are those that came with it."""
+    manager = manager_of(request, target.resource)
+    managers = managed_fields.decode(given) if given else {}
+    old = unborn(target.resource)
+    found = managed_fields.after_update(
+        old, obj, managers, manager, view_of(shard, target, ""), timestamp(shard.now_us())
+    )
+    return managed_fields.encode(found)
+
+
+def after_update(shard: Shard, target: Target, request: Request, new: Object, old: Object, given: Any) -> list[Object]:
+    """The entries of `new`, which has none itself, after an update of `old`."""
+    kept = old["metadata"].get("managedFields")
+    managers: Managers = {}
+    if request.subresource or not managed_fields.is_reset(given):
+        if given and not request.subresource:
+            managers = managed_fields.decode(given)
+        managers = managers or managed_fields.decode(kept)
+    if not managers:
+        return []  # an object that nobody manages stays so until it is applied
+    manager = manager_of(request, target.resource)
+    view = view_of(shard, target, request.subresource)
+    before = managed_fields.without_entries(old)
+    found = managed_fields.after_update(before, new, managers, manager, view, timestamp(shard.now_us()))
+    return managed_fields.encode(found)
+
+
+def set_entries(new: Object, old: Object, entries: list[Object]) -> None:
+    """Give `new`, complete but for managedFields, its entries: the old ones if nothing but times would change."""
+    kept = old["metadata"].get("managedFields")
+    if kept and managed_fields.same_but_times(kept, entries) and managed_fields.without_entries(old) == new:
+        entries = kept
+    if entries:
+        new["metadata"]["managedFields"] = entries
