@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: differential setup run test verify scenario fix proto lock bench bench-micro
+.PHONY: protobuf-clients differential setup run test verify scenario fix proto lock bench bench-micro
 
 .venv/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -51,3 +51,7 @@ lock: setup
 # The verbs beside a real kube-apiserver: make differential KUBECONFIG=…/admin.kubeconfig
 differential: setup
 	$(BIN)/python -m tests.differential.compare $(KUBECONFIG)
+
+# Every built-in kind in protobuf, beside the published Go types. Needs Go and its module proxy.
+protobuf-clients: setup
+	GOFLAGS=-mod=readonly $(BIN)/python -m tests.clients.protobuf.compare

@@ -10,7 +10,7 @@ from kcpfront.exchange import Exchange, Reply
 from kcpfront.negotiation import JSON, PROTOBUF, TABLE, YAML, Representation, is_pretty
 from kcpfront.protobuf.facts import resource_kind
 from kcpfront.protobuf.objects import NoProtobuf, encode_object
-from kcpfront.responses import list_metadata, warning_headers
+from kcpfront.responses import list_around, list_metadata, warning_headers
 from kcpshard.api.requests import ListInfo
 from kcpshard.rpc.contract import Result
 
@@ -27,14 +27,22 @@ def has_protobuf(exchange: Exchange) -> bool:
 
 
 def result_reply(exchange: Exchange, shown: Representation, result: Result) -> Reply:
-    """One object, or the Status of a refusal (which no representation transforms)."""
-    body = result.body
-    if shown.as_ and result.code < 300:
-        body = _transformed(exchange, shown, result)
+    """One object, what a deletecollection deleted, or the Status of a refusal (which no representation transforms)."""
     headers = warning_headers(result.warnings) if result.warnings else b""
     if result.retry_after_s:
         headers += b"Retry-After: %d\r\n" % result.retry_after_s
-    return finished(exchange, shown, result.code, body, headers)
+    if result.info is not None:
+        return finished(exchange, shown, result.code, _deleted(exchange, shown, result, result.info), headers)
+    if not shown.as_ or result.code >= 300:
+        return finished(exchange, shown, result.code, result.body, headers)
+    return finished(exchange, shown, result.code, _transformed(exchange, shown, result), headers)
+
+
+def _deleted(exchange: Exchange, shown: Representation, result: Result, info: ListInfo) -> bytes:
+    if shown.as_:
+        return transformed_list(exchange, shown, result.body, info, result.columns)
+    before, after = list_around(info)
+    return before + result.body + after
 
 
 def finished(exchange: Exchange, shown: Representation, code: int, body: bytes, headers: bytes = b"") -> Reply:

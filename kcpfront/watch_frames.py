@@ -11,7 +11,7 @@ import orjson
 from kcpfront import tables
 from kcpfront.negotiation import PROTOBUF, TABLE, Representation
 from kcpfront.printers.columns import Printer
-from kcpfront.protobuf.objects import NoProtobuf, encode_event, encode_object
+from kcpfront.protobuf.objects import NoProtobuf, encode_event, encode_object, encode_partial
 from kcpfront.responses import chunk
 from kcpshard.api.errors import InternalError
 from kcpshard.api.resource_versions import format_revision
@@ -115,10 +115,9 @@ class ProtobufFrames:
         return chunk(encode_event("ERROR", encode_object(orjson.loads(status))))
 
     def _frame(self, type_: str, obj: dict[str, Any]) -> bytes:
-        if self._partial:
-            obj = tables.partial(obj, self._partial)
         try:
-            return chunk(encode_event(type_, encode_object(obj)))
+            shown = encode_partial(obj, self._partial) if self._partial else encode_object(obj)
+            return chunk(encode_event(type_, shown))
         except NoProtobuf:
             # A custom resource under the name of a built-in one. There is no other form to change to in a watch.
             return self.error(InternalError("unable to encode watch object: it has no protobuf form").body())

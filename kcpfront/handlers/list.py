@@ -6,7 +6,9 @@ import zlib
 from kcpfront import options, tables
 from kcpfront.exchange import Exchange, Reply
 from kcpfront.negotiation import JSON, PLAIN, PROTOBUF, TABLE, YAML, Representation, negotiate
+from kcpfront.protobuf.facts import message_of, resource_kind
 from kcpfront.protobuf.item_list import ItemList
+from kcpfront.protobuf.objects import PARTIAL as PARTIAL_MESSAGE
 from kcpfront.protobuf.objects import NoProtobuf
 from kcpfront.representations import finished, has_protobuf, result_reply, transformed_list, wants_pretty
 from kcpfront.responses import (
@@ -44,8 +46,8 @@ class ListHandler:
         if isinstance(answer, Result):
             return result_reply(exchange, shown, answer)
         try:
-            if shown.media_type is PROTOBUF and not shown.as_:
-                return await self._protobuf(exchange, answer)
+            if shown.media_type is PROTOBUF:
+                return await self._protobuf(exchange, shown, answer)
             if shown is not PLAIN or wants_pretty(exchange):
                 return await self._represented(exchange, shown, answer)
             if answer.complete:
@@ -68,24 +70,25 @@ class ListHandler:
             headers += b"Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"
         return Reply(stream.code, body, content_type, headers)
 
-    async def _protobuf(self, exchange: Exchange, stream: ListStream) -> Reply:
+    async def _protobuf(self, exchange: Exchange, shown: Representation, stream: ListStream) -> Reply:
         """Whole, as the length of a protobuf list comes before its items; encoded slice by slice."""
-        info = exchange.info
-        encoded = ItemList(info.group, info.version, info.resource)
-        pieces = []
+        items, pieces = ItemList(_item_message(exchange, shown)), []
+        source = aiter(stream)
         try:
-            async for piece in stream:
+            async for piece in source:
                 pieces.append(piece)
-                for _ in encoded.add(piece, _PROTOBUF_SLICE):
+                for _ in items.add(piece, _PROTOBUF_SLICE):
                     await asyncio.sleep(0)
         except NoProtobuf:
-            pieces += [piece async for piece in stream]
+            pieces += [piece async for piece in source]
             assert stream.info is not None
             before, after = list_around(stream.info)
             return await self._maybe_compressed(exchange, stream, before + b"".join(pieces) + after, JSON)
-        found = stream.info
-        assert found is not None
-        body = encoded.finished(found.api_version, found.kind, list_metadata(found))
+        info = stream.info
+        assert info is not None
+        if shown.as_:
+            info = info._replace(api_version=f"meta.k8s.io/{shown.version}", kind=shown.as_)
+        body = items.finished(info.api_version, info.kind, list_metadata(info))
         return await self._maybe_compressed(exchange, stream, body, PROTOBUF)
 
     async def _represented(self, exchange: Exchange, shown: Representation, stream: ListStream) -> Reply:
@@ -131,6 +134,14 @@ class ListHandler:
         if data:
             exchange.connection.write(chunk(data))
             await exchange.connection.drain()
+
+
+def _item_message(exchange: Exchange, shown: Representation) -> str:
+    if shown.as_:
+        return PARTIAL_MESSAGE
+    info = exchange.info
+    kind = resource_kind(info.group, info.version, info.resource, info.subresource)
+    return message_of(*kind) if kind is not None else ""
 
 
 def accepts_gzip(exchange: Exchange) -> bool:

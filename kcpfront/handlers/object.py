@@ -87,7 +87,8 @@ class ObjectHandler:
         if shown.as_ == TABLE:
             request.want_columns = True
         result: Result = await self._caller.call(request, exchange.deadline)
-        if shown is PLAIN and not result.warnings and not result.retry_after_s and not wants_pretty(exchange):
+        is_object = result.info is None and not result.warnings and not result.retry_after_s
+        if shown is PLAIN and is_object and not wants_pretty(exchange):
             return Reply(result.code, result.body)
         return result_reply(exchange, shown, result)
 

@@ -83,14 +83,6 @@ def message_of(api_version: str, kind: str) -> str:
 
 
 @cache
-def item_message(list_message: str) -> str:
-    """What a list kind's message is a list of; "" for "" and what is no list."""
-    if not list_message:
-        return ""
-    return next((field.type for field in fields(list_message) if field.name == "items" and field.repeated), "")
-
-
-@cache
 def resource_kind(group: str, version: str, resource: str, subresource: str) -> ResourceKind | None:
     """What a built-in resource or subresource is sent as; None if it has no protobuf form."""
     name = f"{group}/{version}/{resource}" if group else f"{version}/{resource}"

@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 
-from kcpfront.protobuf import facts
 from kcpfront.protobuf.objects import NoProtobuf, encode_item, encode_list
 
 
@@ -16,9 +15,9 @@ class ItemList:
     add(b'{…},{…}') → add(b',{…}') → … → finished()
     """
 
-    def __init__(self, group: str, version: str, resource: str) -> None:
-        kind = facts.resource_kind(group, version, resource, "")
-        self._message = facts.message_of(*kind) if kind is not None else ""
+    def __init__(self, message: str) -> None:
+        """`message` is that of an item; "" has no form."""
+        self._message = message
         self._cut = b""
         self._encoded: list[bytes] = []
 

@@ -10,6 +10,8 @@ from kcpfront.protobuf.encoding import encoder
 from kcpfront.protobuf.facts import META, ResourceKind
 from kcpfront.protobuf.wire import MalformedProtobuf, delimited
 
+PARTIAL = f"{META}PartialObjectMetadata"  # knows metadata only: encoding drops the rest
+
 
 class NoProtobuf(Exception):
     """The object has no protobuf form, or is not of the shape its kind has in the built-in API."""
@@ -27,6 +29,11 @@ def encode_object(obj: dict[str, Any]) -> bytes:
     """Raises NoProtobuf."""
     api_version, kind = obj.get("apiVersion", ""), obj.get("kind", "")
     return envelope.write(api_version, kind, encode_message(facts.message_of(api_version, kind), obj))
+
+
+def encode_partial(obj: dict[str, Any], version: str) -> bytes:
+    """An object's PartialObjectMetadata, which has a form whatever the object is. Raises NoProtobuf."""
+    return envelope.write(f"meta.k8s.io/{version}", "PartialObjectMetadata", encode_message(PARTIAL, obj))
 
 
 def encode_message(message: str, obj: dict[str, Any]) -> bytes:

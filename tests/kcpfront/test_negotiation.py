@@ -3,11 +3,13 @@ import pytest
 from kcpfront.negotiation import (
     JSON,
     PLAIN,
+    PROTOBUF,
     Representation,
     is_pretty,
     media_type,
     negotiate,
     negotiate_document,
+    negotiate_status,
     negotiate_watch,
 )
 from kcpshard.api.errors import NotAcceptable
@@ -101,3 +103,29 @@ def test_parameters_of_content_types_do_not_count() -> None:
 def test_humans_get_indented_json() -> None:
     assert is_pretty("", False, "curl/8") and is_pretty("true", True, "") and is_pretty("", True, "")
     assert not is_pretty("", False, "kubectl/v1") and not is_pretty("false", True, "curl/8")
+
+
+PROTOBUF_THEN_JSON = f"{PROTOBUF},application/json"
+
+
+def test_protobuf_where_the_type_has_it() -> None:
+    assert negotiate(PROTOBUF, True) == Representation(PROTOBUF) == negotiate(PROTOBUF_THEN_JSON, True)
+    assert negotiate_watch(f"{PROTOBUF};stream=watch", True) == Representation(PROTOBUF)
+
+
+def test_metadata_in_protobuf_whatever_the_type() -> None:
+    accept = f"{PROTOBUF};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+    assert negotiate(accept) == Representation(PROTOBUF, "PartialObjectMetadata", "v1")
+
+
+def test_no_table_in_protobuf() -> None:
+    table = f"{PROTOBUF};as=Table;g=meta.k8s.io;v=v1"
+    with pytest.raises(NotAcceptable, match="only the following media types"):
+        negotiate(table, True)
+    assert negotiate(f"{table},{TABLES}", True) == Representation(JSON, "Table", "v1")
+
+
+def test_a_refusal_is_in_what_the_client_reads() -> None:
+    assert negotiate_status(PROTOBUF_THEN_JSON) == Representation(PROTOBUF)
+    assert negotiate_status(f"{PROTOBUF};as=Table;g=meta.k8s.io;v=v1") is PLAIN is negotiate_status("application/cbor")
+    assert negotiate_status("text/html,application/yaml") == Representation("application/yaml")

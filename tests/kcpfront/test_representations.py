@@ -1,7 +1,8 @@
 import orjson
 import pytest
 
-from kcpfront.negotiation import PLAIN, negotiate
+from kcpfront.negotiation import PLAIN, Representation, negotiate
+from kcpfront.protobuf.decoding import decode_object
 from kcpfront.representations import result_reply, transformed_list, wants_pretty
 from kcpshard.api.errors import NotAcceptable, object_not_found
 from kcpshard.api.requests import ListInfo
@@ -62,3 +63,41 @@ def test_an_empty_list() -> None:
     info = ListInfo(5, "", -1, "v1", "ConfigMapList")
     shown = negotiate("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io")
     assert orjson.loads(transformed_list(exchange(), shown, b"", info, b""))["items"] == []
+
+
+PROTOBUF = negotiate("application/vnd.kubernetes.protobuf", True)
+LIST = ListInfo(5, "", -1, "v1", "ConfigMapList")
+
+
+def test_protobuf() -> None:
+    reply = result_reply(exchange(), PROTOBUF, RESULT)
+    assert reply.content_type == "application/vnd.kubernetes.protobuf" and decode_object(reply.body) == OBJ
+
+
+def test_a_refusal_in_protobuf() -> None:
+    error = object_not_found("", "configmaps", "a")
+    assert decode_object(result_reply(exchange(), PROTOBUF, Result(404, error.body())).body) == error.status()
+
+
+def test_metadata_in_protobuf() -> None:
+    shown = negotiate("application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;v=v1;g=meta.k8s.io")
+    found = decode_object(result_reply(exchange(), shown, RESULT).body)
+    assert found == {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": OBJ["metadata"]}
+
+
+def test_what_has_no_protobuf_form_stays_json() -> None:
+    odd = orjson.dumps({**OBJ, "data": 7})  # a custom resource under a built-in name
+    reply = result_reply(exchange(), PROTOBUF, Result(200, odd))
+    assert (reply.content_type, reply.body) == ("application/json", odd)
+
+
+@pytest.mark.parametrize("shown", [PLAIN, PROTOBUF])
+def test_what_a_deletecollection_deleted_is_a_list(shown: Representation) -> None:
+    reply = result_reply(exchange(), shown, Result(200, RESULT.body + b"," + RESULT.body, info=LIST))
+    found = orjson.loads(reply.body) if shown is PLAIN else decode_object(reply.body)
+    assert found["kind"] == "ConfigMapList" and [item["data"] for item in found["items"]] == [{"x": "y"}] * 2
+
+
+def test_what_a_deletecollection_deleted_as_a_table() -> None:
+    found = orjson.loads(result_reply(exchange(), TABLE, Result(200, RESULT.body, info=LIST)).body)
+    assert [row["cells"][0] for row in found["rows"]] == ["a"]

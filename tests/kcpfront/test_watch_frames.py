@@ -4,7 +4,10 @@ import orjson
 
 from kcpfront.negotiation import PLAIN, negotiate_watch
 from kcpfront.printers.builtin import PRINTERS
+from kcpfront.protobuf.decoding import decode_object
+from kcpfront.protobuf.wire import raw_fields
 from kcpfront.watch_frames import frames_for
+from kcpshard.api.errors import Expired
 from kcpshard.rpc.contract import WatchedEvent
 
 OBJ = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "a", "resourceVersion": "7"}, "data": {"x": "y"}}
@@ -83,3 +86,43 @@ def test_the_bookmark_after_the_initial_events_says_so() -> None:
 
 def test_errors() -> None:
     assert read(frames_for(PLAIN, PRINTER, "").error(b'{"code":410}')) == {"type": "ERROR", "object": {"code": 410}}
+
+
+PROTOBUF = negotiate_watch("application/vnd.kubernetes.protobuf", True)
+PARTIAL_PROTOBUF = PROTOBUF._replace(as_="PartialObjectMetadata", version="v1")
+
+
+def read_protobuf(frame: bytes) -> tuple[str, Any]:
+    """Type and object of the one event in one chunk."""
+    size, _, rest = frame.partition(b"\r\n")
+    assert len(rest) == int(size, 16) + 2 and int.from_bytes(rest[:4], "big") == len(rest) - 6
+    fields: dict[int, Any] = raw_fields(rest[4:-2])
+    found: dict[int, Any] = raw_fields(fields[2])
+    return fields[1].decode(), decode_object(found[1])
+
+
+def test_objects_in_protobuf() -> None:
+    frames, shared = frames_for(PROTOBUF, PRINTER, "Metadata"), event(1)
+    assert read_protobuf(frames.event(shared)) == ("ADDED", OBJ)
+    assert frames_for(PROTOBUF, PRINTER, "Metadata").event(shared) is frames.event(shared)
+
+
+def test_metadata_in_protobuf() -> None:
+    _, found = read_protobuf(frames_for(PARTIAL_PROTOBUF, PRINTER, "Metadata").event(event()))
+    assert (found["kind"], found["metadata"]) == ("PartialObjectMetadata", OBJ["metadata"])
+    assert "data" not in found
+
+
+def test_bookmarks_and_errors_in_protobuf() -> None:
+    frames = frames_for(PROTOBUF, PRINTER, "Metadata")
+    type_, found = read_protobuf(frames.bookmark("v1", "ConfigMap", REVISION, True))
+    assert (type_, found["metadata"]["resourceVersion"]) == ("BOOKMARK", str(REVISION))
+    assert found["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    gone = Expired("too old")
+    assert read_protobuf(frames.error(gone.body())) == ("ERROR", gone.status())
+
+
+def test_an_event_without_protobuf_form_is_an_error() -> None:
+    odd = WatchedEvent(1, REVISION, orjson.dumps({**OBJ, "data": 7}))
+    type_, status = read_protobuf(frames_for(PROTOBUF, PRINTER, "Metadata").event(odd))
+    assert (type_, status["code"]) == ("ERROR", 500)

@@ -1,6 +1,8 @@
+import orjson
 import pytest
 
 from kcpfront.filters.request_body import MAX_BODY_BYTES, read_object, read_patch
+from kcpfront.protobuf.objects import encode_object
 from kcpshard.api.errors import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from tests.kcpfront.exchanges import exchange
 
@@ -73,3 +75,52 @@ async def test_apply_takes_yaml() -> None:
 async def test_other_patches_are_refused() -> None:
     with pytest.raises(UnsupportedMediaType, match="415: Unsupported Media Type"):
         await read_patch(exchange(method="PATCH", headers={"Content-Type": "application/json"}))
+
+
+PROTOBUF = {"Content-Type": "application/vnd.kubernetes.protobuf"}
+CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+async def test_protobuf_becomes_json() -> None:
+    sent = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "a"}, "data": {"x": "y"}}
+    asked = exchange(CONFIG_MAPS, "POST", PROTOBUF, encode_object(sent))
+    await read_object(asked)
+    assert orjson.loads(asked.body) == sent
+
+
+async def test_subresources_have_kinds_of_their_own() -> None:
+    asked = exchange(f"{CONFIG_MAPS[:-10]}pods/a/eviction", "POST", PROTOBUF, b"k8s\0\x12\x00")
+    await read_object(asked)
+    assert orjson.loads(asked.body) == {"kind": "Eviction", "apiVersion": "policy/v1"}
+
+
+async def test_delete_options_in_protobuf_for_any_type() -> None:
+    options = {"kind": "DeleteOptions", "apiVersion": "apps/v1", "propagationPolicy": "Foreground"}
+    asked = exchange("/apis/example.com/v1/foos/a", "DELETE", PROTOBUF, encode_object(options))
+    await read_object(asked)
+    assert orjson.loads(asked.body) == options
+
+
+async def test_custom_resources_have_no_protobuf() -> None:
+    with pytest.raises(UnsupportedMediaType, match="in an unknown format"):
+        await read_object(exchange("/apis/example.com/v1/foos", "POST", PROTOBUF, b"k8s\0\x12\x00"))
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "text"),
+    [
+        ("POST", b"x", r"^the object provided is unrecognized \(must be of type ConfigMap\): provided data does not"),
+        ("POST", b"k8s\0", "empty body"),
+        ("POST", b"k8s\0\x0a", "unexpected EOF"),
+        ("DELETE", b"x", "^provided data does not appear to be a protobuf message"),
+    ],
+)
+async def test_broken_protobuf(method: str, body: bytes, text: str) -> None:
+    with pytest.raises(BadRequest, match=text):
+        await read_object(exchange(CONFIG_MAPS, method, PROTOBUF, body))
+
+
+async def test_an_empty_body_is_the_shards_to_refuse() -> None:
+    asked = exchange(CONFIG_MAPS, "POST", PROTOBUF)
+    await read_object(asked)
+    assert asked.body == b""

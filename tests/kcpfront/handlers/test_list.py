@@ -1,6 +1,7 @@
 import gzip
 import json
 
+from kcpfront.protobuf.decoding import decode_object
 from kcpshard.api.errors import Expired
 from kcpshard.rpc.contract import Result
 from tests.kcpfront.fake_router import FakeRouter
@@ -85,3 +86,36 @@ async def test_a_stream_that_breaks_breaks_the_answer(client: HttpClient, router
     except (EOFError, ConnectionError):
         return
     raise AssertionError("the client must notice that the list is not whole")
+
+
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+
+
+async def test_protobuf(client: HttpClient, router: FakeRouter) -> None:
+    router.pieces = [json.dumps(ITEM).encode()[:9], json.dumps(ITEM).encode()[9:], b"," + json.dumps(ITEM).encode()]
+    router.continue_token = "next"
+    answer = await client.get(PATH, Accept=f"{PROTOBUF},application/json")
+    assert answer.headers["content-type"] == PROTOBUF
+    found = decode_object(answer.body)
+    assert found["items"] == [ITEM, ITEM]
+    assert (found["kind"], found["metadata"]["continue"]) == ("ConfigMapList", "next")
+
+
+async def test_metadata_in_protobuf_of_any_type(client: HttpClient, router: FakeRouter) -> None:
+    router.objects["a"] = ITEM
+    accept = f"{PROTOBUF};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+    found = decode_object((await client.get("/apis/example.com/v1/foos", Accept=accept)).body)
+    assert found["kind"] == "PartialObjectMetadataList" and found["items"] == [{"metadata": {"name": "a"}}]
+
+
+async def test_custom_resources_are_json(client: HttpClient, router: FakeRouter) -> None:
+    answer = await client.get("/apis/example.com/v1/foos", Accept=f"{PROTOBUF},application/json")
+    assert answer.headers["content-type"] == "application/json"
+    answer = await client.get("/apis/example.com/v1/foos", Accept=PROTOBUF)
+    assert (answer.code, decode_object(answer.body)["reason"]) == (406, "NotAcceptable")
+
+
+async def test_a_custom_resource_under_a_built_in_name_is_json(client: HttpClient, router: FakeRouter) -> None:
+    router.objects = {"a": ITEM, "b": {"data": 7}}
+    answer = await client.get(PATH, Accept=PROTOBUF)
+    assert answer.json()["items"] == [ITEM, {"data": 7}]

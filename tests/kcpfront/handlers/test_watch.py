@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from kcpfront.protobuf.objects import encode_event, encode_object
 from kcpfront.server import Front
 from tests.kcpfront.fake_router import FakeRouter, FakeWatch
 from tests.kcpfront.http_client import HttpClient
@@ -186,3 +187,13 @@ async def test_bad_options_are_refused_before_anything_starts(client: HttpClient
         assert (await client.get(PATH + more)).code == code
     assert (await client.get(PATH, Accept="application/yaml")).code == 406
     assert router.watches == []
+
+
+async def test_protobuf(client: HttpClient, router: FakeRouter) -> None:
+    await client.send("GET", PATH, Accept="application/vnd.kubernetes.protobuf")
+    head = await client.head()
+    assert head.headers["content-type"] == "application/vnd.kubernetes.protobuf;stream=watch"
+    router.watches[-1].give(1, REVISION, OBJ)
+    async with asyncio.timeout(5):
+        frame = await client.chunk()
+    assert frame == encode_event("ADDED", encode_object(OBJ))

@@ -30,7 +30,5 @@ def test_fields_keep_what_json_does_not_show() -> None:
     assert volume[2].inline and volume[2].type == "api/core/v1.VolumeSource"
 
 
-def test_lists_name_their_items() -> None:
-    assert facts.item_message("api/core/v1.PodList") == "api/core/v1.Pod"
-    assert facts.item_message("") == "" == facts.item_message("api/core/v1.Pod")
+def test_named_go_lists() -> None:
     assert facts.is_list("api/authentication/v1.ExtraValue") and not facts.is_list("api/core/v1.Pod")

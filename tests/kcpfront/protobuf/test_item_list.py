@@ -9,7 +9,7 @@ OBJECTS = [{"metadata": {"name": f"a{n}"}, "data": {"k": "}"}} for n in range(10
 
 
 def encoded(pieces: list[bytes], slice_objects: int = 3) -> tuple[list[object], int]:
-    items, turns = ItemList("", "v1", "configmaps"), 0
+    items, turns = ItemList("api/core/v1.ConfigMap"), 0
     for piece in pieces:
         turns += sum(1 for _ in items.add(piece, slice_objects))
     found = decode_object(items.finished("v1", "ConfigMapList", {}))
@@ -33,4 +33,4 @@ def test_an_empty_list() -> None:
 
 def test_custom_resources_have_no_form() -> None:
     with pytest.raises(NoProtobuf):
-        list(ItemList("example.com", "v1", "foos").add(b"{}", 1))
+        list(ItemList("").add(b"{}", 1))
