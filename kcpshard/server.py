@@ -21,6 +21,7 @@ import grpc.aio
 from kcpshard.bootstrap.authority import Authority
 from kcpshard.bootstrap.token_file import TokenFile
 from kcpshard.bootstrap_service import BootstrapService
+from kcpshard.controllers.custom_definitions import CustomDefinitions
 from kcpshard.controllers.namespace_deletion import NamespaceDeletion
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.execution import Execution
@@ -71,13 +72,16 @@ class ShardServer:
         self._placement = ShardPlacement(
             self.store, entry, options.peers, self._dial, options.initial_shards, shards.write
         )
-        self._shard = Shard(self.store, Catalog(options.api_set), self._placement.ownership, now_us)
+        catalog = Catalog(options.api_set)
+        self._shard = Shard(self.store, catalog, self._placement.ownership, now_us)
         self._execution = Execution(partial(dispatch, self._shard), tasks)
         self._session = SessionService(self._execution, self._hello)
         self._watch = WatchService(self._shard, self._hello, self._settings)
+        self._watch.end_watches_on_change(catalog)
         self._maps = PlacementService(self._placement)
         self._admin = AdminService(self._placement, self.statistics, self._checkpoint, self.store.census)
         self._namespace_deletion = NamespaceDeletion(self._shard)
+        self._custom_definitions = CustomDefinitions(self._shard, catalog)
         self._servers: list[grpc.aio.Server] = []
         self._running: list[asyncio.Task[None]] = []
 
@@ -87,7 +91,12 @@ class ShardServer:
         for server in self._listeners():
             await server.start()
             self._servers.append(server)
-        for work in (self._placement.run(), self._namespace_deletion.run(), self._compact()):
+        for work in (
+            self._placement.run(),
+            self._namespace_deletion.run(),
+            self._custom_definitions.run(),
+            self._compact(),
+        ):
             self._running.append(self._tasks.create_task(work))
         # What was made so far lives as long as the process: the collector need not walk it again and again.
         gc.collect()
