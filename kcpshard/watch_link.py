@@ -198,6 +198,10 @@ class FrontLink:
             return  # stopped meanwhile
         try:
             self._starts.check_owned(watch.path)
+            if not self._starts.is_served(watch, cursor.cluster):
+                self._hub.stop(self.link, watch.id)
+                messages.ended(Ended(watch.id))  # it starts again, and finds out what it is now
+                return
             step = cursor.step(self._store, self._hub.history)
         except NotDurable as reason:
             reason.group.when_durable(partial(self._lag, watch))

@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from kcpshard.definitions.catalog import Catalog
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.messages import ProtocolMismatch, check_hello
 from kcpshard.settings import Settings
@@ -50,6 +51,11 @@ class WatchService:
             "CatchUp": grpc.stream_stream_rpc_method_handler(self.catch_up),
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("kcp.shard.v1.ShardWatch", handlers),))
+
+    def end_watches_on_change(self, catalog: Catalog) -> None:
+        """A type that a logical cluster defines has changed or gone: its watches start again, and find out."""
+        assert catalog.custom is not None
+        catalog.custom.on_change(lambda cluster_id, resource: self.hub.end_cluster(cluster_id, b"", resource))
 
     def open(self) -> FrontLink:
         """A front's watches without a transport; its owner closes it."""

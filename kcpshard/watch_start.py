@@ -21,6 +21,7 @@ from kcpshard.storage.contract import LogicalCluster
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import check_path, method_not_allowed
 from kcpshard.watch.cursor import Cursor, Phase, decode_position
+from kcpshard.watch.hub import Watch
 from kcpshard.watch.selection import Form, Selection, ValueReader
 
 
@@ -61,6 +62,15 @@ class WatchStarts:
         selection = self._selection(start, resource)
         self._check_reached(start)
         return Beginning(resource, selection, self._cursor(start, cluster, resource, selection))
+
+    def is_served(self, watch: Watch, cluster: LogicalCluster) -> bool:
+        """Whether the type that the watch began with is still what its logical cluster defines."""
+        form = watch.selection.form
+        resource = form.resource if isinstance(form, _ResourceForm) else None
+        if resource is None or resource.definition is None:
+            return True
+        place = (resource.group, resource.version, resource.plural)
+        return self._shard.catalog.find(cluster, *place) is resource
 
     def _check_reached(self, start: pb.StartWatch) -> None:
         """A revision of another shard is as good as ours: adopting a logical cluster raises this shard's clock."""
@@ -116,7 +126,7 @@ class _ResourceForm(Form):
 
     def __init__(self, shard: Shard, resource: Resource) -> None:
         reader: ValueReader = envelope
-        super().__init__(reader, resource.api_version, partial(_convert, shard, resource))
+        super().__init__(reader, resource.api_version, partial(_convert, shard, resource), resource.fingerprint)
         self.resource = resource
 
 

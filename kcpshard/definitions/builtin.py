@@ -120,6 +120,7 @@ def _resource(entry: ResourceFacts) -> Resource:
     found.unconditional_update = key not in _NO_UNCONDITIONAL_UPDATE
     found.create_on_update = key in _CREATE_ON_UPDATE
     found.virtual = found.verbs == {"create"}
+    found.deprecation, found.definition = "", None
     return found
 
 

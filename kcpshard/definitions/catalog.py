@@ -1,23 +1,24 @@
 """Which resource types a logical cluster serves, and the documents that describe them.
 
-Built-ins are the same values for every logical cluster; what a cluster adds to them (definitions of its own) hangs on
-`cluster.cached` under EXTENSIONS and is looked at only when no built-in answers. Documents are made once per API set
+Built-ins are the same values for every logical cluster; what a cluster defines itself (`custom_catalog`) is looked at
+only when no built-in answers. Documents are made once per API set
 and shared: discovery at once, in microseconds; OpenAPI by a helper process (`openapi_worker`), because building it
 would hold the loop.
 """
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from kcpshard.definitions.builtin import builtin_resources
 from kcpshard.definitions.contract import Document, Object, Resource
 from kcpshard.definitions.conversion import convert
+from kcpshard.definitions.custom_catalog import CustomCatalog, Index
 from kcpshard.definitions.discovery import aggregated_version, discovery_document, entity_tag
 from kcpshard.definitions.openapi import document_hash, document_paths, index
 from kcpshard.definitions.openapi_worker import OpenApiDocuments
-from kcpshard.storage.contract import LogicalCluster
+from kcpshard.storage.contract import LogicalCluster, ObjectStore
 
-EXTENSIONS = "definitions"  # key in LogicalCluster.cached: {(group, version, plural): Resource}
+_SHARED_BYTES = 32 << 20  # of discovery documents; when full they are made again
 
 
 class Catalog:
@@ -30,16 +31,32 @@ class Catalog:
         self._documents: dict[tuple[str, str], Document] = {}  # bounded: only paths and media types that exist
         self._hashes = {path: document_hash(path, api_set) for path in document_paths(self._resources)}
         self._openapi = OpenApiDocuments(api_set)
+        self.custom: CustomCatalog | None = None  # until there is a store to follow
+        self._shared: dict[tuple[bytes, str, str], Document] = {}  # by what is defined, path and form
+        self._shared_bytes = 0
+
+    def follow(self, store: ObjectStore) -> None:
+        """Serve what the logical clusters of this store define."""
+        self.custom = CustomCatalog(store)
 
     def find(self, cluster: LogicalCluster | None, group: str, version: str, plural: str) -> Resource | None:
-        found = self._places.get((group, version, plural))
-        if found is None and cluster is not None:
-            return self._extensions(cluster).get((group, version, plural))
+        place = (group, version, plural)
+        found = self._places.get(place)
+        if found is None and cluster is not None and self.custom is not None:
+            return self.custom.find(cluster, place)
         return found
 
     def resources(self, cluster: LogicalCluster | None) -> Sequence[Resource]:
-        extensions = self._extensions(cluster) if cluster is not None else None
-        return [*self._resources, *extensions.values()] if extensions else self._resources
+        """Schemas of custom resource types may not be loaded here: `find` is for whoever wants to use one."""
+        index = self._index(cluster)
+        return [*self._resources, *index.resources] if index is not None else self._resources
+
+    def _index(self, cluster: LogicalCluster | None) -> Index | None:
+        """None if nothing but the built-ins is served."""
+        if cluster is None or self.custom is None:
+            return None
+        index = self.custom.index(cluster)
+        return index if index.places else None
 
     def document(
         self, cluster: LogicalCluster | None, path: str, accept: str, if_none_match: str
@@ -48,6 +65,10 @@ class Catalog:
         if path.startswith("/openapi/"):
             return self._openapi_document(path, if_none_match)
         aggregated = aggregated_version(accept)
+        index = self._index(cluster)
+        if index is not None:
+            found = self._shared_document(index, path, aggregated)
+            return None if found is None else unless_known(found, if_none_match)
         found = self._documents.get((path, aggregated))
         if found is None:
             found = discovery_document(self._resources, path, aggregated)
@@ -55,6 +76,20 @@ class Catalog:
                 return None
             self._documents[path, aggregated] = found
         return unless_known(found, if_none_match)
+
+    def _shared_document(self, index: Index, path: str, aggregated: str) -> Document | None:
+        key = (index.key, path, aggregated)
+        found = self._shared.get(key)
+        if found is None:
+            found = discovery_document([*self._resources, *index.resources], path, aggregated)
+            if found is None:
+                return None
+            self._shared_bytes += len(found.body)
+            if self._shared_bytes > _SHARED_BYTES:
+                self._shared.clear()
+                self._shared_bytes = len(found.body)
+            self._shared[key] = found
+        return found
 
     def _openapi_document(
         self, path: str, if_none_match: str
@@ -73,11 +108,7 @@ class Catalog:
         return document._replace(body=await self._openapi.get(path))
 
     def convert(self, obj: Object, wanted: Resource) -> Object:
-        return convert(obj, wanted)
-
-    def _extensions(self, cluster: LogicalCluster) -> Mapping[tuple[str, str, str], Resource]:
-        found: Mapping[tuple[str, str, str], Resource] = cluster.cached.get(EXTENSIONS, {})  # type: ignore[assignment]
-        return found
+        return convert(obj, wanted) if wanted.definition is None else wanted.definition.convert(obj, wanted)
 
 
 def unless_known(document: Document, if_none_match: str) -> Document:

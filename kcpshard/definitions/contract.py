@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from kcpshard.api.errors import FieldError
 from kcpshard.api.requests import Identity
-from kcpshard.storage.contract import LogicalCluster
+from kcpshard.storage.contract import LogicalCluster, ObjectStore
 
 Object = dict[str, Any]
 
@@ -62,7 +62,8 @@ class Resource:
     """One served resource type in one version. Immutable, shared by every logical cluster that serves it."""
 
     __slots__ = (
-        "api_version", "categories", "columns", "create_on_update", "field_names", "fingerprint", "group",
+        "api_version", "categories", "columns", "create_on_update", "definition", "deprecation", "field_names",
+        "fingerprint", "group",
         "group_resource", "kind", "list_kind", "name_rule", "namespaced", "plural", "retention", "schema",
         "short_names", "singular", "storage_resource", "storage_version", "storage_version_hash", "strategy",
         "subresources", "unconditional_update", "verbs", "version", "virtual",
@@ -93,6 +94,8 @@ class Resource:
     columns: bytes  # JSON additionalPrinterColumns; empty: the front has a printer of its own
     unconditional_update: bool  # an update without resourceVersion is allowed
     create_on_update: bool  # PUT of a missing object creates it (leases, events, RBAC objects)
+    deprecation: str  # what every client of this version is warned of; "" for most
+    definition: Any  # of a custom resource: what it was made of (`custom_resources.Definition`); None: built in
     virtual: bool  # create-only, nothing is stored (reviews)
 
 
@@ -101,6 +104,9 @@ class Catalog(Protocol):
 
     `cluster` is None for a path that is not alive yet: it serves the built-ins.
     """
+
+    def follow(self, store: ObjectStore) -> None:
+        """Serve what the logical clusters of this store define. Once, before the first request."""
 
     def find(self, cluster: LogicalCluster | None, group: str, version: str, plural: str) -> Resource | None: ...
     def resources(self, cluster: LogicalCluster | None) -> Sequence[Resource]:

@@ -47,6 +47,7 @@ class Summary(NamedTuple):
     group: str
     names: Names
     namespaced: bool
+    accepted: bool  # all names that it wants
     established: bool
     terminating: bool
     storage: str  # name of the storage version
@@ -61,11 +62,12 @@ def summary(obj: Object) -> Summary:
     names = names_of(status.get("acceptedNames") or {})
     terminating = condition(obj, TERMINATING) == "True"
     established = condition(obj, ESTABLISHED) == "True"
+    accepted = condition(obj, NAMES_ACCEPTED) == "True"
     parts = (spec["group"], names, spec["scope"], spec.get("versions"), spec.get("conversion"), terminating)
-    digest = hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+    digest = hashlib.sha256(orjson.dumps(parts, list, orjson.OPT_SORT_KEYS)).hexdigest()[:32]
     return Summary(
-        obj["metadata"]["name"], digest, spec["group"], names, spec["scope"] == "Namespaced", established, terminating,
-        storage, versions,
+        obj["metadata"]["name"], digest, spec["group"], names, spec["scope"] == "Namespaced", accepted, established,
+        terminating, storage, versions,
     )  # fmt: skip
 
 
@@ -103,7 +105,7 @@ def _version(spec: Object, version: Object) -> Version:
 
 def header_fields(obj: Object) -> Mapping[str, str]:
     """What a definition's stored value carries in its header."""
-    return {FIELD: orjson.dumps([_FORM, *summary(obj)]).decode()}
+    return {FIELD: orjson.dumps([_FORM, *summary(obj)], list).decode()}
 
 
 def read_header(fields: Mapping[str, str]) -> Summary | None:
@@ -116,8 +118,8 @@ def read_header(fields: Mapping[str, str]) -> Summary | None:
 
 
 def _decoded(rest: Sequence[Any]) -> Summary:
-    name, digest, group, names, namespaced, established, terminating, storage, versions = rest
+    name, digest, group, names, namespaced, accepted, established, terminating, storage, versions = rest
     plural, singular, kind, list_kind, short_names, categories = names
-    accepted = Names(plural, singular, kind, list_kind, tuple(short_names), tuple(categories))
+    served = Names(plural, singular, kind, list_kind, tuple(short_names), tuple(categories))
     found = tuple(Version(*version) for version in versions)
-    return Summary(name, digest, group, accepted, namespaced, established, terminating, storage, found)
+    return Summary(name, digest, group, served, namespaced, accepted, established, terminating, storage, found)

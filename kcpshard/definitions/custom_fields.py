@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kcpshard.api.errors import FieldError, invalid
+from kcpshard.api.errors import ApiError, FieldError, invalid
 from kcpshard.api.selectors import parse_label_selector
 from kcpshard.definitions.contract import Object
 
@@ -78,5 +78,5 @@ def scale_faults(obj: Object, scale: Mapping[str, str] | None) -> Iterator[Field
     if isinstance(selector, str) and selector:
         try:
             parse_label_selector(selector)
-        except Exception as fault:  # noqa: BLE001 - whatever is wrong with it is what is told
+        except ApiError as fault:
             yield invalid(path, selector, str(fault))

@@ -24,7 +24,6 @@ from kcpshard.schema.structural import Structural, structural
 from kcpshard.schema.validation import explain, satisfies
 
 _VERBS = frozenset(("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"))
-_TERMINATING_VERBS = _VERBS - {"create", "patch", "update"}
 _SUBRESOURCE_VERBS = ("get", "patch", "update")
 _MARKERS = frozenset(("metadata.name", "metadata.namespace"))
 
@@ -116,6 +115,18 @@ class Definition:
             resource.strategy = strategy
             resource.field_names = _MARKERS | {field.label for field in schema.fields}
 
+    def convert(self, obj: Object, wanted: Resource) -> Object:
+        """An object as read, or as sent, in the wanted version. Inner values of `obj` may be changed."""
+        self.normalise(obj)
+        new = {**obj, "apiVersion": wanted.api_version}
+        if obj.get("apiVersion") != wanted.api_version:
+            schema = self.schemas[wanted.version]
+            prune(new, schema.structural)
+            if wanted is self.storage and schema.has_defaults:
+                # What is stored carries the fingerprint of this schema, which promises that nothing is left to do.
+                default(new, schema.structural)
+        return new
+
     def normalise(self, obj: Object) -> None:
         """Bring an object read from the store into the form of its own version: unknown fields go, defaults come."""
         schema = self.schemas.get(str(obj.get("apiVersion", "")).rpartition("/")[2])
@@ -137,7 +148,7 @@ def _resource(definition: Definition, version: Version) -> Resource:
     found.singular, found.kind, found.list_kind = names.singular, names.kind, names.list_kind
     found.short_names, found.categories = names.short_names, names.categories
     found.namespaced = summary.namespaced
-    found.verbs = _TERMINATING_VERBS if summary.terminating else _VERBS
+    found.verbs = _VERBS
     found.subresources = _subresources(version)
     found.api_version = _api_version(group, version.name)
     found.group_resource = f"{names.plural}.{group}" if group else names.plural

@@ -106,7 +106,7 @@ def _legacy_entries(resource: Resource) -> list[dict[str, Any]]:
         "singularName": resource.singular,
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": sorted(resource.verbs),
+        "verbs": _verbs(resource),
     }
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)
@@ -115,6 +115,13 @@ def _legacy_entries(resource: Resource) -> list[dict[str, Any]]:
     if resource.storage_version_hash:
         entry["storageVersionHash"] = resource.storage_version_hash
     return [entry, *(_legacy_subresource(resource, s) for s in resource.subresources.values())]
+
+
+def _verbs(resource: Resource) -> list[str]:
+    """A custom type that is going is shown with what still makes sense, though updates are answered until the end."""
+    if resource.definition is not None and resource.definition.summary.terminating:
+        return sorted(resource.verbs - {"create", "patch", "update"})
+    return sorted(resource.verbs)
 
 
 def _legacy_subresource(resource: Resource, subresource: Subresource) -> dict[str, Any]:
@@ -155,7 +162,7 @@ def _aggregated_entry(resource: Resource) -> dict[str, Any]:
         "responseKind": {"group": "", "version": "", "kind": resource.kind},
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular,
-        "verbs": sorted(resource.verbs),
+        "verbs": _verbs(resource),
     }
     if resource.short_names:
         entry["shortNames"] = list(resource.short_names)

@@ -11,24 +11,32 @@ from kcpshard.schema.structural import Structural
 
 def has_defaults(schema: Structural | None) -> bool:
     """Whether `default` could change anything: compiled schemas without defaults skip the pass."""
-    if schema is None:
-        return False
-    children = [*(schema.properties or {}).values(), schema.items, schema.values]
-    return schema.has_default or any(child is not None and has_defaults(child) for child in children)
+    return schema is not None and (schema.has_default or schema.has_inner_defaults)
 
 
 def default(value: Any, schema: Structural) -> None:
     if isinstance(value, dict):
-        for name, child in (schema.properties or {}).items():
-            present = value.get(name)
-            if child.has_default and (name not in value or (present is None and not child.nullable)):
+        for name, child in schema.defaulted:
+            if name not in value or (value[name] is None and not child.nullable):
                 value[name] = deepcopy(child.default)
         for name, item in value.items():
-            sub = schema.child(name)
-            if sub is not None:
-                default(item, sub)
+            if type(item) is dict or type(item) is list:
+                sub = schema.child(name)
+                if sub is not None and sub.has_inner_defaults:
+                    default(item, sub)
+        _default_values(value, schema)
     elif isinstance(value, list) and schema.items is not None:
         for place, item in enumerate(value):
             if item is None and schema.items.has_default and not schema.items.nullable:
                 value[place] = deepcopy(schema.items.default)
             default(value[place], schema.items)
+
+
+def _default_values(value: dict[str, Any], schema: Structural) -> None:
+    """Nulls among the values of a map."""
+    values = schema.values
+    if values is None or not values.has_default or values.nullable:
+        return
+    for name, item in value.items():
+        if item is None:
+            value[name] = deepcopy(values.default)

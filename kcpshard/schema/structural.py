@@ -4,7 +4,7 @@ Decides what may be written in a schema (KEP-1693, apiextensions `validation.go`
 defaulting, validation, patches and apply walk. Leaves CEL rules to their own module: here they are only carried along.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from kcpshard.api.errors import FieldError, forbidden, invalid, not_supported, required
@@ -29,34 +29,21 @@ VALIDATIONS = (
 
 
 class Structural:
-    """One value's schema. Immutable once built, and shared: equal leaves are the same instance.
+    """One value's schema. Never changed once built, and shared.
 
     `properties` and `values` (additionalProperties) exclude each other; `rules` are the value validations that came
-    with the node (`VALIDATIONS`, required, junctors), as raw as they were written.
+    with the node (`VALIDATIONS`, required, junctors), as raw as they were written. Children are built when somebody
+    first looks at them: of a large schema objects use little.
     """
 
     __slots__ = (
-        "default",
-        "embedded",
-        "has_default",
-        "int_or_string",
-        "items",
-        "list_map_keys",
-        "list_type",
-        "map_type",
-        "merge_key",
-        "nullable",
-        "patch_strategy",
-        "preserve_unknown",
-        "properties",
-        "required",
-        "rules",
-        "type",
-        "validations",
-        "values",
+        "_defaulted", "_has_inner_defaults", "_items", "_properties", "_raw", "_values", "check", "default", "embedded",
+        "has_default", "int_or_string", "list_map_keys", "list_type", "map_type", "merge_key", "nullable",
+        "patch_strategy", "preserve_unknown", "required", "rules", "type", "validations",
     )  # fmt: skip
 
     def __init__(self, raw: Raw) -> None:
+        self._raw: Raw = raw
         self.type: str = raw.get("type", "")
         self.nullable = bool(raw.get("nullable"))
         self.int_or_string = bool(raw.get("x-kubernetes-int-or-string"))
@@ -64,32 +51,74 @@ class Structural:
         self.preserve_unknown = bool(raw.get("x-kubernetes-preserve-unknown-fields"))
         self.has_default = "default" in raw and raw["default"] is not None
         self.default: Any = raw.get("default")
-        self.required: tuple[str, ...] = tuple(raw.get("required", ()))
-        self.list_map_keys: tuple[str, ...] = tuple(raw.get("x-kubernetes-list-map-keys", ()))
-        self.list_type: str = raw.get("x-kubernetes-list-type", "")
-        self.map_type: str = raw.get("x-kubernetes-map-type", "")
-        self.validations: tuple[Raw, ...] = tuple(raw.get("x-kubernetes-validations", ()))
+        self.required: tuple[str, ...] = tuple(raw.get("required") or ())
+        self.list_map_keys: tuple[str, ...] = tuple(raw.get("x-kubernetes-list-map-keys") or ())
+        self.list_type: str = raw.get("x-kubernetes-list-type") or ""
+        self.map_type: str = raw.get("x-kubernetes-map-type") or ""
+        self.validations: tuple[Raw, ...] = tuple(raw.get("x-kubernetes-validations") or ())
         self.rules: dict[str, Any] = {k: raw[k] for k in (*VALIDATIONS, *_JUNCTORS, "not") if raw.get(k) is not None}
-        properties, items, values = raw.get("properties"), raw.get("items"), raw.get("additionalProperties")
-        self.properties: dict[str, Structural] | None = (
-            {name: Structural(child) for name, child in properties.items()} if properties else None
-        )
-        self.items: Structural | None = Structural(items) if isinstance(items, dict) else None
-        self.values: Structural | None = ANYTHING if values is True else None
-        if isinstance(values, dict):
-            self.values = Structural(values)
+        self._properties: dict[str, Structural] | None = None
+        self._items: Structural | None = None
+        self._values: Structural | None = None
+        self._defaulted: tuple[tuple[str, Structural], ...] | None = None
+        self._has_inner_defaults: bool | None = None
+        # The node as a predicate, made by `validation` at its first use.
+        self.check: Callable[[Any], bool] | None = None
         # How strategic merge patch treats a list that has map keys (built-in kinds served as CRDs).
         self.merge_key: str = self.list_map_keys[0] if self.list_type == "map" and self.list_map_keys else ""
         self.patch_strategy: str = "merge" if self.list_type in ("map", "set") else ""
 
+    @property
+    def properties(self) -> "dict[str, Structural] | None":
+        found = self._properties
+        if found is None and (raw := self._raw.get("properties")):
+            found = self._properties = {name: Structural(child) for name, child in raw.items()}
+        return found
+
+    @property
+    def items(self) -> "Structural | None":
+        found = self._items
+        if found is None and isinstance(raw := self._raw.get("items"), dict):
+            found = self._items = Structural(raw)
+        return found
+
+    @property
+    def values(self) -> "Structural | None":
+        found = self._values
+        if found is None and (raw := self._raw.get("additionalProperties")):
+            found = self._values = ANYTHING if raw is True else Structural(raw)
+        return found
+
+    @property
+    def defaulted(self) -> "tuple[tuple[str, Structural], ...]":
+        """The properties that have a default."""
+        found = self._defaulted
+        if found is None:
+            children = (self.properties or {}).items()
+            found = self._defaulted = tuple((name, child) for name, child in children if child.has_default)
+        return found
+
+    @property
+    def has_inner_defaults(self) -> bool:
+        """Whether there is a default anywhere below."""
+        found = self._has_inner_defaults
+        if found is None:
+            found = self._has_inner_defaults = _has_inner_defaults(self._raw)
+        return found
+
     def child(self, name: str) -> "Structural | None":
-        if self.properties is not None and name in self.properties:
-            return self.properties[name]
+        properties = self.properties
+        if properties is not None and name in properties:
+            return properties[name]
         return self.values
 
 
-ANYTHING = Structural.__new__(Structural)
-Structural.__init__(ANYTHING, {"x-kubernetes-preserve-unknown-fields": True})
+def _has_inner_defaults(raw: Raw) -> bool:
+    children = [*(raw.get("properties") or {}).values(), raw.get("items"), raw.get("additionalProperties")]
+    return any(isinstance(c, dict) and (c.get("default") is not None or _has_inner_defaults(c)) for c in children)
+
+
+ANYTHING = Structural({"x-kubernetes-preserve-unknown-fields": True})
 
 
 def structural(raw: Raw) -> Structural:

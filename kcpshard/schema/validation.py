@@ -1,11 +1,12 @@
 """Does an object satisfy its structural schema, and if not, every reason, in kube-apiserver's words.
 
-`compile_schema` turns a schema into a closure that answers yes or no and builds nothing; only after a no does `explain`
-walk again and yield every fault in order. Neither raises for a bad value. Sources: go-openapi/validate as apiextensions
+`satisfies` answers yes or no by closures, one per node, and builds nothing; only after a no does `explain` walk again
+and yield every fault in order. Neither raises for a bad value. Sources: go-openapi/validate as apiextensions
 uses it, JSON Schema draft 4 with Kubernetes' extensions.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -26,19 +27,30 @@ _PYTHON_TYPES: Mapping[str, Check] = {
 }
 
 
+def satisfies(value: Any, schema: Structural) -> bool:
+    """Whether nothing is wrong with the value. Compiles each node of the schema when a value first gets to it."""
+    check = schema.check
+    if check is None:
+        check = schema.check = _compiled(schema)
+    return check(value)
+
+
 def compile_schema(schema: Structural) -> Check:
     """The whole schema as one predicate."""
-    return _compiled(schema)
+    return lambda value: satisfies(value, schema)
 
 
 def _compiled(schema: Structural) -> Check:
-    checks = [*_type_checks(schema), *_rule_checks(schema.rules), *_child_checks(schema)]
+    checks = (*_type_checks(schema), *_rule_checks(schema.rules), *_child_checks(schema))
     nullable = schema.nullable
 
     def check(value: Any) -> bool:
         if value is None and nullable:
             return True
-        return all(c(value) for c in checks)
+        for passes in checks:  # noqa: SIM110 - all() over a generator costs twice as much
+            if not passes(value):
+                return False
+        return True
 
     return check
 
@@ -57,16 +69,23 @@ def _child_checks(schema: Structural) -> Iterator[Check]:
         names = schema.required
         yield lambda v: not isinstance(v, dict) or all(n in v for n in names)
     if schema.properties is not None:
-        children = {name: _compiled(child) for name, child in schema.properties.items()}
-        yield lambda v: not isinstance(v, dict) or all(children[n](x) for n, x in v.items() if n in children)
-    if schema.values is not None:
-        of_values = _compiled(schema.values)
-        yield lambda v: not isinstance(v, dict) or all(map(of_values, v.values()))
-    if schema.items is not None:
-        of_items = _compiled(schema.items)
-        yield lambda v: not isinstance(v, list) or all(map(of_items, v))
+        yield partial(_satisfies_properties, schema.properties)
+    if (values := schema.values) is not None:
+        yield lambda v: not isinstance(v, dict) or all(satisfies(item, values) for item in v.values())
+    if (items := schema.items) is not None:
+        yield lambda v: not isinstance(v, list) or all(satisfies(item, items) for item in v)
     if schema.list_type in ("set", "map"):
         yield lambda v: not isinstance(v, list) or next(_duplicates(v, schema, ""), None) is None
+
+
+def _satisfies_properties(properties: Mapping[str, Structural], value: Any) -> bool:
+    if not isinstance(value, dict):
+        return True
+    for name, item in value.items():
+        child = properties.get(name)
+        if child is not None and not satisfies(item, child):
+            return False
+    return True
 
 
 def _rule_checks(rules: Mapping[str, Any]) -> Iterator[Check]:
@@ -74,9 +93,15 @@ def _rule_checks(rules: Mapping[str, Any]) -> Iterator[Check]:
         yield lambda v: next(_rule_faults(v, rules, ""), None) is None
 
 
-def explain(value: Any, schema: Structural, path: str = "") -> Iterator[FieldError]:
-    """Every fault, outermost first."""
+_ABSENT: Any = object()
+
+
+def explain(value: Any, schema: Structural, path: str = "", old: Any = _ABSENT) -> Iterator[FieldError]:
+    """Every fault, outermost first. `old` is what an update replaces: what is as it was is not judged again (KEP-4008,
+    ratcheting); items are told from each other by the keys of a map list, in other lists they are all new."""
     if value is None and schema.nullable:
+        return
+    if old is not _ABSENT and value == old and type(value) is type(old):
         return
     wrong = _type_fault(value, schema, path)
     if wrong is not None:
@@ -84,20 +109,36 @@ def explain(value: Any, schema: Structural, path: str = "") -> Iterator[FieldErr
         return
     yield from _rule_faults(value, schema.rules, path)
     if isinstance(value, dict):
-        if schema.embedded:
-            yield from _embedded_faults(value, path)
-        for name in schema.required:
-            if name not in value:
-                yield required(_join(path, name))
-        for name, item in value.items():
-            child = schema.child(name)
-            if child is not None:
-                yield from explain(item, child, _join(path, name))
+        yield from _explain_object(value, schema, path, old if isinstance(old, dict) else {})
     elif isinstance(value, list):
-        if schema.items is not None:
-            for place, item in enumerate(value):
-                yield from explain(item, schema.items, f"{path}[{place}]")
+        yield from _explain_list(value, schema, path, old if isinstance(old, list) else [])
+
+
+def _explain_object(value: dict[str, Any], schema: Structural, path: str, old: dict[str, Any]) -> Iterator[FieldError]:
+    if schema.embedded:
+        yield from _embedded_faults(value, path)
+    for name in schema.required:
+        if name not in value:
+            yield required(_join(path, name))
+    for name, item in value.items():
+        child = schema.child(name)
+        if child is not None:
+            yield from explain(item, child, _join(path, name), old.get(name, _ABSENT))
+
+
+def _explain_list(value: list[Any], schema: Structural, path: str, old: list[Any]) -> Iterator[FieldError]:
+    if schema.items is not None:
+        known = {_map_key(item, schema): item for item in old if isinstance(item, dict)} if schema.merge_key else {}
+        for place, item in enumerate(value):
+            before = known.get(_map_key(item, schema), _ABSENT) if known and isinstance(item, dict) else _ABSENT
+            yield from explain(item, schema.items, f"{path}[{place}]", before)
+    if not old or next(_duplicates(old, schema, ""), None) is None:
         yield from _duplicates(value, schema, path)
+
+
+def _map_key(item: dict[str, Any], schema: Structural) -> bytes:
+    key = {n: item[n] for n in schema.list_map_keys if n in item}
+    return orjson.dumps(key, option=orjson.OPT_SORT_KEYS)
 
 
 def _join(path: str, name: str) -> str:

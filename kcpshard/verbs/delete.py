@@ -14,6 +14,7 @@ from kcpshard.api.errors import BadRequest, FieldError, invalid, not_supported, 
 from kcpshard.api.objects import Object
 from kcpshard.api.requests import Answer, Request
 from kcpshard.definitions.contract import Resource
+from kcpshard.definitions.crd_documents import CRDS
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import PendingCommit
 from kcpshard.verbs.decoding import go_kind, syntax_fault
@@ -84,7 +85,7 @@ def delete_object(
 
 def _is_plain(stored: Resource, value: bytes, options: DeleteOptions) -> bool:
     """Whether nothing speaks against removal, told without decoding: the words are not even in it."""
-    if options.policy in ("Orphan", "Foreground") or stored.group_resource == NAMESPACE:
+    if options.policy in ("Orphan", "Foreground") or stored.group_resource in (NAMESPACE, CRDS):
         return False
     if b'"finalizers"' in value or b'"deletionTimestamp"' in value:
         return False

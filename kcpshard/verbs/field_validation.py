@@ -7,6 +7,7 @@ from kcpshard.api.objects import Object
 from kcpshard.api.requests import Request
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.fields import WrongType, check_fields, object_meta
+from kcpshard.schema.pruning import prune
 from kcpshard.verbs.decoding import go_kind
 
 _MAX_FIELD_MANAGER = 128
@@ -68,15 +69,16 @@ class FieldFault(BadRequest):
 
 def _unknown_fields(resource: Resource, obj: Object) -> Sequence[str]:
     try:
-        if resource.schema is not None:
+        if resource.schema is not None and resource.definition is None:
             return check_fields(resource.schema, obj)
-        # Nothing is known of the kind, but metadata is everybody's.
+        # Of a custom kind the schema says nothing about metadata, which is everybody's.
+        dropped = prune(obj, resource.schema) if resource.schema is not None else []
         meta = obj.get("metadata")
         if meta is None:
-            return ()
+            return dropped
         if not isinstance(meta, dict):
             text = f"json: cannot unmarshal {go_kind(meta)} into Go struct field .metadata of type v1.ObjectMeta"
             raise FieldFault(resource, text)
-        return [f"metadata.{path}" for path in check_fields(object_meta(), meta)]
+        return [*dropped, *(f"metadata.{path}" for path in check_fields(object_meta(), meta))]
     except WrongType as fault:
         raise FieldFault(resource, str(fault), fault) from None

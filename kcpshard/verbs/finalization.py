@@ -7,9 +7,12 @@ or marks it, and whether an update has removed the last finalizer. Namespaces al
 from typing import NamedTuple
 
 from kcpshard.api.objects import Object, timestamp
+from kcpshard.definitions.crd_documents import CRDS
+from kcpshard.definitions.crd_naming import terminating
 from kcpshard.verbs.metadata import FOREGROUND, ORPHAN
 
 NAMESPACE = "namespaces"
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"  # on a definition until its objects are gone
 
 
 class DeleteOptions(NamedTuple):
@@ -51,6 +54,8 @@ def wanted_finalizers(finalizers: list[str], policy: str) -> list[str]:
 
 def marked(group_resource: str, obj: Object, options: DeleteOptions, grace_period_s: int, now_us: int) -> Object | None:
     """The object as a deletion leaves it; None if the deletion removes it. An equal object: nothing changes."""
+    if group_resource == CRDS:
+        return _marked_definition(obj, now_us)
     meta = dict(obj["metadata"])
     is_namespace = group_resource == NAMESPACE
     first = "deletionTimestamp" not in meta
@@ -74,6 +79,18 @@ def marked(group_resource: str, obj: Object, options: DeleteOptions, grace_perio
         meta["deletionGracePeriodSeconds"] = grace_period_s
         meta["deletionTimestamp"] = timestamp(now_us + grace_period_s * 1_000_000)
     return new if meta.get("finalizers") or meta.get("deletionGracePeriodSeconds") else None
+
+
+def _marked_definition(obj: Object, now_us: int) -> Object | None:
+    """A definition stays until its objects are gone, and says so at once: from now on none is created."""
+    meta = obj["metadata"]
+    if "deletionTimestamp" in meta:
+        return obj if meta.get("finalizers") else None
+    now = timestamp(now_us)
+    finalizers = meta.get("finalizers") or []
+    new = {**meta, "deletionTimestamp": now, "finalizers": [*(f for f in finalizers if f != CLEANUP), CLEANUP]}
+    text = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+    return {**obj, "metadata": new, "status": terminating(obj, "True", "InstanceDeletionPending", text, now)}
 
 
 def _set_finalizers(meta: Object, finalizers: list[str]) -> None:

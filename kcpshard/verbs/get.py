@@ -37,7 +37,7 @@ def get(shard: Shard, request: Request) -> Outcome:
     ):
         return _read(shard, request)
     value = shard.store.get(cluster, resource.group_resource, request.namespace, request.name)
-    if value is None or resource.storage_resource is not None or resource.virtual:
+    if value is None or resource.storage_resource is not None or resource.virtual or resource.definition is not None:
         return _read(shard, request)
     if request.want_columns:
         return Answer(200, envelope.body(value), columns=resource.columns)
@@ -65,19 +65,24 @@ def _read(shard: Shard, request: Request) -> Answer:
     if value is None:
         raise object_not_found(resource.group, resource.plural, request.name)
     columns = resource.columns if request.want_columns else b""
-    return Answer(200, served_body(shard, resource, value), columns=columns)
+    warnings = (resource.deprecation,) if resource.deprecation else ()
+    return Answer(200, served_body(shard, resource, value), None, warnings, columns)
 
 
 def served_body(shard: Shard, resource: Resource, value: bytes) -> bytes:
-    """The JSON of an envelope in the version of `resource`: the stored bytes, unless they are of another version."""
-    if resource.storage_resource is None and envelope.api_version(value) == resource.storage_version:
+    """The JSON of an envelope in the version of `resource`: the stored bytes, unless they are of another version or
+    were written under another schema."""
+    if resource.definition is not None:
+        if envelope.fingerprint(value) == resource.fingerprint:
+            return envelope.body(value)
+    elif resource.storage_resource is None and envelope.api_version(value) == resource.storage_version:
         return envelope.body(value)
     return orjson.dumps(shard.catalog.convert(orjson.loads(envelope.body(value)), resource))
 
 
 def body_maker(shard: Shard, resource: Resource) -> Callable[[bytes], bytes]:
     """`served_body` for many objects: without the look at each one's version where there is only one."""
-    if resource.storage_resource is None:
+    if resource.storage_resource is None and resource.definition is None:
         return envelope.body
     return lambda value: served_body(shard, resource, value)
 

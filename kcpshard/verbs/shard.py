@@ -22,3 +22,4 @@ class Shard:
         self.catalog = catalog
         self.ownership = ownership
         self.now_us = now_us
+        catalog.follow(store)

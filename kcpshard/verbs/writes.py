@@ -71,6 +71,8 @@ def commit_object(
 
 def object_answer(resource: Resource, request: Request, code: int, body: bytes, warnings: Sequence[str] = ()) -> Answer:
     columns = resource.columns if request.want_columns else b""
+    if resource.deprecation:
+        warnings = [resource.deprecation, *warnings]
     return Answer(code, body, None, warnings, columns)
 
 

@@ -18,6 +18,7 @@ class ValueReader(Protocol):
     def labels(self, value: bytes, /) -> Mapping[str, str]: ...
     def fields(self, value: bytes, /) -> Mapping[str, str]: ...
     def api_version(self, value: bytes, /) -> str: ...
+    def fingerprint(self, value: bytes, /) -> int: ...
     def body(self, value: bytes, /) -> bytes: ...
     def body_at(self, value: bytes, at_revision: int, /) -> bytes: ...
 
@@ -28,19 +29,27 @@ class Form:
     One instance per resource, so that watchers of the same form are told apart from others by identity.
     """
 
-    __slots__ = ("api_version", "convert", "reader")
+    __slots__ = ("api_version", "convert", "fingerprint", "reader")
 
-    def __init__(self, reader: ValueReader, api_version: str, convert: Callable[[bytes], bytes]) -> None:
+    def __init__(
+        self, reader: ValueReader, api_version: str, convert: Callable[[bytes], bytes], fingerprint: int = 0
+    ) -> None:
         self.reader, self.api_version, self.convert = reader, api_version, convert
+        self.fingerprint = fingerprint  # of the schema that stored JSON must have been written under; 0: any
+
+    def _is_current(self, value: bytes) -> bool:
+        if self.fingerprint:
+            return self.reader.fingerprint(value) == self.fingerprint
+        return self.reader.api_version(value) == self.api_version
 
     def render(self, value: bytes) -> bytes:
         json = self.reader.body(value)
-        return json if self.reader.api_version(value) == self.api_version else self.convert(json)
+        return json if self._is_current(value) else self.convert(json)
 
     def render_at(self, value: bytes, revision: int) -> bytes:
         """With another resourceVersion: an object that left a selection is shown as it was, at the present revision."""
         json = self.reader.body_at(value, revision)
-        return json if self.reader.api_version(value) == self.api_version else self.convert(json)
+        return json if self._is_current(value) else self.convert(json)
 
 
 class Outcome(IntEnum):

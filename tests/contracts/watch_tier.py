@@ -11,7 +11,7 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import WatchedEvent, WatchHandle
 from kcpshard.rpc.messages import PROTOCOL
 from kcpshard.settings import Settings
-from kcpshard.storage.contract import LogicalCluster, NotDurable, Put, Remove
+from kcpshard.storage.contract import LogicalCluster, NotDurable, ObjectStore, Put, Remove
 from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
 from kcpshard.verbs.outcome import NotOwned
@@ -30,6 +30,7 @@ def resource(plural: str, group: str = "", version: str = "v1", **changes: Any) 
     made.api_version = f"{group}/{version}" if group else version
     made.group_resource = f"{plural}.{group}" if group else plural
     made.namespaced, made.verbs, made.columns = True, VERBS, b""
+    made.definition, made.deprecation, made.fingerprint = None, "", 0
     made.retention, made.field_names = CLASSES.get(made.group_resource, 0), frozenset(("type",))
     for name, value in changes.items():
         setattr(made, name, value)
@@ -47,6 +48,9 @@ class FakeCatalog:
             resource("reviews", verbs=frozenset(("create",))),
             resource("widgets", "example.dev", columns=b'[{"name":"Age"}]'),
         ]
+
+    def follow(self, store: ObjectStore) -> None:
+        pass
 
     def find(self, _cluster: LogicalCluster | None, group: str, version: str, plural: str) -> Resource | None:
         for known in self.known:

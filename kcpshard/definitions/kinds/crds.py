@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from kcpshard.api.errors import FieldError, duplicate, forbidden, invalid, required
 from kcpshard.api.names import dns_subdomain_faults
 from kcpshard.definitions.contract import Object
+from kcpshard.definitions.crd_documents import header_fields
 from kcpshard.definitions.naming import dns1035_label_faults, one_of
 from kcpshard.definitions.strategies import Rules, keep
 
@@ -366,5 +367,6 @@ ROWS = {
         validate=(_validate,),
         validate_update=(_update,),
         generation=True,
+        fields_from=header_fields,
     )
 }

@@ -2,8 +2,8 @@ import json
 from inspect import iscoroutine
 from typing import Any
 
-from kcpshard.definitions.catalog import EXTENSIONS, Catalog
-from kcpshard.definitions.contract import Document, Resource
+from kcpshard.definitions.catalog import Catalog
+from kcpshard.definitions.contract import Document
 from kcpshard.storage.contract import LogicalCluster
 
 CATALOG = Catalog()
@@ -26,15 +26,6 @@ def test_find() -> None:
     assert found is not None and found.kind == "Role"
     assert CATALOG.find(None, "", "v1", "pods") is None
     assert CATALOG.find(cluster({}), "", "v1", "pods") is None
-
-
-def test_what_a_cluster_defines_is_its_own() -> None:
-    mine = Resource()
-    one, other = cluster({EXTENSIONS: {("x.io", "v1", "foos"): mine}}), cluster({})
-    assert CATALOG.find(one, "x.io", "v1", "foos") is mine
-    assert CATALOG.find(other, "x.io", "v1", "foos") is CATALOG.find(None, "x.io", "v1", "foos") is None
-    assert CATALOG.resources(one)[-1] is mine
-    assert mine not in CATALOG.resources(other)
 
 
 def test_a_client_that_has_the_document_gets_304() -> None:

@@ -41,6 +41,7 @@ def test_wrong_types() -> None:
 
 def test_metadata_is_checked_where_nothing_is_known_of_the_kind() -> None:
     resource = Resource()
+    resource.definition = None
     resource.schema, resource.kind, resource.version = None, "Thing", "v1"
     assert checked_fields(pb.Request(), resource, {"metadata": {"x": 1}, "any": 1}) == ['unknown field "metadata.x"']
     assert checked_fields(pb.Request(), resource, {"any": 1}) == ()

@@ -1,0 +1,116 @@
+"""Which names a definition may have: its status.acceptedNames and the conditions that follow from them.
+
+Decides as apiextensions' naming and establishing controllers do, in their words, with one difference: both decide at
+once, so that a definition is Established with the write that accepts its names. Pure.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from kcpshard.definitions.contract import Object
+from kcpshard.definitions.crd_documents import ESTABLISHED, NAMES_ACCEPTED, TERMINATING, Names, names_of
+
+_APPROVED = "api-approved.kubernetes.io"
+_APPROVAL = "KubernetesAPIApprovalPolicyConformant"
+
+
+class Taken:
+    """What the other definitions of the group, and its built-in types, are called."""
+
+    def __init__(self, others: Iterable[Names]) -> None:
+        self.resources: set[str] = set()
+        self.kinds: set[str] = set()
+        for names in others:
+            self.resources.update((names.plural, names.singular, *names.short_names))
+            self.kinds.update((names.kind, names.list_kind))
+        self.resources.discard("")
+        self.kinds.discard("")
+
+
+def decided(obj: Object, taken: Taken, now: str) -> Object:
+    """The status that the definition should have; an equal one if nothing changes. `now` stamps what does."""
+    status = dict(obj.get("status") or {})
+    accepted, faults = _accepted(obj["spec"]["names"], status.get("acceptedNames") or {}, taken)
+    conditions = [dict(c) for c in status.get("conditions") or ()]
+    if faults:
+        reason, message = faults[-1]
+        set_condition(conditions, NAMES_ACCEPTED, "False", reason, message, now)
+    else:
+        set_condition(conditions, NAMES_ACCEPTED, "True", "NoConflicts", "no conflicts found", now)
+    if not any(c["type"] == ESTABLISHED and c["status"] == "True" for c in conditions):
+        if faults:
+            set_condition(conditions, ESTABLISHED, "False", "NotAccepted", "not all names are accepted", now)
+        else:
+            text = "the initial names have been accepted"
+            set_condition(conditions, ESTABLISHED, "True", "InitialNamesAccepted", text, now)
+    _judge_approval(obj, conditions, now)
+    return {**status, "acceptedNames": accepted, "conditions": conditions}
+
+
+def _accepted(wanted: Object, had: Object, taken: Taken) -> tuple[Object, list[tuple[str, str]]]:
+    """Each name that is free replaces the one accepted before; a name that is taken is a fault."""
+    found, faults = dict(had), list[tuple[str, str]]()
+
+    def judge(member: str, value: str, others: set[str], reason: str) -> None:
+        if value and value != had.get(member) and value in others:
+            faults.append((reason, f'"{value}" is already in use'))
+        else:
+            found[member] = value
+
+    judge("plural", wanted["plural"], taken.resources, "PluralConflict")
+    judge("singular", wanted.get("singular") or "", taken.resources, "SingularConflict")
+    known = had.get("shortNames") or ()
+    clashes = [n for n in wanted.get("shortNames") or () if n in taken.resources and n not in known]
+    if clashes:
+        text = ", ".join(f'"{name}" is already in use' for name in clashes)
+        faults.append(("ShortNamesConflict", f"[{text}]" if len(clashes) > 1 else text))
+    else:
+        found["shortNames"] = wanted.get("shortNames")
+    judge("kind", wanted["kind"], taken.kinds, "KindConflict")
+    judge("listKind", wanted.get("listKind") or "", taken.kinds, "ListKindConflict")
+    found["categories"] = wanted.get("categories")
+    return _without_empty(found), faults
+
+
+def _without_empty(names: Object) -> Object:
+    """kind and plural are always shown."""
+    return {"kind": "", "plural": ""} | {k: v for k, v in names.items() if v}
+
+
+def _judge_approval(obj: Object, conditions: list[Object], now: str) -> None:
+    """Groups of the Kubernetes community: how the definition says that it may use one."""
+    group = obj["spec"]["group"]
+    if group not in ("k8s.io", "kubernetes.io") and not group.endswith((".k8s.io", ".kubernetes.io")):
+        return
+    given = (obj["metadata"].get("annotations") or {}).get(_APPROVED, "")
+    if not given:
+        text = f'protected groups must have approval annotation "{_APPROVED}", see https://github.com/kubernetes/enhancements/pull/1111'
+        set_condition(conditions, _APPROVAL, "False", "MissingAnnotation", text, now)
+    elif given.startswith("unapproved"):
+        set_condition(conditions, _APPROVAL, "False", "UnapprovedAnnotation", f'not approved: "{given}"', now)
+    else:
+        set_condition(conditions, _APPROVAL, "True", "ApprovedAnnotation", f"approved in {given}", now)
+
+
+def terminating(obj: Object, status: str, reason: str, message: str, now: str) -> Object:
+    """The object's status with the condition Terminating."""
+    conditions = [dict(c) for c in (obj.get("status") or {}).get("conditions") or ()]
+    set_condition(conditions, TERMINATING, status, reason, message, now)
+    return {**(obj.get("status") or {}), "conditions": conditions}
+
+
+def set_condition(conditions: list[Object], type_: str, status: str, reason: str, message: str, now: str) -> None:
+    """Its transition time is when the status last changed."""
+    for found in conditions:
+        if found["type"] == type_:
+            if found["status"] != status:
+                found["lastTransitionTime"] = now
+            found.update(status=status, reason=reason, message=message)
+            return
+    new: dict[str, Any] = {"type": type_, "status": status, "lastTransitionTime": now}
+    conditions.append({**new, "reason": reason, "message": message})
+
+
+def claimed(obj: Object) -> Names:
+    """What the definition keeps others from using."""
+    return names_of((obj.get("status") or {}).get("acceptedNames") or {})

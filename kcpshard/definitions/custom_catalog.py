@@ -1,0 +1,165 @@
+"""The resource types that a logical cluster defines for itself, kept exact as its definitions change.
+
+What a logical cluster defines is an `Index`, made from the headers of its stored definitions when somebody first asks
+for a type that is not built in, kept on `LogicalCluster.cached`, and followed commit by commit from then on. The
+definitions in it are shared by content over all logical clusters of the shard: the same five hundred definitions in a
+hundred logical clusters are compiled once.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from weakref import WeakValueDictionary
+
+import orjson
+
+from kcpshard.api.errors import ServiceUnavailable
+from kcpshard.api.events import Commit, EventType
+from kcpshard.definitions.contract import Resource
+from kcpshard.definitions.crd_documents import CRDS, Summary, read_header, summary
+from kcpshard.definitions.custom_resources import Definition
+from kcpshard.definitions.version_order import version_priority
+from kcpshard.storage import envelope
+from kcpshard.storage.contract import LogicalCluster, ObjectStore
+
+_CACHED = "definitions"  # key in LogicalCluster.cached
+_SCANNED = 256
+
+Place = tuple[str, str, str]  # group, version, plural
+Listener = Callable[[int, str], None]
+
+
+class Index:
+    """The definitions of one logical cluster by name, and what those that are established serve."""
+
+    __slots__ = ("_key", "_sorted", "definitions", "places")
+
+    def __init__(self) -> None:
+        self.definitions: dict[str, Definition] = {}
+        self.places: dict[Place, Resource] = {}
+        self._sorted: list[Resource] | None = None
+        self._key = b""
+
+    def put(self, definition: Definition) -> None:
+        found = definition.summary
+        self.remove(found.name)
+        self.definitions[found.name] = definition
+        if found.established:
+            for version, resource in definition.resources.items():
+                self.places[found.group, version, found.names.plural] = resource
+
+    def remove(self, name: str) -> Definition | None:
+        self._sorted, self._key = None, b""
+        old = self.definitions.pop(name, None)
+        if old is not None:
+            for version, resource in old.resources.items():
+                place = (old.summary.group, version, old.summary.names.plural)
+                if self.places.get(place) is resource:
+                    del self.places[place]
+        return old
+
+    @property
+    def resources(self) -> Sequence[Resource]:
+        """In discovery order: groups by name, their versions by stability."""
+        if self._sorted is None:
+            order = lambda r: (r.group, version_priority(r.version), r.plural)  # noqa: E731
+            self._sorted = sorted(self.places.values(), key=order)
+        return self._sorted
+
+    @property
+    def key(self) -> bytes:
+        """Equal for logical clusters that define the same; empty if nothing is served."""
+        if not self._key and self.places:
+            digests = sorted(d.digest for d in self.definitions.values() if d.summary.established)
+            self._key = hashlib.sha256("".join(digests).encode()).digest()
+        return self._key
+
+
+class CustomCatalog:
+    """One shard's indexes. Listens to the store; tells its own listeners which types changed or went."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._shared: WeakValueDictionary[Summary, Definition] = WeakValueDictionary()
+        self._listeners: list[Listener] = []
+        store.on_commit(self._see)
+
+    def on_change(self, listener: Listener) -> None:
+        """Call with the id of the logical cluster and the group resource when a type is not what it was."""
+        self._listeners.append(listener)
+
+    def index(self, cluster: LogicalCluster) -> Index:
+        found = cluster.cached.get(_CACHED)
+        return found if type(found) is Index else self._build(cluster)
+
+    def find(self, cluster: LogicalCluster, place: Place) -> Resource | None:
+        """Raises NotDurable while the definition is being changed."""
+        found = cluster.cached.get(_CACHED)
+        index = found if type(found) is Index else self._build(cluster)
+        resource = index.places.get(place)
+        if resource is not None and resource.schema is None:
+            self._load(cluster, resource.definition)
+        return resource
+
+    def load(self, cluster: LogicalCluster, definition: Definition) -> None:
+        if not definition.is_loaded:
+            self._load(cluster, definition)
+
+    def _build(self, cluster: LogicalCluster) -> Index:
+        index, after = Index(), None
+        while True:
+            items = self._store.scan(cluster, CRDS, "", self._store.durable_revision, after, _SCANNED)
+            for item in items:
+                index.put(self._definition(item.value))
+            if len(items) < _SCANNED:
+                break
+            after = (items[-1].namespace, items[-1].name)
+        cluster.cached[_CACHED] = index
+        return index
+
+    def _definition(self, value: bytes) -> Definition:
+        found = summary_of(value)
+        definition = self._shared.get(found)
+        if definition is None:
+            definition = self._shared[found] = Definition(found)
+        return definition
+
+    def _load(self, cluster: LogicalCluster, definition: Definition) -> None:
+        name = definition.summary.name
+        value = self._store.pending(cluster, CRDS, "", name)
+        if value is None or summary_of(value).digest != definition.digest:
+            # Another content is on its way to the disk: until it is there, and we have seen it, this one counts.
+            value = self._store.get(cluster, CRDS, "", name)
+        if value is None or summary_of(value).digest != definition.digest:
+            raise ServiceUnavailable(f"the definition {name} is changing", retry_after_s=1)
+        definition.load(orjson.loads(envelope.body(value)))
+
+    def _see(self, commits: Sequence[Commit]) -> None:
+        for commit in commits:
+            for change in commit.changes:
+                if change.group_resource == CRDS:
+                    self._follow(
+                        commit.cluster_id, change.name, None if change.type is EventType.DELETED else change.value
+                    )
+
+    def _follow(self, cluster_id: int, name: str, value: bytes | None) -> None:
+        cluster = self._store.cluster_by_id(cluster_id)
+        index = cluster.cached.get(_CACHED) if cluster is not None else None
+        if type(index) is not Index:
+            return  # nobody has asked for a custom type, so nobody watches one
+        old = index.definitions.get(name)
+        new = self._definition(value) if value is not None else None
+        if old is new:
+            return
+        if new is None:
+            index.remove(name)
+        else:
+            index.put(new)
+        if old is not None and old.summary.established:
+            for listener in self._listeners:
+                listener(cluster_id, old.storage.group_resource)
+
+
+def summary_of(value: bytes) -> Summary:
+    """Of a stored definition."""
+    found = read_header(envelope.fields(value))
+    return found if found is not None else summary(orjson.loads(envelope.body(value)))
