@@ -74,7 +74,7 @@ def timed(run: Callable[[], object], times: int) -> float:
     return (time.process_time() - begin) / times * 1e6
 
 
-async def hub_alone(watchers: int, elsewhere: int, selector: str = "") -> float:
+async def hub_alone(watchers: int, elsewhere: int, selector: str = "", times: int = 5_000) -> float:
     """A commit through Hub.on_commit and into messages, for watchers of one bucket."""
     # A small history, so that dropping its oldest commits is in all figures.
     tier = WatchTier(Settings(watch_history_bytes=1 << 20))
@@ -89,7 +89,7 @@ async def hub_alone(watchers: int, elsewhere: int, selector: str = "") -> float:
         link.receive(control(start(id=1 + number, revision=tier.store.durable_revision, label_selector=selector)))
     while link.link.lagging or link._to_start:
         link.take_catch_up()
-    made = iter(commits(20_000, tier.cluster("root").id, START_US * 2000))
+    made = iter(commits(times + 1, tier.cluster("root").id, START_US * 2000))
 
     def one() -> None:
         tier.service.hub.on_commit((next(made),))
@@ -97,7 +97,7 @@ async def hub_alone(watchers: int, elsewhere: int, selector: str = "") -> float:
         if batch is not None:
             batch.SerializeToString()
 
-    cost = timed(one, 5_000)
+    cost = timed(one, times)
     link.close()
     return cost
 
@@ -247,4 +247,5 @@ async def main() -> None:
     say("start again after a break, 10,000 watches, both ends, per watch", await restart(10_000), "µs")
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

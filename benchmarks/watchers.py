@@ -126,7 +126,12 @@ async def fan_out(target: Target, watchers: int, changes: int) -> dict[str, Any]
     """`watchers` watch one namespace; one object changes `changes` times as fast as the answers come."""
     prefix, namespace = target.tenant(0)
     collection = f"{prefix}/api/v1/namespaces/{namespace}/configmaps"
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "fan"}, "data": {"v": "0", "pad": "x" * 900}}
+    body = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "fan"},
+        "data": {"v": "new", "pad": "x" * 900},
+    }
     await asyncio.to_thread(target.request, "DELETE", f"{collection}/fan")
     await asyncio.to_thread(target.request, "POST", collection, body)
     version = (await asyncio.to_thread(target.request, "GET", f"{collection}?limit=1"))[1]["metadata"][
@@ -207,8 +212,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=HERE / "results")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    wanted = 65536
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+    highest = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest, highest))
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     found = uvloop.run(run(args))
     (args.out / "watchers.json").write_text(json.dumps(found, indent=1))
