@@ -5,7 +5,7 @@ the connection itself and returns None.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from kcpfront.request_info import RequestInfo
@@ -22,6 +22,9 @@ class Connection(Protocol):
 
     def write(self, data: bytes) -> None:
         """Queue bytes; nothing is copied or delayed."""
+
+    def write_all(self, pieces: Sequence[bytes]) -> None:
+        """The same for several pieces; large ones are not joined, small ones travel together."""
 
     async def drain(self) -> None:
         """Wait until the client has taken enough. Raises ConnectionError when it is gone."""

@@ -6,7 +6,7 @@ own responses cost more than the rest of a request here. A watch takes its conne
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import StreamReader, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -17,6 +17,9 @@ from kcpfront.settings import Settings
 from kcpshard.api.errors import RequestEntityTooLarge
 
 _log = logging.getLogger(__name__)
+
+# Below one TLS record: a copy is cheaper than another record. Above, a copy of a list is 100 µs and fresh memory.
+_JOINED_BYTES = 16 * 1024
 
 Handle = Callable[[Exchange], Awaitable[Reply | None]]
 
@@ -52,6 +55,15 @@ class _HttpConnection:
         if transport is None:
             raise ConnectionResetError("the client is gone")
         transport.write(data)
+
+    def write_all(self, pieces: Sequence[bytes]) -> None:
+        transport = self._request.transport
+        if transport is None:
+            raise ConnectionResetError("the client is gone")
+        if sum(map(len, pieces)) < _JOINED_BYTES:
+            transport.write(b"".join(pieces))
+        else:
+            transport.writelines(pieces)
 
     def abort(self) -> None:
         transport = self._request.transport
@@ -148,7 +160,7 @@ class HttpEdge:
         if reply is not None:
             if reply.code == 413:
                 exchange.keep_alive = False  # the rest of the body is not worth reading
-            connection.write(encode_reply(exchange, reply))
+            connection.write_all(encode_reply(exchange, reply))
         return self._stay if exchange.keep_alive else self._close
 
     def hand_back(self, transport: asyncio.Transport, early: bytes) -> None:

@@ -40,10 +40,11 @@ def encode_head(exchange: Exchange, code: int, content_type: str, framing: str, 
     return b"".join((line, text.encode(), _FIXED, _date_line(), headers, b"\r\n"))
 
 
-def encode_reply(exchange: Exchange, reply: Reply) -> bytes:
+def encode_reply(exchange: Exchange, reply: Reply) -> Sequence[bytes]:
+    """Head and body."""
     code, body, content_type, headers = reply
     head = encode_head(exchange, code, content_type, f"Content-Length: {len(body)}", headers)
-    return head if exchange.method == "HEAD" else head + body
+    return (head,) if exchange.method == "HEAD" else (head, body)
 
 
 def error_reply(error: ApiError) -> Reply:

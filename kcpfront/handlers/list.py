@@ -57,11 +57,19 @@ class ListHandler:
         finally:
             answer.close()
 
-    async def _whole(self, exchange: Exchange, stream: ListStream) -> Reply:
-        items = b"".join([piece async for piece in stream])
+    async def _whole(self, exchange: Exchange, stream: ListStream) -> Reply | None:
+        pieces = [piece async for piece in stream]
         assert stream.info is not None
         before, after = list_around(stream.info)
-        return await self._maybe_compressed(exchange, stream, before + items + after, JSON)
+        pieces = [before, *pieces, after]
+        length = sum(map(len, pieces))
+        if length >= COMPRESS_BYTES and accepts_gzip(exchange):
+            return await self._maybe_compressed(exchange, stream, b"".join(pieces), JSON)
+        headers = warning_headers(stream.warnings) if stream.warnings else b""
+        pieces[0] = encode_head(exchange, stream.code, JSON, f"Content-Length: {length}", headers) + before
+        exchange.started = True
+        exchange.connection.write_all(pieces)
+        return None
 
     async def _maybe_compressed(self, exchange: Exchange, stream: ListStream, body: bytes, content_type: str) -> Reply:
         headers = warning_headers(stream.warnings) if stream.warnings else b""

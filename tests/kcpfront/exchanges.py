@@ -1,5 +1,7 @@
 """Exchanges without a connection."""
 
+from collections.abc import Sequence
+
 from multidict import CIMultiDict
 
 from kcpfront.exchange import Exchange
@@ -15,6 +17,9 @@ class Sink:
 
     def write(self, data: bytes) -> None:
         self.written += data
+
+    def write_all(self, pieces: Sequence[bytes]) -> None:
+        self.written += b"".join(pieces)
 
     async def drain(self) -> None:
         pass

@@ -12,7 +12,7 @@ def head_of(data: bytes) -> list[bytes]:
 
 
 def test_a_reply_is_framed() -> None:
-    data = responses.encode_reply(exchange(), Reply(201, b"{}", headers=b"ETag: x\r\n"))
+    data = b"".join(responses.encode_reply(exchange(), Reply(201, b"{}", headers=b"ETag: x\r\n")))
     lines = head_of(data)
     assert lines[0] == b"HTTP/1.1 201 Created"
     for line in (b"Audit-Id: id", b"Content-Type: application/json", b"Content-Length: 2", b"ETag: x"):
@@ -22,14 +22,14 @@ def test_a_reply_is_framed() -> None:
 
 
 def test_a_head_request_gets_no_body() -> None:
-    data = responses.encode_reply(exchange(method="HEAD"), Reply(200, b"ok"))
+    data = b"".join(responses.encode_reply(exchange(method="HEAD"), Reply(200, b"ok")))
     assert data.endswith(b"\r\n\r\n") and b"Content-Length: 2" in data
 
 
 def test_a_closing_connection_says_so() -> None:
     asked = exchange()
     asked.keep_alive = False
-    assert b"Connection: close" in head_of(responses.encode_reply(asked, Reply(200, b"")))
+    assert b"Connection: close" in head_of(responses.encode_reply(asked, Reply(200, b""))[0])
 
 
 def test_errors_name_when_to_come_back() -> None:
