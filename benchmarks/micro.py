@@ -2,8 +2,8 @@
 
 Each operation runs in a process of its own, once with few and once with many repetitions; the difference of the two
 instruction counts, divided by the difference in repetitions, is its cost, whatever start-up costs. Counted by perf
-where the machine can, else by valgrind; where neither can, nothing is judged and that is said. The operations run on the
-memory engine: what RocksDB costs beyond it is in design_figures.
+where the machine can, else by valgrind; where neither can, nothing is judged and that is said. The operations run on
+the memory engine: what RocksDB costs beyond it is in design_figures.
 
 usage: python -m benchmarks.micro [--update]            compare with (or rewrite) micro_baseline.json
        python -m benchmarks.micro --run OPERATION TIMES  one run, as the parent starts it

@@ -5,6 +5,7 @@ usage: python -m benchmarks.watchers [--idle 10000] [--fanout 1,10,100,1000]
 
 import argparse
 import asyncio
+import http.client
 import json
 import os
 import resource
@@ -120,6 +121,15 @@ async def idle(target: Target, count: int, kill_front: bool) -> dict[str, Any]:
             found["alive_after"] = load.alive
         load.close()
     return found
+
+
+def _patch(writer: http.client.HTTPSConnection, target: Target, path: str, value: str) -> None:
+    headers = {"Authorization": f"Bearer {target.token}", "Content-Type": "application/merge-patch+json"}
+    writer.request("PATCH", path, json.dumps({"data": {"v": value}}), headers)
+    answer = writer.getresponse()
+    answer.read()
+    if answer.status != 200:
+        raise RuntimeError(f"patch: {answer.status}")
 
 
 async def fan_out(target: Target, watchers: int, changes: int) -> dict[str, Any]:
