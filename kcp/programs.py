@@ -48,7 +48,9 @@ def internal_addresses(installation: Installation) -> InternalAddresses | None:
     return InternalAddresses(*split_address(listen)) if listen else None
 
 
-def shard_program(installation: Installation, number: int, logging: Logging, accept_clock: bool = False) -> Program:
+def shard_program(
+    installation: Installation, number: int, logging: Logging, accept_clock: bool = False, api_set: str = "minimal"
+) -> Program:
     arguments = [*PYTHON, "kcpshard", "--data", str(installation.shard_directory(number) / "data")]
     arguments += ["--number", str(number), "--initial-shards", str(installation.initial_shards)]
     for listener in ("front", "admin", "sync"):
@@ -58,6 +60,8 @@ def shard_program(installation: Installation, number: int, logging: Logging, acc
             arguments += ["--peer", f"unix:{shard_socket(installation, peer, 'admin')}"]
     if accept_clock:
         arguments.append("--accept-clock")
+    if api_set != "minimal":
+        arguments += ["--api-set", api_set]
     if internal := internal_addresses(installation):
         directory = installation.tls_directory(f"shard-{number}")
         arguments += ["--listen", internal.shard(number), "--tls-directory", str(directory)]

@@ -56,6 +56,7 @@ class Options:
     internal_listen: str  # "": as before
     logging: Logging
     accept_clock: bool
+    api_set: str = "minimal"
 
 
 root_option = click.option(
@@ -95,6 +96,13 @@ form_option = click.option(
 )
 @level_option
 @form_option
+@click.option(
+    "--api-set",
+    type=click.Choice(["minimal", "full"]),
+    default="minimal",
+    show_default=True,
+    help="Built-in APIs served: those of a control plane, or all of Kubernetes.",
+)
 @click.option("--accept-clock", is_flag=True, help="Start although the clock is far behind the newest revision.")
 def start(
     root: Path,
@@ -106,6 +114,7 @@ def start(
     log_level: str,
     log_format: str,
     accept_clock: bool,
+    api_set: str,
 ) -> None:
     """Start kcp on this machine: shards, fronts and, the first time, everything they need.
 
@@ -113,7 +122,7 @@ def start(
     """
     logging = Logging(log_level, log_format)
     internal = _internal(*internal_listen) if internal_listen else ""
-    serve(Options(root.absolute(), listen, advertise, shards, fronts, internal, logging, accept_clock))
+    serve(Options(root.absolute(), listen, advertise, shards, fronts, internal, logging, accept_clock, api_set))
 
 
 def serve(options: Options) -> None:
@@ -162,7 +171,8 @@ def default_processes() -> int:
 
 def _programs(made: Installation, options: Options, reserved: Reservation) -> Sequence[Program]:
     shards = [
-        shard_program(made, number, options.logging, options.accept_clock) for number in range(1, made.shards + 1)
+        shard_program(made, number, options.logging, options.accept_clock, options.api_set)
+        for number in range(1, made.shards + 1)
     ]
     fronts = [
         front_program(made, number, reserved.listen, options.logging)

@@ -4,7 +4,7 @@ Reads `data/builtin.jsonl` (made by scripts/generate_facts.py from a real kube-a
 its kind is first needed, and once: every reference to it is the same `Schema`, and so are equal scalars.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,55 +26,15 @@ _SPECIAL = {
     _APIEXTENSIONS + "JSONSchemaPropsOrStringArray": "schema-or-strings",
 }
 
-# Fields that Go writes even when nobody set them, beyond those whose schema has a default: no omitempty upstream.
-_NULL_WHEN_UNSET = {
-    "io.k8s.api.core.v1.Event": ("eventTime", "firstTimestamp", "lastTimestamp"),
-    "io.k8s.api.events.v1.Event": ("deprecatedFirstTimestamp", "deprecatedLastTimestamp", "eventTime"),
-    "io.k8s.api.core.v1.EventSeries": ("lastObservedTime",),
-    "io.k8s.api.events.v1.EventSeries": ("lastObservedTime",),
-    "io.k8s.api.rbac.v1.ClusterRole": ("rules",),
-    "io.k8s.api.rbac.v1.Role": ("rules",),
-    "io.k8s.api.authorization.v1.SubjectRulesReviewStatus": ("nonResourceRules", "resourceRules"),
-    "io.k8s.api.core.v1.NamespaceCondition": ("lastTransitionTime",),
-    "io.k8s.api.certificates.v1.CertificateSigningRequestCondition": ("lastTransitionTime", "lastUpdateTime"),
-    _APIEXTENSIONS + "CustomResourceDefinitionCondition": ("lastTransitionTime",),
-    "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceCondition": ("lastTransitionTime",),
-    _APIEXTENSIONS + "CustomResourceDefinitionStatus": ("conditions", "storedVersions"),
-}
 
-# Optional scalars that are pointers in Go: present though empty. Every other optional empty string is dropped.
-_POINTERS = {
-    "io.k8s.api.coordination.v1.LeaseSpec": ("holderIdentity", "preferredHolder", "strategy"),
-    _APIEXTENSIONS + "CustomResourceDefinitionVersion": ("deprecationWarning",),
-    _APIEXTENSIONS + "WebhookClientConfig": ("url",),
-    _APIEXTENSIONS + "ServiceReference": ("path",),
-    _APIEXTENSIONS + "ValidationRule": ("reason", "optionalOldSelf"),
-    _APIEXTENSIONS + "CustomResourceSubresourceScale": ("labelSelectorPath",),
-}
+# Where the Go types say more than the schemas (scripts/generate_go_fields.py): "nulls" are written even when nobody set
+# them, "pointers" are strings kept though empty, "values" are numbers and booleans dropped when zero.
+def _go_fields(table: str) -> Mapping[str, Sequence[str]]:
+    lines = map(orjson.loads, (DATA.parent / "go_fields.jsonl").read_bytes().splitlines())
+    return {line["definition"]: line[table] for line in lines if table in line}
 
-# Optional numbers and booleans that are plain values in Go: dropped when zero. (JSON tag `omitempty`, no pointer.)
-_VALUES = {
-    "io.k8s.api.core.v1.Event": ("count",),
-    "io.k8s.api.core.v1.EventSeries": ("count",),
-    "io.k8s.api.events.v1.Event": ("deprecatedCount",),
-    META + "ObjectMeta": ("generation",),
-    "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIServiceSpec": ("insecureSkipTLSVerify",),
-    "io.k8s.api.authorization.v1.SubjectAccessReviewStatus": ("denied",),
-    "io.k8s.api.authentication.v1.TokenReviewStatus": ("authenticated",),
-    _APIEXTENSIONS + "CustomResourceDefinitionSpec": ("preserveUnknownFields",),
-    _APIEXTENSIONS + "CustomResourceDefinitionVersion": ("deprecated",),
-    _APIEXTENSIONS + "CustomResourceColumnDefinition": ("priority",),
-    _APIEXTENSIONS + "CustomResourceDefinitionStatus": ("observedGeneration",),
-    _APIEXTENSIONS + "CustomResourceDefinitionCondition": ("observedGeneration",),
-    _APIEXTENSIONS + "JSONSchemaProps": (
-        "exclusiveMaximum",
-        "exclusiveMinimum",
-        "nullable",
-        "uniqueItems",
-        "x-kubernetes-embedded-resource",
-        "x-kubernetes-int-or-string",
-    ),
-}
+
+_NULL_WHEN_UNSET, _POINTERS, _VALUES = _go_fields("nulls"), _go_fields("pointers"), _go_fields("values")
 
 
 class Schema:

@@ -67,3 +67,8 @@ def test_addresses(text: str, address: tuple[str, int]) -> None:
 def test_what_is_not_an_address(text: str) -> None:
     with pytest.raises(ValueError, match="is not"):
         split_address(text)
+
+
+def test_a_shard_is_told_an_api_set_other_than_its_own_default() -> None:
+    assert " --api-set full" in options(shard_program(MADE, 1, Logging(), api_set="full").arguments)
+    assert "--api-set" not in options(shard_program(MADE, 1, Logging()).arguments)
