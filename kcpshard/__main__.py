@@ -17,9 +17,10 @@ from kcpshard.placement.membership import MayNotServe
 from kcpshard.placement.ownership_records import DamagedOwnership
 from kcpshard.server import ShardServer
 from kcpshard.storage.clock import ClockBehind
+from kcpshard.storage.damage import Corrupted
 from kcpshard.storage.format import UnusableFormat
 
-_EXPECTED = (UnusableFormat, ClockBehind, DamagedOwnership, MayNotServe, OSError, ValueError)
+_EXPECTED = (UnusableFormat, ClockBehind, Corrupted, DamagedOwnership, MayNotServe, OSError, ValueError)
 EXIT_REFUSED = 3  # it could not or must not serve; the sentence is on standard error
 
 

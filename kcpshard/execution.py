@@ -21,12 +21,14 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.deadlines import Deadlines
 from kcpshard.rpc.messages import WRITES
 from kcpshard.storage.contract import NotDurable, ReadOnly
+from kcpshard.storage.damage import damage_of
 from kcpshard.verbs.outcome import AfterSync, NotOwned, Outcome
 
 _log = logging.getLogger(__name__)
 
 INTERNAL_ERROR = "Internal error occurred: see the shard's log"
 DEADLINE_GRACE_S = 0.25  # the caller ends an overdue request itself, by Cancel; ours is for callers that cannot
+MAX_DAMAGES_TOLD = 1000
 DEFAULT_TIMEOUT_S = 60.0  # of a request that names none
 
 Dispatch = Callable[[pb.Request], Outcome]
@@ -252,6 +254,8 @@ def error_answer(error: BaseException, request: pb.Request) -> Answer:
             return error_answer(
                 ServiceUnavailable(f"the shard takes no writes: {error.cause}", retry_after_s=5), request
             )
+    if damage := damage_of(error):
+        return _damaged(damage, error, request)
     _log.error(
         "unexpected %s in %s %s of logical cluster %s",
         type(error).__name__,
@@ -263,6 +267,18 @@ def error_answer(error: BaseException, request: pb.Request) -> Answer:
     return error_answer(InternalError(INTERNAL_ERROR), request)
 
 
+def _damaged(damage: str, error: BaseException, request: pb.Request) -> Answer:
+    """What is stored cannot be read. Told again for each damage, not for each request that meets it."""
+    if damage not in _damages and len(_damages) < MAX_DAMAGES_TOLD:
+        _damages.add(damage)
+        _log.critical("stored data is damaged: %s; stop the shard and run `kcp shard verify`", error)
+    message = (
+        f"Internal error occurred: the data stored by this shard is damaged ({damage}); kcp shard verify says more"
+    )
+    return error_answer(InternalError(message), request)
+
+
+_damages: set[str] = set()
 _MISDIRECTED = orjson.dumps(
     {
         "kind": "Status",

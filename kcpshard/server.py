@@ -38,6 +38,7 @@ from kcpshard.rpc.transport import SERVER_OPTIONS, TlsFiles, dial, listen, read_
 from kcpshard.service import SessionService
 from kcpshard.settings import Settings, adjusted
 from kcpshard.storage.contract import KeyValueEngine
+from kcpshard.storage.damage import damage_of
 from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
 from kcpshard.storage.rocksdb_engine import RocksdbEngine
@@ -197,7 +198,9 @@ class ShardServer:
             await asyncio.sleep(self._settings.compaction_interval_s)
             try:
                 await self.store.compact(now_us())
-            except OSError as error:  # a full or broken disk: reads and deletions go on, so must we
+            except Exception as error:  # a full, broken or damaged disk: reads and deletions go on, so must we
+                if not isinstance(error, OSError) and not damage_of(error):
+                    raise
                 _log.error("compaction stopped, it is tried again: %s", error)
 
 

@@ -91,8 +91,13 @@ class Compaction:
         self._deadline = time.perf_counter() + _SLICE_S
         self._slice_compacted = 0
         self._grown.clear()
+        self._writer.write_now()
         group = self._writer.gather()
-        step(group)
+        try:
+            step(group)
+        except Exception:  # a damaged block: half a step would remove records and not say so
+            self._writer.abandon(group)
+            raise
         for retention, (lost, passed) in enumerate(zip(self._lost, self._passed, strict=True)):
             group.batch.put(
                 keyspace.META, keyspace.lost_key(retention), keyspace.number(lost) + keyspace.number(passed)

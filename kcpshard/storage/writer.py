@@ -210,6 +210,13 @@ class Writer:
         self._has_told_refusal = False
         self._written.append(group)
 
+    def abandon(self, group: WriteGroup) -> None:
+        """Forget the gathering group, of which its one author had written a part when it failed."""
+        assert group is self._gathering and not group.commits, "the group holds somebody else's commits"
+        self._gathering = None
+        self._rebuild()
+        self._after_refusal(group)
+
     async def drain(self) -> None:
         """Return when everything accepted so far is durable or refused."""
         group = self.newest_group()

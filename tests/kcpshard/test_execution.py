@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import orjson
 import pytest
 
 from kcpshard.api.requests import Answer
 from kcpshard.execution import Execution, Job, error_answer
 from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.storage.damage import Corrupted
 from tests.contracts.caller import request, until
 from tests.contracts.scripted_verbs import FakeGroup, ScriptedVerbs
 
@@ -166,3 +168,17 @@ def test_an_expected_error_is_not_logged(caplog: pytest.LogCaptureFixture) -> No
 
     assert error_answer(Conflict("no", retry_after_s=2), pb.Request()).retry_after_s == 2
     assert not caplog.records
+
+
+@pytest.mark.parametrize("kind", [Corrupted, Exception])
+def test_damaged_data_is_an_internal_error_that_says_so(
+    kind: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    error = kind(f"Corruption: block checksum mismatch: stored = 1  in /data/{kind.__name__}.sst offset 3 size 5")
+    for _ in range(3):
+        answer = error_answer(error, numbered(1, "a"))
+    assert answer.code == 500
+    status = orjson.loads(answer.body)
+    assert status["reason"] == "InternalError"
+    assert f"is damaged (block checksum mismatch in {kind.__name__}.sst)" in status["message"]
+    assert len(caplog.records) == 1

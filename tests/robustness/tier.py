@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from ssl import create_default_context
 from typing import Any
@@ -52,7 +53,7 @@ class Tier:
         while time.monotonic() < deadline:
             if self.process is not None and self.process.poll() is not None:
                 raise RuntimeError(f"kcp start ended with {self.process.returncode}: see {self.log.name}")
-            with contextlib.suppress(OSError, FileNotFoundError, TypeError, KeyError):
+            with contextlib.suppress(OSError, HTTPException, ValueError, TypeError, KeyError, yaml.YAMLError):
                 server, _, authority = self.access()
                 context = create_default_context(cadata=authority)
                 context.check_hostname = False

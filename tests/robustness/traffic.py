@@ -60,6 +60,7 @@ class Traffic:
                 async with asyncio.timeout(REQUEST_TIMEOUT_S), session.request(method, url, json=document) as answer:
                     if answer.status in codes:
                         return json.loads(await answer.read())
+            _check_cancelled()
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{method} {url} does not succeed")
             await asyncio.sleep(0.1)
@@ -76,6 +77,7 @@ class Traffic:
                     async with asyncio.timeout(REQUEST_TIMEOUT_S):
                         await self.send(session, operation)
                 birth.outcome, birth.revision = operation.outcome, operation.revision
+                _check_cancelled()
                 await asyncio.sleep(pause_s)
 
     async def look_at_births(self, session: aiohttp.ClientSession) -> None:
@@ -92,6 +94,7 @@ class Traffic:
             while not self.stopping:
                 serial += 1
                 await self.step(session, number, f"{number}-{serial}", chance)
+                _check_cancelled()
                 await asyncio.sleep(chance.random() * 2 * pause_s)
 
     async def step(self, session: aiohttp.ClientSession, number: int, value: str, chance: random.Random) -> None:
@@ -158,6 +161,7 @@ class Traffic:
                     watch = Watch(number, cluster, position, relists=1)
                     self.history.watches.append(watch)
                 watch.reconnects += 1
+                _check_cancelled()
                 await asyncio.sleep(0.02)
 
     async def watch_once(self, session: aiohttp.ClientSession, watch: Watch, position: int) -> int:
@@ -181,6 +185,7 @@ class Traffic:
                 async with session.get(self.collection(cluster), params={"limit": "1"}) as answer:
                     if answer.status == 200:
                         return int((await answer.json())["metadata"]["resourceVersion"])
+            _check_cancelled()
             await asyncio.sleep(0.1)
 
     async def finish(self) -> None:
@@ -207,6 +212,12 @@ class Traffic:
     def caught_up(self, watch: Watch) -> bool:
         newest = max((r for r, _ in self.history.final[watch.cluster].values()), default=0)
         return max((e.revision for e in watch.events), default=watch.start) >= newest
+
+
+def _check_cancelled() -> None:
+    """A cancellation that met a breaking connection comes out of aiohttp as the connection's error."""
+    if (me := asyncio.current_task()) is not None and me.cancelling():
+        raise asyncio.CancelledError
 
 
 def _configmap(cluster: str, name: str, value: str) -> dict[str, Any]:

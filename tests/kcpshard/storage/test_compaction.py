@@ -5,7 +5,8 @@ import pytest
 from kcpshard import failpoints
 from kcpshard.settings import Settings
 from kcpshard.storage import keyspace
-from kcpshard.storage.contract import Compacted
+from kcpshard.storage.contract import Compacted, LogicalCluster
+from kcpshard.storage.damage import Corrupted
 from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
 from kcpshard.storage.verification import violations
@@ -119,3 +120,40 @@ async def test_a_long_backlog_goes_in_short_steps(monkeypatch: pytest.MonkeyPatc
     assert len(steps) >= 200 // 21
     assert max(b - a for a, b in zip([0, *steps], steps, strict=False)) <= 21
     await store.close()
+
+
+async def test_a_step_that_meets_damage_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = MemoryEngine()
+    store = Store(engine, 1, lambda: START_US)
+    cluster = await born(store, "root", [put("a"), put("b")])
+    for n in range(5):
+        await durable(store.commit(cluster, [put("a", data=str(n))]).group)
+    third = await rewritten(store, cluster)
+    before = {family: engine.scan(family, b"", keyspace.END, 1 << 20) for family in keyspace.FAMILIES}
+    sound = engine.get
+
+    def damaged(family: str, key: bytes) -> bytes | None:
+        if family == keyspace.VERSIONS and key.endswith(third.to_bytes(8, "big")):
+            raise Corrupted("Corruption: block checksum mismatch")
+        return sound(family, key)
+
+    monkeypatch.setattr(engine, "get", damaged)
+    pending = store.commit(cluster, [put("c")])  # gathered in the same turn: it must not go with the step
+    with pytest.raises(Corrupted):
+        await store.compact(START_US + 2 * DAY_US)
+    await durable(pending.group)
+    monkeypatch.undo()
+    for family in (keyspace.LOG, keyspace.VERSIONS, keyspace.ORDER):
+        assert not [row for row in before[family] if engine.get(family, row[0]) != row[1]]
+    assert violations(engine) == []
+    assert await store.compact(START_US + 2 * DAY_US) > 0
+    assert violations(engine) == []
+    await store.close()
+
+
+async def rewritten(store: Store, cluster: LogicalCluster) -> int:
+    """Commits twice; the revision of the first."""
+    pending = store.commit(cluster, [put("a", data="third")])
+    await durable(pending.group)
+    await durable(store.commit(cluster, [put("a", data="last")]).group)
+    return pending.revision

@@ -11,6 +11,7 @@ import pytest
 
 from kcpshard.settings import Settings
 from kcpshard.storage.contract import KeyValueEngine, ReadOnly
+from kcpshard.storage.damage import Corrupted
 from kcpshard.storage.format import UnusableFormat
 from kcpshard.storage.object_store import Store
 from kcpshard.storage.rocksdb_engine import RocksdbEngine
@@ -164,6 +165,45 @@ async def test_a_disk_that_others_filled_refuses_writes_and_reads_on(small_disk:
     assert verify(str(small_disk / "data")) == []
 
 
+def damage_tables(directory: str) -> int:
+    """Flip one byte in the middle of every large table; returns how many."""
+    count = 0
+    for table in Path(directory).glob("*.sst"):
+        raw = bytearray(table.read_bytes())
+        if len(raw) > 100_000:
+            raw[len(raw) // 2] ^= 0xFF
+            table.write_bytes(raw)
+            count += 1
+    return count
+
+
+def test_a_scan_that_meets_a_corrupted_block_fails_instead_of_ending(opened: Opened) -> None:
+    batch = opened.engine.batch()
+    for n in range(400):
+        batch.put("objects", b"k%03d" % n, os.urandom(2000))
+    opened.engine.write(batch)
+    opened.engine.flush()
+    opened.engine.close()
+    assert damage_tables(opened.directory) == 1
+    engine = opened.again()
+    assert len(engine.scan("objects", b"k", b"l", 50)) == 50
+    assert len(engine.scan("objects", b"k390", b"l", 50)) == 10
+    assert len(engine.scan("objects", b"k390", b"l", 50, reverse=True)) == 10
+    assert engine.scan("objects", b"l", b"m", 50) == []
+    assert engine.scan("objects", b"l", b"m", 50, reverse=True) == []
+    for start, end in ((b"k", b"l"), (b"k150", b"k250")):
+        with pytest.raises(Corrupted, match="checksum mismatch"):
+            engine.scan("objects", start, end, 400)
+        with pytest.raises(Corrupted, match="checksum mismatch"):
+            engine.scan("objects", b"k", b"l", 400, reverse=True)
+    with pytest.raises(Corrupted, match="checksum mismatch"):
+        engine.count("objects", b"k", b"l", 400)
+    with pytest.raises(Corrupted, match="checksum mismatch"):
+        for n in range(400):
+            engine.get("objects", b"k%03d" % n)
+    engine.close()
+
+
 async def test_a_corrupted_block_is_an_error_and_not_an_absence(opened: Opened) -> None:
     now = Time()
     store = Store(opened.engine, 1, now)
@@ -171,11 +211,7 @@ async def test_a_corrupted_block_is_an_error_and_not_an_absence(opened: Opened) 
     opened.engine.flush()
     path, id_ = opened.directory, cluster.id
     await store.close()
-    for table in Path(path).glob("*.sst"):
-        raw = bytearray(table.read_bytes())
-        if len(raw) > 100_000:
-            raw[len(raw) // 2] ^= 0xFF
-            table.write_bytes(raw)
+    assert damage_tables(path)
     store = Store(opened.again(), 1, now)
     again = store.find_cluster("root")
     assert again is not None and again.id == id_
