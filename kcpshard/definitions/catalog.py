@@ -13,6 +13,8 @@ from kcpshard.definitions.builtin import builtin_resources
 from kcpshard.definitions.contract import Document, Object, Resource
 from kcpshard.definitions.conversion import convert
 from kcpshard.definitions.custom_catalog import CustomCatalog, Index
+from kcpshard.definitions.custom_openapi import document_hash as document_hash_of
+from kcpshard.definitions.custom_openapi_worker import CustomOpenApi
 from kcpshard.definitions.discovery import aggregated_version, discovery_document, entity_tag
 from kcpshard.definitions.openapi import document_hash, document_paths, index
 from kcpshard.definitions.openapi_worker import OpenApiDocuments
@@ -31,6 +33,7 @@ class Catalog:
         self._documents: dict[tuple[str, str], Document] = {}  # bounded: only paths and media types that exist
         self._hashes = {path: document_hash(path, api_set) for path in document_paths(self._resources)}
         self._openapi = OpenApiDocuments(api_set)
+        self._custom_openapi = CustomOpenApi(api_set)
         self.custom: CustomCatalog | None = None  # until there is a store to follow
         self._shared: dict[tuple[bytes, str, str], Document] = {}  # by what is defined, path and form
         self._shared_bytes = 0
@@ -63,7 +66,7 @@ class Catalog:
     ) -> Document | Coroutine[Any, Any, Document | None] | None:
         path = path.partition("?")[0].rstrip("/")
         if path.startswith("/openapi/"):
-            return self._openapi_document(path, if_none_match)
+            return self._openapi_document(cluster, path, if_none_match)
         aggregated = aggregated_version(accept)
         index = self._index(cluster)
         if index is not None:
@@ -92,20 +95,34 @@ class Catalog:
         return found
 
     def _openapi_document(
-        self, path: str, if_none_match: str
+        self, cluster: LogicalCluster | None, path: str, if_none_match: str
     ) -> Document | Coroutine[Any, Any, Document | None] | None:
         """A document's hash is known before it is built, so a client that has it is answered at once."""
+        found = self._index(cluster)
+        custom = found.document_digests if found is not None else {}
         if path == "/openapi/v3":
-            body = index(self._hashes)
+            hashes = {**self._hashes, **{p: document_hash_of(p, self.api_set, d) for p, d in custom.items()}}
+            body = index(hashes)
             return unless_known(Document(200, body, entity_tag(body)), if_none_match)
-        hash_ = self._hashes.get(path)
+        digests = custom.get(path)
+        hash_ = document_hash_of(path, self.api_set, digests) if digests else self._hashes.get(path)
         if hash_ is None:
             return None
         known = unless_known(Document(200, b"", f'"{hash_}"'), if_none_match)
-        return known if known.code == 304 else self._built(path, known)
+        if known.code == 304:
+            return known
+        if digests and found is not None and cluster is not None:
+            return self._built_custom(cluster, found, path, hash_)
+        return self._built(path, known)
 
     async def _built(self, path: str, document: Document) -> Document:
         return document._replace(body=await self._openapi.get(path))
+
+    async def _built_custom(self, cluster: LogicalCluster, found: Index, path: str, hash_: str) -> Document:
+        custom = self.custom
+        assert custom is not None
+        body = await self._custom_openapi.get(path, hash_, lambda: custom.documents(cluster, found.described(path)))
+        return Document(200, body, f'"{hash_}"')
 
     def convert(self, obj: Object, wanted: Resource) -> Object:
         return convert(obj, wanted) if wanted.definition is None else wanted.definition.convert(obj, wanted)

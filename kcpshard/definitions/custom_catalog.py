@@ -6,8 +6,9 @@ definitions in it are shared by content over all logical clusters of the shard: 
 hundred logical clusters are compiled once.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from weakref import WeakValueDictionary
 
 import orjson
@@ -17,6 +18,7 @@ from kcpshard.api.events import Commit, EventType
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.crd_documents import CRDS, Summary, read_header, summary
 from kcpshard.definitions.custom_resources import Definition
+from kcpshard.definitions.openapi import V2, group_version_path
 from kcpshard.definitions.version_order import version_priority
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
@@ -31,12 +33,13 @@ Listener = Callable[[int, str], None]
 class Index:
     """The definitions of one logical cluster by name, and what those that are established serve."""
 
-    __slots__ = ("_key", "_sorted", "definitions", "places")
+    __slots__ = ("_key", "_paths", "_sorted", "definitions", "places")
 
     def __init__(self) -> None:
         self.definitions: dict[str, Definition] = {}
         self.places: dict[Place, Resource] = {}
         self._sorted: list[Resource] | None = None
+        self._paths: Mapping[str, Sequence[str]] | None = None
         self._key = b""
 
     def put(self, definition: Definition) -> None:
@@ -48,7 +51,7 @@ class Index:
                 self.places[found.group, version, found.names.plural] = resource
 
     def remove(self, name: str) -> Definition | None:
-        self._sorted, self._key = None, b""
+        self._sorted, self._paths, self._key = None, None, b""
         old = self.definitions.pop(name, None)
         if old is not None:
             for version, resource in old.resources.items():
@@ -64,6 +67,22 @@ class Index:
             order = lambda r: (r.group, version_priority(r.version), r.plural)  # noqa: E731
             self._sorted = sorted(self.places.values(), key=order)
         return self._sorted
+
+    @property
+    def document_digests(self) -> Mapping[str, Sequence[str]]:
+        """The OpenAPI documents in which definitions are described: path → their digests."""
+        if self._paths is None:
+            paths: dict[str, dict[str, None]] = {}
+            for resource in self.places.values():
+                for path in (V2, group_version_path(resource)):
+                    paths.setdefault(path, {})[resource.definition.digest] = None
+            self._paths = {path: tuple(sorted(digests)) for path, digests in paths.items()}
+        return self._paths
+
+    def described(self, path: str) -> list[Definition]:
+        """The definitions in one of `document_digests`."""
+        resources = [r for r in self.places.values() if path in (V2, group_version_path(r))]
+        return list({id(r.definition): r.definition for r in resources}.values())
 
     @property
     def key(self) -> bytes:
@@ -132,6 +151,17 @@ class CustomCatalog:
         if value is None or summary_of(value).digest != definition.digest:
             raise ServiceUnavailable(f"the definition {name} is changing", retry_after_s=1)
         definition.load(orjson.loads(envelope.body(value)))
+
+    async def documents(self, cluster: LogicalCluster, definitions: Sequence[Definition]) -> bytes:
+        """The definitions as a JSON list. Raises ServiceUnavailable if one of them is changing."""
+        bodies = []
+        for definition in definitions:
+            value = self._store.pending(cluster, CRDS, "", definition.summary.name)
+            if value is None or summary_of(value).digest != definition.digest:
+                raise ServiceUnavailable(f"the definition {definition.summary.name} is changing", retry_after_s=1)
+            bodies.append(envelope.body(value))
+            await asyncio.sleep(0)  # each may be a megabyte
+        return b"[" + b",".join(bodies) + b"]"
 
     def _see(self, commits: Sequence[Commit]) -> None:
         for commit in commits:

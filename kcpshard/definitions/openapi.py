@@ -35,6 +35,7 @@ _SECURITY = {
     "type": "apiKey", "description": "Bearer Token authentication", "name": "authorization", "in": "header"
 }  # fmt: skip
 _KIND = "x-kubernetes-group-version-kind"
+_NOTHING: Mapping[str, Any] = {}
 
 
 def document_paths(resources: Iterable[Resource]) -> list[str]:
@@ -66,8 +67,13 @@ def index(hashes: Mapping[str, str]) -> bytes:
 def build(resources: Sequence[Resource], path: str) -> bytes:
     """The document at one of `document_paths`."""
     if path == V2:
-        return orjson.dumps(_version_2(resources))
-    return orjson.dumps(_version_3([r for r in resources if f"/openapi/v3{_root(r)}" == path]))
+        return orjson.dumps(version_2(resources))
+    return orjson.dumps(version_3([r for r in resources if f"/openapi/v3{_root(r)}" == path]))
+
+
+def group_version_path(resource: Resource) -> str:
+    """Where the document of its group version is."""
+    return f"/openapi/v3{_root(resource)}"
 
 
 def _root(resource: Resource) -> str:
@@ -125,14 +131,17 @@ def _references(schema: Any) -> Iterator[str]:
             yield from _references(value)
 
 
-def _closure(names: Iterable[str], group_versions: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def _closure(names: Iterable[str], group_versions: Iterable[tuple[str, str]], own: Mapping[str, Any]) -> dict[str, Any]:
     """These definitions and all they refer to, described, by name in order."""
     found: dict[str, Any] = {}
     waiting = list(names)
     while waiting:
         name = waiting.pop()
         if name not in found:
-            found[name] = _described(dict(facts.raw_definition(name)), _descriptions().get(name))
+            if name in own:
+                found[name] = own[name]
+            else:
+                found[name] = _described(dict(facts.raw_definition(name)), _descriptions().get(name))
             waiting += _references(found[name])
     for kind in ("DeleteOptions", "WatchEvent"):  # known in every group, so that clients find them for each kind
         if META + kind in found:
@@ -150,7 +159,8 @@ def _with_references(value: Any, prefix: str) -> Any:
 # --- version 3
 
 
-def _version_3(resources: Sequence[Resource]) -> dict[str, Any]:
+def version_3(resources: Sequence[Resource], own: Mapping[str, Any] = _NOTHING) -> dict[str, Any]:
+    """The document of one group version; `own` are definitions that are not built in, by name."""
     found = [o for r in resources for o in operations(r)]
     paths: dict[str, Any] = {_root(resources[0]) + "/": {"get": _resources_3(resources[0])}}
     for operation in sorted(found, key=lambda o: o.path):
@@ -158,7 +168,7 @@ def _version_3(resources: Sequence[Resource]) -> dict[str, Any]:
         entry[operation.method] = _operation_3(operation)
         entry["parameters"] = [_parameter_3(p, _place(operation, p)) for p in operation.path_parameters]
     names = {n for o in found for n in (o.body, o.definition) if n} | {META + "APIResourceList", META + "WatchEvent"}
-    schemas = _closure(names, {(r.group, r.version): None for r in resources})
+    schemas = _closure(names, {(r.group, r.version): None for r in resources}, own)
     return {
         "openapi": "3.0.0",
         "info": _info(),
@@ -226,7 +236,8 @@ def _resources_3(resource: Resource) -> dict[str, Any]:
 # --- version 2
 
 
-def _version_2(resources: Sequence[Resource]) -> dict[str, Any]:
+def version_2(resources: Sequence[Resource], own: Mapping[str, Any] = _NOTHING) -> dict[str, Any]:
+    """The document of everything."""
     found = [o for r in resources for o in operations(r)]
     paths: dict[str, Any] = {}
     for operation in sorted(found, key=lambda o: o.path):
@@ -235,7 +246,7 @@ def _version_2(resources: Sequence[Resource]) -> dict[str, Any]:
         entry["parameters"] = [_parameter_2(p, _place(operation, p)) for p in operation.path_parameters]
     names = {n for o in found for n in (o.body, o.definition) if n} | {META + "WatchEvent"}
     places = {(r.group, r.version): None for r in resources}
-    definitions = {name: _schema_2(schema) for name, schema in _closure(names, places).items()}
+    definitions = {name: _schema_2(schema) for name, schema in _closure(names, places, own).items()}
     return {
         "swagger": "2.0",
         "info": _info(),

@@ -162,10 +162,14 @@ def _operation(
     subresource: Subresource | None = None,
 ) -> Operation:
     kind = (resource.group, resource.version, resource.kind)
-    definition = facts.definition_of(*kind)
+    if subresource is not None and subresource.version:
+        kind = (subresource.group, subresource.version, subresource.kind)
+    is_custom = resource.definition is not None and (subresource is None or not subresource.version)
+    name_of = definition_name if is_custom else facts.definition_of
+    definition = name_of(*kind)
     answer, body = definition, ""
     if shape.action == "list":
-        answer = facts.definition_of(resource.group, resource.version, resource.list_kind)
+        answer = name_of(resource.group, resource.version, resource.list_kind)
     if shape.method == "delete":
         answer, body = META + "Status", META + "DeleteOptions"
     elif shape.method == "patch":
@@ -193,6 +197,11 @@ def _operation(
         shape.codes,
         shape.action == "list",
     )
+
+
+def definition_name(group: str, version: str, kind: str) -> str:
+    """Of a custom type: example.com → "com.example.v1.Widget"."""
+    return ".".join([*reversed(group.split(".")), version, kind]).removeprefix(".")
 
 
 def _path_parameters(path: str, kind: str) -> Iterator[Parameter]:

@@ -1,0 +1,108 @@
+"""Builds the OpenAPI documents of logical clusters with definitions of their own, in a process that lives while it is
+needed: the I/O of `custom_openapi`.
+
+Documents are kept compressed, by hash: logical clusters that define the same share them. As a program: reads jobs from
+standard input (a line "<set> <path> <length>", then that many bytes, a JSON list of definitions) and answers each with
+a line "<length>" and that many bytes of zlib data.
+"""
+
+import asyncio
+import os
+import sys
+import zlib
+from asyncio.subprocess import Process
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+import orjson
+
+from kcpshard.api.errors import ServiceUnavailable
+from kcpshard.definitions.custom_openapi import build
+
+_BUILD_DEADLINE_S = 60.0
+_IDLE_S = 30.0  # then the process ends: it has about 60 MB
+_KEPT_BYTES = 32 << 20  # compressed documents; the least recently used go
+_INLINE_BYTES = 64_000  # compressed; a larger document is unpacked on a thread (zlib releases the GIL)
+
+
+class CustomOpenApi:
+    """One shard's documents. Nothing is kept of a failed attempt."""
+
+    def __init__(self, api_set: str) -> None:
+        self._api_set = api_set
+        self._turn = asyncio.Lock()
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._bytes = 0
+        self._process: Process | None = None
+        self._end: asyncio.TimerHandle | None = None
+
+    async def get(self, path: str, hash_: str, definitions: Callable[[], Awaitable[bytes]]) -> bytes:
+        """The document; `definitions` gives the JSON list of what it describes. Raises ServiceUnavailable."""
+        packed = self._kept.get(hash_)
+        if packed is None:
+            async with self._turn:
+                packed = self._kept.get(hash_)
+                if packed is None:
+                    packed = await self._build(path, await definitions())
+                    self._keep(hash_, packed)
+        else:
+            self._kept.move_to_end(hash_)
+        if len(packed) <= _INLINE_BYTES:
+            return zlib.decompress(packed)
+        return await asyncio.to_thread(zlib.decompress, packed)
+
+    def _keep(self, hash_: str, packed: bytes) -> None:
+        self._kept[hash_] = packed
+        self._bytes += len(packed)
+        while self._bytes > _KEPT_BYTES and len(self._kept) > 1:
+            _, gone = self._kept.popitem(last=False)
+            self._bytes -= len(gone)
+
+    async def _build(self, path: str, definitions: bytes) -> bytes:
+        if self._end is not None:
+            self._end.cancel()
+        try:
+            async with asyncio.timeout(_BUILD_DEADLINE_S):
+                packed = await self._ask(path, definitions)
+        except (TimeoutError, OSError, EOFError, ValueError, asyncio.CancelledError) as fault:
+            self._stop()
+            if isinstance(fault, asyncio.CancelledError):
+                raise
+            raise ServiceUnavailable("the OpenAPI document is not ready yet", retry_after_s=5) from None
+        self._end = asyncio.get_running_loop().call_later(_IDLE_S, self._stop)
+        return packed
+
+    async def _ask(self, path: str, definitions: bytes) -> bytes:
+        process = self._process
+        if process is None or process.returncode is not None:
+            command = (sys.executable, "-m", "kcpshard.definitions.custom_openapi_worker")
+            pipe = asyncio.subprocess.PIPE
+            process = self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(f"{self._api_set} {path} {len(definitions)}\n".encode())
+        process.stdin.write(definitions)
+        await process.stdin.drain()
+        length = int(await process.stdout.readline())
+        return await process.stdout.readexactly(length)
+
+    def _stop(self) -> None:
+        """It reads until its input ends."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            if process.returncode is None:
+                process.kill()
+
+
+def main() -> None:
+    os.nice(5)  # nobody's get should wait for a document
+    source, target = sys.stdin.buffer, sys.stdout.buffer
+    while line := source.readline():
+        api_set, path, length = line.decode().split()
+        packed = zlib.compress(build(api_set, path, orjson.loads(source.read(int(length)))), 6)
+        target.write(f"{len(packed)}\n".encode() + packed)
+        target.flush()
+
+
+if __name__ == "__main__":
+    main()
