@@ -14,6 +14,7 @@ from pathlib import Path
 import uvloop
 
 from kcpfront import process_log
+from kcpfront.allocator import map_large_buffers
 from kcpfront.credential_files import CredentialError
 from kcpfront.listener import ListenError, raise_descriptor_limit
 from kcpfront.process import FrontProcess, Options
@@ -78,6 +79,7 @@ def main() -> int:
     found = parse(sys.argv[1:])
     process_log.configure(found.log_level, found.log_format)
     raise_descriptor_limit()
+    map_large_buffers()
     try:
         uvloop.run(serve(_options(found)))
     except _EXPECTED as error:

@@ -60,7 +60,11 @@ class Listener:
     """accepting ⇄ paused (no descriptor left) → closed. Waiting connections stay in the kernel's backlog meanwhile."""
 
     def __init__(
-        self, listening: socket.socket, factory: Callable[[], asyncio.Protocol], settings: Settings, metrics: Metrics
+        self,
+        listening: socket.socket,
+        factory: Callable[[], asyncio.BaseProtocol],
+        settings: Settings,
+        metrics: Metrics,
     ) -> None:
         self._socket, self._factory = listening, factory
         self._settings, self._metrics = settings, metrics
@@ -98,7 +102,7 @@ class Listener:
         if old is not None:
             old.close()
 
-    def _made(self) -> asyncio.Protocol:
+    def _made(self) -> asyncio.BaseProtocol:
         if not self._paused and not _descriptors_left(self._settings.reserved_descriptors):
             self._paused = True
             self._metrics.accept_pauses += 1
