@@ -49,7 +49,12 @@ def internal_addresses(installation: Installation) -> InternalAddresses | None:
 
 
 def shard_program(
-    installation: Installation, number: int, logging: Logging, accept_clock: bool = False, api_set: str = "minimal"
+    installation: Installation,
+    number: int,
+    logging: Logging,
+    accept_clock: bool = False,
+    api_set: str = "minimal",
+    controllers: str = "*",
 ) -> Program:
     arguments = [*PYTHON, "kcpshard", "--data", str(installation.shard_directory(number) / "data")]
     arguments += ["--number", str(number), "--initial-shards", str(installation.initial_shards)]
@@ -58,10 +63,14 @@ def shard_program(
     for peer in range(1, installation.shards + 1):
         if peer != number:
             arguments += ["--peer", f"unix:{shard_socket(installation, peer, 'admin')}"]
+    arguments += ["--root-ca-file", str(installation.pki / "serving-ca.crt")]
     if accept_clock:
         arguments.append("--accept-clock")
     if api_set != "minimal":
         arguments += ["--api-set", api_set]
+    if controllers != "*":
+        # One word: it may begin with a dash.
+        arguments.append(f"--controllers={controllers}")
     if internal := internal_addresses(installation):
         directory = installation.tls_directory(f"shard-{number}")
         arguments += ["--listen", internal.shard(number), "--tls-directory", str(directory)]

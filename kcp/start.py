@@ -57,6 +57,7 @@ class Options:
     logging: Logging
     accept_clock: bool
     api_set: str = "minimal"
+    controllers: str = "*"
 
 
 root_option = click.option(
@@ -103,6 +104,13 @@ form_option = click.option(
     show_default=True,
     help="Built-in APIs served: those of a control plane, or all of Kubernetes.",
 )
+@click.option(
+    "--controllers",
+    default="*",
+    show_default=True,
+    metavar="NAMES",
+    help="Those that work inside logical clusters, as kube-controller-manager names them; -NAME leaves one out.",
+)
 @click.option("--accept-clock", is_flag=True, help="Start although the clock is far behind the newest revision.")
 def start(
     root: Path,
@@ -115,6 +123,7 @@ def start(
     log_format: str,
     accept_clock: bool,
     api_set: str,
+    controllers: str,
 ) -> None:
     """Start kcp on this machine: shards, fronts and, the first time, everything they need.
 
@@ -122,7 +131,11 @@ def start(
     """
     logging = Logging(log_level, log_format)
     internal = _internal(*internal_listen) if internal_listen else ""
-    serve(Options(root.absolute(), listen, advertise, shards, fronts, internal, logging, accept_clock, api_set))
+    serve(
+        Options(
+            root.absolute(), listen, advertise, shards, fronts, internal, logging, accept_clock, api_set, controllers
+        )
+    )
 
 
 def serve(options: Options) -> None:
@@ -171,7 +184,7 @@ def default_processes() -> int:
 
 def _programs(made: Installation, options: Options, reserved: Reservation) -> Sequence[Program]:
     shards = [
-        shard_program(made, number, options.logging, options.accept_clock, options.api_set)
+        shard_program(made, number, options.logging, options.accept_clock, options.api_set, options.controllers)
         for number in range(1, made.shards + 1)
     ]
     fronts = [

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from kcpshard.controllers.switches import enabled
+
 
 class Options(NamedTuple):
     data: str  # directory; unused with the memory engine
@@ -20,6 +22,8 @@ class Options(NamedTuple):
     pki: str
     engine: str
     api_set: str
+    controllers: str
+    root_ca_file: str
     log_level: str
     log_format: str
 
@@ -41,11 +45,22 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--pki", default="", metavar="DIR", help="the installation's pki directory, for joining")
     parser.add_argument("--engine", choices=["rocksdb", "memory"], default="rocksdb")
     parser.add_argument("--api-set", choices=["minimal", "full"], default="minimal", help="built-in APIs served")
+    parser.add_argument(
+        "--controllers",
+        default="*",
+        metavar="NAMES",
+        help="those inside logical clusters that run: * for all, name, or -name for not this one",
+    )
+    parser.add_argument("--root-ca-file", default="", metavar="FILE", help="what kube-root-ca.crt shall hold")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     parser.add_argument("--log-format", choices=["text", "json"], default="text")
     found = parser.parse_args(arguments)
     found.peers = tuple(found.peer)
     del found.peer
+    try:
+        enabled(found.controllers)
+    except ValueError as error:
+        parser.error(f"--controllers: {error}")
     if found.engine == "rocksdb" and not found.data:
         parser.error("--data is needed")
     if (found.listen or found.join_listen) and not found.tls_directory:

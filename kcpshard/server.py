@@ -21,6 +21,7 @@ import grpc.aio
 from kcpshard.bootstrap.authority import Authority
 from kcpshard.bootstrap.token_file import TokenFile
 from kcpshard.bootstrap_service import BootstrapService
+from kcpshard.controllers import assembly, switches
 from kcpshard.controllers.custom_definitions import CustomDefinitions
 from kcpshard.controllers.namespace_deletion import NamespaceDeletion
 from kcpshard.definitions.catalog import Catalog
@@ -74,7 +75,9 @@ class ShardServer:
             self.store, entry, options.peers, self._dial, options.initial_shards, shards.write
         )
         catalog = Catalog(options.api_set)
-        self._shard = Shard(self.store, catalog, self._placement.ownership, now_us)
+        enabled = switches.enabled(options.controllers)
+        contents = assembly.namespace_contents(enabled, _root_certificate(options.root_ca_file))
+        self._shard = Shard(self.store, catalog, self._placement.ownership, now_us, contents)
         self._execution = Execution(partial(dispatch, self._shard), tasks)
         self._session = SessionService(self._execution, self._hello)
         self._watch = WatchService(self._shard, self._hello, self._settings)
@@ -83,6 +86,7 @@ class ShardServer:
         self._admin = AdminService(self._placement, self.statistics, self._checkpoint, self.store.census)
         self._namespace_deletion = NamespaceDeletion(self._shard)
         self._custom_definitions = CustomDefinitions(self._shard, catalog)
+        self._controllers = assembly.assemble(self._shard, enabled)
         self._servers: list[grpc.aio.Server] = []
         self._running: list[asyncio.Task[None]] = []
 
@@ -96,6 +100,7 @@ class ShardServer:
             self._placement.run(),
             self._namespace_deletion.run(),
             self._custom_definitions.run(),
+            self._controllers.run(),
             self._compact(),
         ):
             self._running.append(self._tasks.create_task(work))
@@ -228,6 +233,11 @@ def _entry(options: Options) -> pb.ShardEntry:
         admin_address=address(options.admin_socket, options.listen),
         sync_address=address(options.sync_socket, ""),
     )
+
+
+def _root_certificate(path: str) -> str:
+    """PEM; empty: not told."""
+    return Path(path).read_text() if path else ""
 
 
 def _front_files(pki: Path) -> Mapping[str, bytes]:

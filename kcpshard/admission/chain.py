@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 from kcpshard.admission import namespace_lifecycle
 from kcpshard.definitions.contract import Resource
-from kcpshard.storage.contract import LogicalCluster, ObjectStore
+from kcpshard.storage.contract import LogicalCluster, ObjectStore, Put
+
+_NONE: list[Put] = []  # never added to: a deletion writes nothing beside it
 
 
 class Attributes(NamedTuple):
@@ -26,6 +28,8 @@ class Attributes(NamedTuple):
     old: dict[str, Any] | None
     identity: bytes
     dry_run: bool
+    # What is written in the same commit, if it comes to that: policies may add to it on CREATE and UPDATE.
+    companions: list[Put] = _NONE
 
 
 Policy = Callable[[Attributes], None]

@@ -9,21 +9,23 @@ import uuid
 from kcpshard.api.objects import timestamp
 from kcpshard.storage.contract import LogicalCluster, Put
 from kcpshard.storage.envelope import encode_object
+from kcpshard.verbs.namespace_contents import NamespaceContents
 from kcpshard.verbs.shard import Shard
 
 NAMESPACES = ("default", "kube-system", "kube-public")
+_EMPTY = NamespaceContents()
 
 
 def bear(shard: Shard, path: str) -> LogicalCluster:
     """The logical cluster at a path that is free. The caller has checked that the identity may make one."""
     # Again, in the turn of the commit: the request may have waited since it was found to be ours.
     shard.ownership.check(path)
-    cluster, _ = shard.store.create_cluster(path, first_objects(shard.now_us()))
+    cluster, _ = shard.store.create_cluster(path, first_objects(shard.now_us(), shard.contents))
     return cluster
 
 
-def first_objects(now_us: int) -> list[Put]:
-    return [_namespace(name, now_us) for name in NAMESPACES]
+def first_objects(now_us: int, contents: NamespaceContents = _EMPTY) -> list[Put]:
+    return [put for name in NAMESPACES for put in (_namespace(name, now_us), *contents.puts(name, now_us))]
 
 
 def _namespace(name: str, now_us: int) -> Put:

@@ -17,6 +17,7 @@ from kcpshard.verbs import births, field_managers, reviews
 from kcpshard.verbs import metadata as rules
 from kcpshard.verbs.decoding import decode_object
 from kcpshard.verbs.field_validation import check_options, checked_fields
+from kcpshard.verbs.finalization import NAMESPACE
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target, find_target, method_not_allowed
@@ -73,7 +74,7 @@ def create_object(
     name = new["metadata"].get("name", "")
     attributes = Attributes(
         "CREATE", shard.store, cluster, resource, "", request.namespace, name, new, None, request.identity,
-        request.dry_run,
+        request.dry_run, [],
     )  # fmt: skip
     chain.mutate(attributes)
     check_created(resource, new, given_version)
@@ -87,7 +88,10 @@ def create_object(
     if request.dry_run:
         body = dry_run_body(shard, target, new, "")
         return object_answer(resource, request, 201, body, warnings)
-    return commit_object(shard, _alive(shard, request, cluster), resource, put, request, 201, warnings)
+    companions = attributes.companions
+    if stored.group_resource == NAMESPACE:
+        companions = [*companions, *shard.contents.puts(name, shard.now_us())]
+    return commit_object(shard, _alive(shard, request, cluster), resource, put, request, 201, warnings, companions)
 
 
 def _terminating(resource: Resource, name: str) -> Forbidden:

@@ -5,6 +5,9 @@ from typing import Protocol
 
 from kcpshard.definitions.contract import Catalog
 from kcpshard.storage.contract import ObjectStore
+from kcpshard.verbs.namespace_contents import NamespaceContents
+
+_EMPTY = NamespaceContents()
 
 
 class Ownership(Protocol):
@@ -13,13 +16,21 @@ class Ownership(Protocol):
 
 
 class Shard:
-    """The parts that verbs use. `now_us` is the wall clock in microseconds."""
+    """The parts that verbs use. `now_us` is the wall clock in microseconds, `contents` what a namespace is born with."""
 
-    __slots__ = ("catalog", "now_us", "ownership", "store")
+    __slots__ = ("catalog", "contents", "now_us", "ownership", "store")
 
-    def __init__(self, store: ObjectStore, catalog: Catalog, ownership: Ownership, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        catalog: Catalog,
+        ownership: Ownership,
+        now_us: Callable[[], int],
+        contents: NamespaceContents = _EMPTY,
+    ) -> None:
         self.store = store
         self.catalog = catalog
         self.ownership = ownership
         self.now_us = now_us
+        self.contents = contents
         catalog.follow(store)

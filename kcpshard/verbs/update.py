@@ -114,7 +114,7 @@ def store_update(
     new = _prepared(shard, target, request, obj, old, entries)
     attributes = Attributes(
         "UPDATE", shard.store, cluster, resource, request.subresource, request.namespace, request.name, new, old,
-        request.identity, request.dry_run,
+        request.identity, request.dry_run, [],
     )  # fmt: skip
     chain.mutate(attributes)
     faults = rules.updated_faults(new["metadata"], old["metadata"])
@@ -133,7 +133,7 @@ def store_update(
     if request.dry_run:
         body = dry_run_body(shard, target, new, old["metadata"]["resourceVersion"])
         return object_answer(resource, request, 200, body, warnings)
-    return commit_object(shard, cluster, resource, put, request, 200, warnings)
+    return commit_object(shard, cluster, resource, put, request, 200, warnings, attributes.companions)
 
 
 def stored_object(shard: Shard, target: Target, value: bytes) -> Object:

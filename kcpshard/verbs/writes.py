@@ -63,8 +63,10 @@ def commit_object(
     request: Request,
     code: int,
     warnings: Sequence[str],
+    companions: Sequence[Put] = (),
 ) -> AfterSync:
-    pending = shard.store.commit(cluster, (put,), request.request_id, code)
+    """`companions` are further writes of the same commit: what admission charges, what a namespace is born with."""
+    pending = shard.store.commit(cluster, (put, *companions), request.request_id, code)
     body = served_body(shard, resource, pending.values[0])
     return AfterSync(object_answer(resource, request, code, body, warnings), pending.group)
 

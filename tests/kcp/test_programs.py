@@ -19,6 +19,7 @@ def test_a_shard_is_told_its_place() -> None:
         " --front-socket /x/.kcp/run/shard-2/front.sock --admin-socket /x/.kcp/run/shard-2/admin.sock"
         " --sync-socket /x/.kcp/run/shard-2/sync.sock"
         " --peer unix:/x/.kcp/run/shard-1/admin.sock --peer unix:/x/.kcp/run/shard-3/admin.sock"
+        " --root-ca-file /x/.kcp/pki/serving-ca.crt"
         " --log-level info --log-format text"
     )
 
@@ -72,3 +73,8 @@ def test_what_is_not_an_address(text: str) -> None:
 def test_a_shard_is_told_an_api_set_other_than_its_own_default() -> None:
     assert " --api-set full" in options(shard_program(MADE, 1, Logging(), api_set="full").arguments)
     assert "--api-set" not in options(shard_program(MADE, 1, Logging()).arguments)
+
+
+def test_controllers_are_left_to_others() -> None:
+    told = shard_program(MADE, 1, Logging(), controllers="*,-garbagecollector").arguments
+    assert "--controllers=*,-garbagecollector" in told

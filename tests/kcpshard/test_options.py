@@ -34,3 +34,10 @@ def test_what_does_not_fit_is_said(arguments: list[str], said: str, capsys: pyte
 
 def test_the_memory_engine_needs_no_directory() -> None:
     assert parse(["--number", "1", *SOCKETS, "--engine", "memory"]).data == ""
+
+
+def test_controllers_are_chosen_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse(["--number", "1", *SOCKETS, "--data", "d", "--controllers=*,-namespace"]).controllers == "*,-namespace"
+    with pytest.raises(SystemExit):
+        parse(["--number", "1", *SOCKETS, "--data", "d", "--controllers=gardener"])
+    assert "gardener" in capsys.readouterr().err

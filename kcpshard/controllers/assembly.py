@@ -1,0 +1,26 @@
+"""Which controllers a shard runs: one line each."""
+
+from collections.abc import Callable, Collection
+
+from kcpshard.controllers.contract import Controller
+from kcpshard.controllers.namespace_contents import root_certificates, service_accounts
+from kcpshard.controllers.runner import Runner
+from kcpshard.verbs.namespace_contents import NamespaceContents
+from kcpshard.verbs.shard import Shard
+
+_SERVICE_ACCOUNTS, _ROOT_CERTIFICATES = "serviceaccount-controller", "root-ca-certificate-publisher-controller"
+
+
+def namespace_contents(enabled: Collection[str], root_certificate: str) -> NamespaceContents:
+    """What is switched off is not put into a new namespace either: whoever is attached does that."""
+    certificate = root_certificate if _ROOT_CERTIFICATES in enabled else ""
+    return NamespaceContents(_SERVICE_ACCOUNTS in enabled, certificate)
+
+
+def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
+    made: list[Callable[[Runner], Controller]] = []
+    if _SERVICE_ACCOUNTS in enabled:
+        made.append(lambda _: service_accounts(shard))
+    if shard.contents.root_certificate:
+        made.append(lambda _: root_certificates(shard))
+    return Runner(shard, made)
