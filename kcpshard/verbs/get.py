@@ -13,6 +13,7 @@ from kcpshard.api.errors import ApiError, Cause, Timeout, object_not_found
 from kcpshard.api.requests import Answer, Request
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
+from kcpshard.storage.contract import LogicalCluster, NotDurable
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import find_target
@@ -36,7 +37,10 @@ def get(shard: Shard, request: Request) -> Outcome:
         or path[:7] == "system:"
     ):
         return _read(shard, request)
-    value = shard.store.get(cluster, resource.group_resource, request.namespace, request.name)
+    try:
+        value = shard.store.get(cluster, resource.group_resource, request.namespace, request.name)
+    except NotDurable:
+        return _read(shard, request)
     if value is None or resource.storage_resource is not None or resource.virtual or resource.definition is not None:
         return _read(shard, request)
     if request.want_columns:
@@ -61,12 +65,23 @@ def _read(shard: Shard, request: Request) -> Answer:
     cluster, resource, stored = target
     value = None
     if cluster is not None:
-        value = shard.store.get(cluster, stored.group_resource, request.namespace, request.name)
+        value = _durable(shard, cluster, stored, request)
     if value is None:
         raise object_not_found(resource.group, resource.plural, request.name)
     columns = resource.columns if request.want_columns else b""
     warnings = (resource.deprecation,) if resource.deprecation else ()
     return Answer(200, served_body(shard, resource, value), None, warnings, columns)
+
+
+def _durable(shard: Shard, cluster: LogicalCluster, stored: Resource, request: Request) -> bytes | None:
+    """The durable state, without waiting for what is being written: nobody has been told of that yet, and under
+    endless writes to one object a reader would wait for ever."""
+    store, group_resource = shard.store, stored.group_resource
+    try:
+        return store.get(cluster, group_resource, request.namespace, request.name)
+    except NotDurable:
+        revision = store.durable_revision
+        return store.get_at(cluster, group_resource, request.namespace, request.name, revision, stored.retention)
 
 
 def served_body(shard: Shard, resource: Resource, value: bytes) -> bytes:

@@ -1,9 +1,11 @@
 import pytest
 
-from kcpshard.storage.contract import NotDurable
+from kcpshard.api.errors import NotFound
+from kcpshard.api.requests import Answer
 from kcpshard.verbs import get as verb
 from kcpshard.verbs.dispatch import dispatch
 from kcpshard.verbs.get import body_maker, get, wait_for_revision
+from kcpshard.verbs.outcome import AfterSync
 from tests.contracts.api_client import CONFIGMAPS, USER, ApiClient, configmap
 
 
@@ -48,9 +50,20 @@ async def test_waiting_ends_when_the_revision_is_there(client: ApiClient) -> Non
 
 async def test_what_is_not_durable_is_not_shown(client: ApiClient) -> None:
     await client.create(CONFIGMAPS, configmap("a"))
-    dispatch(client.shard, client.request("PUT", CONFIGMAPS + "/a", configmap("a", {"k": "v"})))
-    with pytest.raises(NotDurable):
-        get(client.shard, client.request("GET", CONFIGMAPS + "/a"))
+    accepted = dispatch(client.shard, client.request("PUT", CONFIGMAPS + "/a", configmap("a", {"k": "v"})))
+    answer = get(client.shard, client.request("GET", CONFIGMAPS + "/a"))
+    assert isinstance(answer, Answer) and isinstance(accepted, AfterSync)
+    assert b'"k"' not in answer.body and b'"k"' in accepted.answer.body
+
+
+async def test_what_is_being_created_is_not_there_and_what_is_being_deleted_is(client: ApiClient) -> None:
+    await client.create(CONFIGMAPS, configmap("a"))
+    dispatch(client.shard, client.request("POST", CONFIGMAPS, configmap("b")))
+    dispatch(client.shard, client.request("DELETE", CONFIGMAPS + "/a"))
+    answer = get(client.shard, client.request("GET", CONFIGMAPS + "/a"))
+    assert isinstance(answer, Answer) and answer.code == 200
+    with pytest.raises(NotFound):
+        get(client.shard, client.request("GET", CONFIGMAPS + "/b"))
 
 
 async def test_another_version_is_converted(client: ApiClient) -> None:
