@@ -113,14 +113,14 @@ def negotiate_status(accept: str) -> Representation:
 
 @lru_cache(1024)
 def negotiate_document(path: str, accept: str) -> str:
-    """The media type of a discovery or OpenAPI document. What we have no other form of is JSON."""
+    """The media type of a discovery or OpenAPI document. Only discovery as it was before aggregation has protobuf."""
     aggregated = path in ("/api", "/apis")
     openapi = path.startswith("/openapi/")
     for media_type, parameters, _ in _clauses(accept):
         if openapi and media_type in (_OPENAPI_V2_PROTOBUF, _OPENAPI_V3_PROTOBUF):
             continue
         chosen = _REPRESENTATIONS.get(media_type)
-        if chosen is None or chosen is PROTOBUF:
+        if chosen is None or (chosen is PROTOBUF and (openapi or "as" in parameters)):
             continue
         if not parameters.get("as"):
             return chosen

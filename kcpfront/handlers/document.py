@@ -4,7 +4,7 @@ import orjson
 
 from kcpfront import discovery
 from kcpfront.exchange import Exchange, Reply
-from kcpfront.negotiation import JSON, YAML, Representation, negotiate_document
+from kcpfront.negotiation import JSON, PROTOBUF, YAML, Representation, negotiate_document
 from kcpfront.representations import finished, result_reply
 from kcpfront.responses import json_reply
 from kcpshard.api.errors import MethodNotAllowed
@@ -12,7 +12,8 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Caller
 
 _GROUPS = f"{JSON};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-_JSON, _YAML = Representation(JSON), Representation(YAML)
+_JSON = Representation(JSON)
+_MADE_HERE = {media_type: Representation(media_type) for media_type in (JSON, YAML, PROTOBUF)}
 
 
 class DocumentHandler:
@@ -43,7 +44,7 @@ class DocumentHandler:
             name=info.path,
             identity=exchange.identity,
             user_agent=exchange.user_agent,
-            accept=JSON if chosen is YAML else chosen,
+            accept=JSON if chosen in _MADE_HERE else chosen,
             if_none_match=exchange.headers.get("If-None-Match") or "",
         )
         result = await self._caller.call(request, exchange.deadline)
@@ -53,7 +54,7 @@ class DocumentHandler:
         if result.code == 304:
             # The type of what the client has: kubectl's cache takes over each header of this answer.
             return Reply(304, b"", result.content_type or chosen, headers)
-        if chosen is YAML or chosen is JSON:
-            reply = finished(exchange, _YAML if chosen is YAML else _JSON, result.code, result.body, headers)
+        if chosen in _MADE_HERE:
+            reply = finished(exchange, _MADE_HERE[chosen], result.code, result.body, headers)
             return reply._replace(content_type=result.content_type) if result.content_type else reply
         return Reply(result.code, result.body, result.content_type or chosen, headers)

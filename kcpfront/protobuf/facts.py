@@ -12,11 +12,15 @@ import orjson
 DATA = Path(__file__).parent / "data/facts.jsonl"
 
 META = "apimachinery/pkg/apis/meta/v1."
-# Registered in every group version, so that a client names them with whatever group it talks to.
+# Registered in every group version, so that a client names them with whatever group it talks to; and discovery, where
+# `/api` names no version at all.
 _EVERYWHERE = {
     kind: f"{META}{kind}"
-    for kind in ("CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "Status")
-} | {"UpdateOptions": f"{META}UpdateOptions"}
+    for kind in (
+        "APIGroup", "APIGroupList", "APIResourceList", "APIVersions", "CreateOptions", "DeleteOptions", "GetOptions",
+        "ListOptions", "PatchOptions", "Status", "UpdateOptions",
+    )
+}  # fmt: skip
 
 
 class Field(NamedTuple):

@@ -1,6 +1,7 @@
 """The protobuf wire format: varints, field keys, length-delimited pieces. Pure; knows no message."""
 
 from collections.abc import Iterator
+from functools import cache
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES = 10
@@ -38,6 +39,7 @@ def delimited(number: int, data: bytes) -> bytes:
     return varint(field_key(number, LENGTH)) + varint(len(data)) + data
 
 
+@cache  # shared by thousands of fields
 def heads(number: int) -> list[bytes]:
     """Key and length of a length-delimited field, for each length of one byte."""
     key = varint(field_key(number, LENGTH))

@@ -84,6 +84,9 @@ def test_a_watch_has_no_yaml() -> None:
             id="protobuf listed",
         ),
         pytest.param("/openapi/v3", "", JSON, id="nothing said"),
+        pytest.param("/apis/apps/v1", f"{PROTOBUF},*/*", PROTOBUF, id="discovery in protobuf"),
+        pytest.param("/apis", AGGREGATED.replace(JSON, PROTOBUF) + ",*/*", JSON, id="aggregated discovery has none"),
+        pytest.param("/openapi/v3", f"{PROTOBUF},*/*", JSON, id="OpenAPI has none"),
     ],
 )
 def test_a_document_form_is_chosen(path: str, accept: str, expected: str) -> None:

@@ -1,5 +1,6 @@
 import orjson
 
+from kcpfront.protobuf.decoding import decode_object
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Result
 from tests.kcpfront.fake_router import FakeRouter
@@ -39,3 +40,12 @@ async def test_the_root_lists_the_groups(client: HttpClient, router: FakeRouter)
     router.answer = lambda request: Result(200, orjson.dumps(groups))
     paths = (await client.get("/")).json()["paths"]
     assert "/apis/apps/v1" in paths and "/api/v1" in paths and "/readyz/shard-map" in paths
+
+
+async def test_discovery_in_protobuf(client: HttpClient, router: FakeRouter) -> None:
+    found = {"kind": "APIVersions", "apiVersion": "", "versions": ["v1"]}
+    router.answer = lambda request: Result(200, orjson.dumps(found), etag="abc")
+    answer = await client.get("/api", Accept="application/vnd.kubernetes.protobuf")
+    assert answer.headers["content-type"] == "application/vnd.kubernetes.protobuf"
+    assert decode_object(answer.body) == found
+    assert router.requests[0].accept == "application/json"
