@@ -1,0 +1,1 @@
+"""Kubernetes CEL: expressions tenants write, parsed, checked, priced and evaluated."""
