@@ -116,7 +116,8 @@ class Definition:
             resource.field_names = _MARKERS | {field.label for field in schema.fields}
 
     def convert(self, obj: Object, wanted: Resource) -> Object:
-        """An object as read, or as sent, in the wanted version. Inner values of `obj` may be changed."""
+        """An object as read, or as sent, in the wanted version. Shares nothing with `obj`."""
+        obj = orjson.loads(orjson.dumps(obj))
         self.normalise(obj)
         new = {**obj, "apiVersion": wanted.api_version}
         if obj.get("apiVersion") != wanted.api_version:
@@ -203,7 +204,7 @@ class CustomStrategy:
             obj.pop("status", None)
 
     def prepare_update(self, new: Object, old: Object, subresource: str) -> None:
-        if subresource:
+        if subresource == "status":
             _keep_metadata(new, old)
             keep_all_but(new, old, subresource)
         elif self._has_status:

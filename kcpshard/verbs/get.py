@@ -14,6 +14,7 @@ from kcpshard.api.requests import Answer, Request
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, NotDurable
+from kcpshard.verbs import scale
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import find_target
@@ -68,6 +69,9 @@ def _read(shard: Shard, request: Request) -> Answer:
         value = _durable(shard, cluster, stored, request)
     if value is None:
         raise object_not_found(resource.group, resource.plural, request.name)
+    if request.subresource == scale.SCALE and resource.definition is not None:
+        body = orjson.dumps(scale.shown(resource, orjson.loads(served_body(shard, resource, value))))
+        return Answer(200, body)
     columns = resource.columns if request.want_columns else b""
     warnings = (resource.deprecation,) if resource.deprecation else ()
     return Answer(200, served_body(shard, resource, value), None, warnings, columns)

@@ -26,6 +26,7 @@ from kcpshard.api.patches import PatchFault
 from kcpshard.api.requests import Request
 from kcpshard.api.strategic_merge import strategic_merge
 from kcpshard.definitions.contract import Resource
+from kcpshard.verbs import scale
 from kcpshard.verbs.apply import apply
 from kcpshard.verbs.create import check_namespace
 from kcpshard.verbs.decoding import go_kind, syntax_fault, type_fault
@@ -34,7 +35,7 @@ from kcpshard.verbs.metadata import ordered
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target, find_target
-from kcpshard.verbs.update import check_name, check_version, store_update, stored_object
+from kcpshard.verbs.update import check_name, check_version, store_scale, store_update, stored_object
 from kcpshard.verbs.writes import pending_value, recorded_answer
 
 JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY = 1, 2, 3, 4
@@ -43,10 +44,14 @@ JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY = 1, 2, 3, 4
 def patch(shard: Shard, request: Request) -> Outcome:
     target = find_target(shard, request, "patch", pending=True)
     resource = target.resource
+    is_scale = request.subresource == scale.SCALE and scale.paths_of(resource) is not None
     if request.repeat and (found := recorded_answer(shard, target, request)):
-        return found
-    _check_type(request, resource)
+        return scale.answered(resource, found) if is_scale else found
+    if not is_scale:
+        _check_type(request, resource)
     check_options(request, "PatchOptions")
+    if is_scale:
+        return _patch_scale(shard, target, request)
     if request.patch_type == APPLY:
         return apply(shard, target, request)
     if request.force:
@@ -62,6 +67,20 @@ def patch(shard: Shard, request: Request) -> Outcome:
     check_namespace(meta, request.namespace)
     check_version(meta, value, resource, request)
     return store_update(shard, target, request, obj, value, warnings)
+
+
+def _patch_scale(shard: Shard, target: Target, request: Request) -> Outcome:
+    if request.patch_type == APPLY:
+        raise scale.apply_refused()
+    value = pending_value(shard, target, request)
+    if value is None:
+        raise object_not_found(target.resource.group, target.resource.plural, request.name)
+    old = scale.shown(target.resource, stored_object(shard, target, value))
+    if request.patch_type == STRATEGIC_MERGE_PATCH:
+        patched = strategic_merge(old, _decoded(request.body, ""), scale.schema())
+    else:
+        patched = _applied(request, target.resource, old)
+    return store_scale(shard, target, request, *scale.checked(patched, request))
 
 
 def _check_type(request: Request, resource: Resource) -> None:

@@ -15,7 +15,7 @@ from kcpshard.api.objects import Object, metadata
 from kcpshard.api.requests import Answer, Request
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
-from kcpshard.verbs import field_managers
+from kcpshard.verbs import field_managers, scale
 from kcpshard.verbs import metadata as rules
 from kcpshard.verbs.create import check_namespace, create_object
 from kcpshard.verbs.decoding import decode_object
@@ -42,9 +42,13 @@ _NOT_COUNTED = frozenset(("apiVersion", "kind", "metadata", "status"))
 def update(shard: Shard, request: Request) -> Outcome:
     target = find_target(shard, request, "update", pending=True)
     cluster, resource, _ = target
+    is_scale = request.subresource == scale.SCALE and scale.paths_of(resource) is not None
     if request.repeat and (found := recorded_answer(shard, target, request)):
-        return found
+        return scale.answered(resource, found) if is_scale else found
     check_options(request, "UpdateOptions")
+    if is_scale:
+        given, warnings = scale.sent(shard, target, request)
+        return store_scale(shard, target, request, given, warnings)
     obj = decode_object(request.body, resource, shard.catalog, cluster)
     warnings = checked_fields(request, resource, obj)
     meta = metadata(obj)
@@ -59,6 +63,18 @@ def update(shard: Shard, request: Request) -> Outcome:
     _check_uid(meta, value, resource, request)
     check_version(meta, value, resource, request)
     return store_update(shard, target, request, obj, value, warnings)
+
+
+def store_scale(
+    shard: Shard, target: Target, request: Request, given: Object, warnings: Sequence[str]
+) -> Answer | AfterSync:
+    """Write the replicas of a Scale into its object."""
+    resource = target.resource
+    value = pending_value(shard, target, request)
+    if value is None:
+        raise object_not_found(resource.group, resource.plural, request.name)
+    obj = scale.written(target, request, given, stored_object(shard, target, value), value)
+    return scale.answered(resource, store_update(shard, target, request, obj, value, warnings))
 
 
 def check_name(meta: Object, name: str) -> None:
@@ -158,7 +174,7 @@ def _prepared(
     resource = target.resource
     status_counts = resource.definition is not None and "status" not in resource.subresources
     not_counted = _NOT_COUNTED - {"status"} if status_counts else _NOT_COUNTED
-    if not subresource and strategy.has_generation() and _has_changed(new, old, not_counted):
+    if subresource in ("", scale.SCALE) and strategy.has_generation() and _has_changed(new, old, not_counted):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     field_managers.set_entries(new, old, entries)
     return new

@@ -1,6 +1,13 @@
 """Definitions of a custom type for tests: Widgets, in as many versions as wanted."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
+
+from kcpshard.controllers.custom_definitions import CustomDefinitions
+from kcpshard.definitions.catalog import Catalog
+from tests.contracts.api_client import ApiClient, memory_shard
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 WIDGETS = "/apis/example.com/v1/namespaces/default/widgets"
@@ -46,3 +53,19 @@ def crd(*versions: Any, plural: str = "widgets", kind: str = "Widget", scope: st
 
 def widget(name: str, spec: Any = None, api_version: str = "example.com/v1", **meta: Any) -> dict[str, Any]:
     return {"apiVersion": api_version, "kind": "Widget", "metadata": {"name": name, **meta}, "spec": spec or {}}
+
+
+@asynccontextmanager
+async def established(*versions: Any) -> AsyncIterator[ApiClient]:
+    """A client of a shard whose logical cluster serves Widgets in these versions; definitions go on being served."""
+    found = ApiClient(memory_shard())
+    assert isinstance(found.shard.catalog, Catalog)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(CustomDefinitions(found.shard, found.shard.catalog).run())
+        await found.create(CRDS, crd(*versions))
+        async with asyncio.timeout(5):
+            while (await found.do("GET", WIDGETS)).code != 200:
+                await asyncio.sleep(0)
+        yield found
+        task.cancel()
+    await found.shard.store.close()
