@@ -55,7 +55,9 @@ def _lines() -> tuple[dict[str, bytes], dict[str, str], dict[str, ResourceKind]]
             document = orjson.loads(line)
             version, _, kind = document["kind"].partition(" ")
             resources[document["resource"]] = ResourceKind(version, kind)
-    return messages, kinds, resources
+    # Kinds without a message are left to JSON.
+    sent = {name: kind for name, kind in resources.items() if f"{kind.api_version} {kind.kind}" in kinds}
+    return messages, kinds, sent
 
 
 def fields(message: str) -> list[Field]:
@@ -86,9 +88,7 @@ def message_of(api_version: str, kind: str) -> str:
     return _EVERYWHERE.get(kind, "")
 
 
-@cache
 def resource_kind(group: str, version: str, resource: str, subresource: str) -> ResourceKind | None:
     """What a built-in resource or subresource is sent as; None if it has no protobuf form."""
     name = f"{group}/{version}/{resource}" if group else f"{version}/{resource}"
-    found = _lines()[2].get(f"{name}/{subresource}" if subresource else name)
-    return found if found is not None and message_of(*found) else None
+    return _lines()[2].get(f"{name}/{subresource}" if subresource else name)

@@ -8,7 +8,7 @@ protobuf again.
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -29,15 +29,33 @@ _SECOND, _MICROSECOND = timedelta(seconds=1), timedelta(microseconds=1)
 Json = Any
 Encode = Callable[[Json], bytes]
 Decode = Callable[[bytes], Json]
+_Key = TypeVar("_Key", str, bytes)
+_Value = TypeVar("_Value")
+
+_MAX_REMEMBERED = 64  # bytes or characters: clients choose these values, and caches are to stay small
 
 
-@lru_cache(4096)
+def _remembered(entries: int) -> Callable[[Callable[[_Key], _Value]], Callable[[_Key], _Value]]:
+    """Keep the results for short values: objects share few moments, quantities and ports."""
+
+    def decorate(function: Callable[[_Key], _Value]) -> Callable[[_Key], _Value]:
+        kept = lru_cache(entries)(function)
+
+        def call(value: _Key) -> _Value:
+            return kept(value) if len(value) <= _MAX_REMEMBERED else function(value)
+
+        return call
+
+    return decorate
+
+
+@_remembered(4096)
 def encode_time(text: str) -> bytes:
-    """Whole seconds, as kube-apiserver writes them; objects share few moments."""
+    """Whole seconds, as kube-apiserver writes them."""
     return _timestamp((_parsed(text) - _EPOCH) // _SECOND, 0)
 
 
-@lru_cache(1024)
+@_remembered(1024)
 def encode_micro_time(text: str) -> bytes:
     since = _parsed(text) - _EPOCH
     return _timestamp(since // _SECOND, since % _SECOND // _MICROSECOND * 1000)
@@ -51,13 +69,13 @@ def _timestamp(seconds: int, nanoseconds: int) -> bytes:
     return b"\x08" + varint(seconds) + b"\x10" + varint(nanoseconds)
 
 
-@lru_cache(4096)
+@_remembered(4096)
 def _time(data: bytes) -> str | None:
     found = _moment(data)
     return None if found is None else found.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
 
 
-@lru_cache(1024)
+@_remembered(1024)
 def _micro_time(data: bytes) -> str | None:
     found = _moment(data)
     return None if found is None else found.strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
@@ -74,12 +92,10 @@ def _moment(data: bytes) -> datetime | None:
         raise MalformedProtobuf("year is not in the range [1, 9999]") from None
 
 
-@lru_cache(4096)
 def encode_quantity(value: str | float) -> bytes:
     return delimited(1, str(value).encode())
 
 
-@lru_cache(1024, typed=True)
 def encode_int_or_string(value: int | str) -> bytes:
     """All three fields, as Go writes them."""
     if isinstance(value, str):
@@ -87,7 +103,7 @@ def encode_int_or_string(value: int | str) -> bytes:
     return b"\x08\x00\x10" + varint(value) + b"\x1a\x00"
 
 
-@lru_cache(1024)
+@_remembered(1024)
 def _int_or_string(data: bytes) -> int | str:
     raw = raw_fields(data)
     return text(_bytes(raw.get(3, b""))) if raw.get(1, 0) else _int32(_integer(raw.get(2, 0)))
@@ -98,7 +114,7 @@ def _int32(value: int) -> int:
     return value - (1 << 32) if value >> 31 else value
 
 
-@lru_cache(4096)
+@_remembered(4096)
 def _quantity(data: bytes) -> str:
     return text(_bytes(raw_fields(data).get(1, b""))) or "0"
 

@@ -124,3 +124,10 @@ async def test_an_empty_body_is_the_shards_to_refuse() -> None:
     asked = exchange(CONFIG_MAPS, "POST", PROTOBUF)
     await read_object(asked)
     assert asked.body == b""
+
+
+async def test_large_protobuf() -> None:
+    sent = {"kind": "ConfigMap", "apiVersion": "v1", "data": {"x": "y" * 100_000}}
+    asked = exchange(CONFIG_MAPS, "POST", PROTOBUF, encode_object(sent))
+    await read_object(asked)
+    assert orjson.loads(asked.body) == sent

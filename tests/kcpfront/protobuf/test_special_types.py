@@ -64,3 +64,9 @@ def test_what_cannot_be_shown_is_refused(message: str, data: bytes) -> None:
 def test_schemas_or_something_else(message: str, value: object) -> None:
     encode, decode = schema_encoder(message, str.encode), schema_decoder(message, bytes.decode)
     assert decode(encode(value)) == value
+
+
+def test_long_values_are_not_kept() -> None:
+    long = "1" * 100
+    assert DECODERS[QUANTITY](ENCODERS[QUANTITY](long)) == long
+    assert DECODERS[INT_OR_STRING](ENCODERS[INT_OR_STRING]("p" * 100)) == "p" * 100
