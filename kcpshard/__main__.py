@@ -12,6 +12,7 @@ import sys
 import uvloop
 
 from kcpshard import process_log
+from kcpshard.allocator import keep_large_buffers
 from kcpshard.options import Options, parse
 from kcpshard.placement.membership import MayNotServe
 from kcpshard.placement.ownership_records import DamagedOwnership
@@ -52,6 +53,7 @@ def main() -> int:
     options = parse(sys.argv[1:])
     process_log.configure(options.log_level, options.log_format)
     os.umask(0o077)
+    keep_large_buffers()
     try:
         uvloop.run(serve(options))
     except (*_EXPECTED, ExceptionGroup) as error:
