@@ -15,7 +15,8 @@ from kcpfront.protobuf.objects import encode_object, to_json
 
 _METADATA = {
     "resourceVersion": "1795474577123456001", "name": "web", "namespace": "default",
-    "labels": {"app": "web", "tier": "x"}, "uid": "58d25791-5bd4-4e1d-aacb-2f541673248e", "creationTimestamp": "2026-11-23T22:58:57Z",
+    "labels": {"app": "web", "tier": "x"}, "uid": "58d25791-5bd4-4e1d-aacb-2f541673248e",
+    "creationTimestamp": "2026-11-23T22:58:57Z",
     "managedFields": [{
         "manager": "kubectl", "operation": "Update", "apiVersion": "v1", "time": "2026-11-23T22:58:57Z",
         "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {".": {}, "f:k0": {}, "f:k1": {}}},
