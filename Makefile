@@ -55,3 +55,7 @@ differential: setup
 # Every built-in kind in protobuf, beside the published Go types. Needs Go and its module proxy.
 protobuf-clients: setup
 	GOFLAGS=-mod=readonly $(BIN)/python -m tests.clients.protobuf.compare
+
+# Generated sequences of writes by several managers, beside a real kube-apiserver
+differential-fields: setup
+	$(BIN)/python -m tests.differential.managed_fields $(KUBECONFIG) $(ARGS)

@@ -128,15 +128,11 @@ def with_named_fields(node: FieldSet) -> FieldSet:
 
 
 def paths(node: FieldSet, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every member's path, parents before children, keys in order."""
-    for key in sorted(node):
-        if key == SELF:
-            continue
-        child = node[key]
-        path = (*prefix, key)
-        if is_member(child):
-            yield path
-        yield from paths(child, path)
+    """Every member's path: those of one level in order, then what is below each."""
+    keys = [key for key in sorted(node) if key != SELF]
+    yield from ((*prefix, key) for key in keys if is_member(node[key]))
+    for key in keys:
+        yield from paths(node[key], (*prefix, key))
 
 
 def format_path(path: tuple[str, ...]) -> str:

@@ -247,27 +247,36 @@ def _merge(live: Any, applied: Any, schema: FieldSchema | None, path: Path) -> A
 
 
 def _merge_items(live: list[Any], applied: list[Any], schema: FieldSchema, path: Path) -> list[Any]:
-    """Items only the server has stay before the shared item that follows them; shared ones go by `applied`."""
+    """Shared items in the order of `applied`; an item of the server's alone stays before the next shared one."""
     ours, theirs = by_element(live, schema), by_element(applied, schema)
     for element, items in theirs.items():
         if len(items) > 1:
             raise DuplicateItem(path, element)
-    result: list[Any] = []
-    waiting, done = list(ours), set[str]()
-    for element, items in theirs.items():
-        while waiting and (waiting[0] not in theirs or waiting[0] in done):
-            head = waiting.pop(0)
-            if head not in done:
-                result += ours[head]
-        done.add(element)
-        if waiting and waiting[0] == element:
-            waiting.pop(0)
+
+    def merged(element: str) -> Any:
         present = ours.get(element)
-        result.append(_merge(present[0] if present else None, items[0], schema.items, (*path, element)))
+        return _merge(present[0] if present else None, theirs[element][0], schema.items, (*path, element))
+
+    result: list[Any] = []
+    waiting, wanted = list(ours), list(theirs)
+    shared = [element for element in wanted if element in ours]
+    while waiting and wanted:
+        head = waiting[0]
+        if head not in theirs:
+            result += ours[waiting.pop(0)]
+        elif shared and head != shared[0]:
+            waiting.pop(0)  # its turn comes by the order of `applied`
+        else:
+            element = wanted.pop(0)
+            result.append(merged(element))
+            if shared and element == shared[0]:
+                shared.pop(0)
+            if element == head:
+                waiting.pop(0)
     for element in waiting:
-        if element not in done:
+        if element not in theirs:
             result += ours[element]
-    return result
+    return result + [merged(element) for element in wanted]
 
 
 def remove(value: Any, fields: FieldSet, schema: FieldSchema | None) -> Any:

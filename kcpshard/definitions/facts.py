@@ -228,6 +228,8 @@ def _property(owner: Schema, name: str, raw: Mapping[str, Any]) -> Schema:
         omit_empty = name in _VALUES.get(owner.name, ())
     elif name in _POINTERS.get(owner.name, ()) or name in _NULL_WHEN_UNSET.get(owner.name, ()):
         omit_empty = False
+    if name == "managedFields":
+        omit_empty = False  # an empty list is a wish to have none
     go_type = _GO_TYPES.get(f"{owner.name}.{name}", "")
     return _inner(raw, omit_empty, go_type)
 

@@ -133,8 +133,8 @@ def without_entries(obj: Object) -> Object:
 
 
 def is_reset(entries: Any) -> bool:
-    """`[{}]` is how a client clears managedFields; an empty list is no answer to anything."""
-    return isinstance(entries, list) and len(entries) == 1 and not any(entries[0].values())
+    """An empty list, or one of a single empty entry, is how a client clears managedFields; null is no answer."""
+    return isinstance(entries, list) and (not entries or (len(entries) == 1 and not any(entries[0].values())))
 
 
 def after_update(old: Object, new: Object, managers: Managers, manager: Manager, view: View, now: str) -> Managers:

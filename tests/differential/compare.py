@@ -14,6 +14,8 @@ import re
 import secrets
 import ssl
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -40,9 +42,9 @@ class RealServer:
         self._connection = http.client.HTTPSConnection(address, context=ssl._create_unverified_context())
         self._token = config["users"][0]["user"]["token"]
 
-    def ask(self, exchange: Exchange) -> tuple[int, Any, list[str]]:
+    def ask(self, exchange: Exchange, headers: Mapping[str, str] = MappingProxyType({})) -> tuple[int, Any, list[str]]:
         body = encoded(exchange.body)
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": exchange.content_type}
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": exchange.content_type, **headers}
         self._connection.request(exchange.method, exchange.url, body, headers)
         response = self._connection.getresponse()
         raw = response.read()

