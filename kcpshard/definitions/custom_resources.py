@@ -13,6 +13,7 @@ import orjson
 
 from kcpshard.api.errors import FieldError
 from kcpshard.api.requests import Identity
+from kcpshard.cel.rules import Rules, compile_rules
 from kcpshard.definitions.contract import Object, Resource, Subresource
 from kcpshard.definitions.crd_documents import Summary, Version
 from kcpshard.definitions.custom_fields import SelectableField, scale_faults, selectable_fields
@@ -31,7 +32,7 @@ _MARKERS = frozenset(("metadata.name", "metadata.namespace"))
 class Schema:
     """One version's compiled schema and what else the raw version says of its objects."""
 
-    __slots__ = ("columns", "fields", "fingerprint", "has_defaults", "scale", "structural")
+    __slots__ = ("columns", "fields", "fingerprint", "has_defaults", "rules", "scale", "structural")
 
     def __init__(self, api_version: str, raw: Mapping[str, Any], stored_fields: Sequence[SelectableField]) -> None:
         plain = without_descriptions((raw.get("schema") or {}).get("openAPIV3Schema") or {})
@@ -41,8 +42,10 @@ class Schema:
         self.scale: Mapping[str, str] | None = (raw.get("subresources") or {}).get("scale")
         columns = raw.get("additionalPrinterColumns")
         self.columns: bytes = orjson.dumps(columns) if columns else _AGE_ONLY
-        parts = (api_version, plain, [f.path for f in stored_fields])
-        digest = hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).digest()
+        text = orjson.dumps((api_version, plain, [f.path for f in stored_fields]), option=orjson.OPT_SORT_KEYS)
+        # Looking for rules builds the whole tree, which few schemas are worth.
+        self.rules = compile_rules(self.structural) if b'"x-kubernetes-validations":' in text else None
+        digest = hashlib.sha256(text).digest()
         self.fingerprint = int.from_bytes(digest[:8], "big") or 1  # 0 means built in
 
 
@@ -211,15 +214,16 @@ class CustomStrategy:
             keep(new, old, "status")
 
     def validate_create(self, obj: Object) -> list[FieldError]:
-        if satisfies(obj, self._schema.structural) and self._schema.scale is None:
-            return []
-        return [*explain(obj, self._schema.structural), *scale_faults(obj, self._schema.scale)]
+        schema = self._schema
+        found = [] if satisfies(obj, schema.structural) else list(explain(obj, schema.structural))
+        found += scale_faults(obj, schema.scale)
+        return found if schema.rules is None else found + _rule_faults(schema.rules, obj, None, found)
 
     def validate_update(self, new: Object, old: Object, subresource: str) -> list[FieldError]:
-        found = list(scale_faults(new, self._schema.scale))
-        if satisfies(new, self._schema.structural):
-            return found
-        return [*explain(new, self._schema.structural, "", old), *found]
+        schema = self._schema
+        found = [] if satisfies(new, schema.structural) else list(explain(new, schema.structural, "", old))
+        found += scale_faults(new, schema.scale)
+        return found if schema.rules is None else found + _rule_faults(schema.rules, new, old, found)
 
     def warnings(self, obj: Object) -> list[str]:
         return []
@@ -232,6 +236,17 @@ class CustomStrategy:
 
     def graceful(self, obj: Object, grace_period_s: int | None) -> int:
         return 0
+
+
+# After one of these a rule might see a value that its type does not allow.
+_BLOCKING = frozenset(("FieldValueRequired", "FieldValueTypeInvalid", "FieldValueTooLong", "FieldValueTooMany"))
+
+
+def _rule_faults(rules: Rules, new: Object, old: Object | None, found: Sequence[FieldError]) -> list[FieldError]:
+    if any(fault.reason in _BLOCKING for fault in found):
+        text = "some validation rules were not checked because the object was invalid; correct the existing errors to "
+        return [FieldError("<nil>", "FieldValueInvalid", f"Invalid value: null: {text}complete validation")]
+    return rules.validate(new, old)
 
 
 def _keep_metadata(new: Object, old: Object) -> None:

@@ -14,6 +14,13 @@ def prune(obj: dict[str, Any], schema: Structural) -> list[str]:
     return dropped
 
 
+def prune_value(value: Any, schema: Structural) -> list[str]:
+    """The same for any value within an object."""
+    dropped: list[str] = []
+    _prune(value, schema, "", dropped)
+    return dropped
+
+
 def _prune(value: Any, schema: Structural, path: str, dropped: list[str]) -> None:
     if isinstance(value, dict):
         _prune_object(value, schema, path, dropped, is_root=schema.embedded)

@@ -1,7 +1,7 @@
 """CustomResourceDefinition, apart from its schemas: names, versions, conversion, columns and subresources.
 
-Of a schema only the root is judged here; the structural rules are the `schema` package's. Establishing is a
-controller's: a new definition has no conditions.
+Schemas and what refers to them are judged by `crd_schemas`. Establishing is a controller's: a new definition has no
+conditions.
 """
 
 import re
@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from kcpshard.api.errors import FieldError, duplicate, forbidden, invalid, required
+from kcpshard.api.errors import FieldError, forbidden, invalid, required
 from kcpshard.api.names import dns_subdomain_faults
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.crd_documents import header_fields
+from kcpshard.definitions.crd_schemas import schema_faults
 from kcpshard.definitions.naming import dns1035_label_faults, one_of
 from kcpshard.definitions.strategies import Rules, keep
 
@@ -153,10 +154,8 @@ def _warning_faults(version: Object, path: str) -> Iterator[FieldError]:
 def _shared_faults(versions: Sequence[Object]) -> Iterator[FieldError]:
     """What every version has alike is reported once, where kube-apiserver's internal value has it."""
     for member, path, check in (
-        ("schema", "validation", _schema_faults),
         ("subresources", "subresources", _subresource_faults),
         ("additionalPrinterColumns", "additionalPrinterColumns", _column_faults),
-        ("selectableFields", "selectableFields", _selectable_faults),
     ):
         values = [v.get(member) for v in versions]
         if values and all(value == values[0] for value in values):
@@ -164,17 +163,6 @@ def _shared_faults(versions: Sequence[Object]) -> Iterator[FieldError]:
         else:
             for place, value in enumerate(values):
                 yield from check(value, f"spec.versions[{place}].{member}")
-
-
-def _schema_faults(schema: Any, path: str) -> Iterator[FieldError]:
-    root = (schema or {}).get("openAPIV3Schema")
-    if root is None:
-        return
-    here = f"{path}.openAPIV3Schema.type"
-    if not root.get("type"):
-        yield required(here, "must not be empty at the root")
-    elif root["type"] != "object":
-        yield invalid(here, root["type"], "must be object at the root")
 
 
 def _subresource_faults(subresources: Any, path: str) -> Iterator[FieldError]:
@@ -217,17 +205,6 @@ def _column_faults(columns: Any, path: str) -> Iterator[FieldError]:
             yield required(f"{here}.JSONPath")
         elif not column["jsonPath"].startswith("."):
             yield invalid(f"{here}.JSONPath", column["jsonPath"], "must be a simple json path starting with .")
-
-
-def _selectable_faults(fields: Any, path: str) -> Iterator[FieldError]:
-    seen = set()
-    for place, field in enumerate(fields or ()):
-        here, value = f"{path}[{place}].jsonPath", field["jsonPath"]
-        if value in seen:
-            yield duplicate(here, value)
-        seen.add(value)
-        if not value.startswith("."):
-            yield invalid(here, value, f"is an invalid path: expected [ or . but got: {value[:1]}")
 
 
 def _name_faults(names: Object) -> Iterator[FieldError]:
@@ -347,7 +324,9 @@ def _stored_faults(obj: Object) -> Iterator[FieldError]:
 
 
 def _update(new: Object, old: Object) -> Iterator[FieldError]:
-    """Once established, what addresses the objects is fixed."""
+    """Once established, what addresses the objects is fixed. Schemas that stay as they are stay as good as they are."""
+    if new["spec"].get("versions") != old["spec"].get("versions"):
+        yield from schema_faults(new)
     conditions = (old.get("status") or {}).get("conditions") or ()
     if not any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
         return
@@ -365,6 +344,7 @@ ROWS = {
         prepare_create=(_prepare_create,),
         prepare_update={"": _prepare_update},
         validate=(_validate,),
+        validate_create=(schema_faults,),
         validate_update=(_update,),
         generation=True,
         fields_from=header_fields,

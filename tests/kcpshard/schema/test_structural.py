@@ -1,74 +1,19 @@
-from typing import Any
-
-import pytest
-
-from kcpshard.schema.structural import Structural, faults
+from kcpshard.schema.structural import ANYTHING, Structural
 
 OBJECT = {"type": "object"}
-
-
-def root(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties}
-
-
-@pytest.mark.parametrize(
-    ("raw", "expected"),
-    [
-        pytest.param(root(spec=OBJECT), [], id="structural"),
-        pytest.param({}, ["s.type"], id="no type at the root"),
-        pytest.param({"type": "string"}, ["s.type"], id="not an object at the root"),
-        pytest.param(root(spec={}), ["s.properties[spec].type"], id="a property without type"),
-        pytest.param(root(spec={"x-kubernetes-preserve-unknown-fields": True}), [], id="unknown fields need no type"),
-        pytest.param(root(port={"x-kubernetes-int-or-string": True}), [], id="int-or-string needs no type"),
-        pytest.param(
-            root(port={"x-kubernetes-int-or-string": True, "type": "string"}),
-            ["s.properties[port].type"],
-            id="int-or-string has no type",
-        ),
-        pytest.param(root(a={"type": "array"}), ["s.properties[a].items"], id="an array without items"),
-        pytest.param(
-            {**root(), "additionalProperties": OBJECT, "properties": {"a": OBJECT}},
-            ["s.additionalProperties"],
-            id="properties and additionalProperties",
-        ),
-        pytest.param(
-            root(a={"type": "string", "uniqueItems": True}), ["s.properties[a].uniqueItems"], id="uniqueItems"
-        ),
-        pytest.param(
-            {**root(a={"type": "string"}), "oneOf": [{"properties": {"b": {"minLength": 1}}}]},
-            ["s.properties[b]"],
-            id="a junctor may only speak of what is declared",
-        ),
-        pytest.param(
-            {**root(a={"type": "string"}), "oneOf": [{"properties": {"a": {"type": "string"}}}]},
-            ["s.oneOf[0].properties[a].type"],
-            id="a junctor declares no types",
-        ),
-        pytest.param(
-            root(a={"type": "array", "items": OBJECT, "x-kubernetes-list-type": "map"}),
-            ["s.properties[a].x-kubernetes-list-map-keys"],
-            id="a map list without keys",
-        ),
-        pytest.param(
-            root(
-                a={
-                    "type": "array",
-                    "x-kubernetes-list-type": "map",
-                    "x-kubernetes-list-map-keys": ["k"],
-                    "items": {"type": "object", "properties": {"k": {"type": "string"}}},
-                }
-            ),
-            ["s.properties[a].items.properties[k].default"],
-            id="a map key must be required or have a default",
-        ),
-    ],
-)
-def test_what_may_be_in_a_schema(raw: dict[str, Any], expected: list[str]) -> None:
-    assert [f.field for f in faults(raw, "s")] == expected
 
 
 def test_the_tree_knows_children_by_property_or_value() -> None:
     schema = Structural({"type": "object", "additionalProperties": {"type": "string"}})
     child = schema.child("anything")
     assert child is not None and child.type == "string"
-    assert Structural(root(a=OBJECT)).child("b") is None
+    assert Structural({**OBJECT, "properties": {"a": OBJECT}}).child("b") is None
+
+
+def test_children_are_built_once_and_when_wanted() -> None:
+    schema = Structural({**OBJECT, "properties": {"a": {"type": "array", "items": {"type": "string", "default": "x"}}}})
+    assert schema.has_inner_defaults and not schema.defaulted
+    assert schema.properties is schema.properties is not None
+    items = schema.properties["a"].items
+    assert items is not None and items is schema.properties["a"].items and items.default == "x"
+    assert Structural({**OBJECT, "additionalProperties": True}).values is ANYTHING
