@@ -355,7 +355,10 @@ def _field_terms(text: str) -> tuple[FieldTerm, ...]:
 
 
 def parse_field_selector(text: str, allowed: Collection[str] = _EVERYWHERE) -> FieldSelector:
-    """`allowed` are the fields that the type offers beside metadata.name and namespace. Raises BadRequest."""
+    """`allowed` are the fields that the type offers beside metadata.name and namespace. Raises BadRequest.
+
+    A mapping also says what stored objects call them, where that is another version's name.
+    """
     terms = _field_terms(text)
     for term in terms:
         if term.field in _EVERYWHERE or term.field in allowed:
@@ -364,6 +367,8 @@ def parse_field_selector(text: str, allowed: Collection[str] = _EVERYWHERE) -> F
             known = 'only "metadata.name", "metadata.namespace"'
             raise BadRequest(f'"{term.field}" is not a known field selector: {known}')
         raise BadRequest(f"field label not supported: {term.field}")
+    if isinstance(allowed, Mapping):
+        terms = tuple(term._replace(field=allowed.get(term.field, term.field)) for term in terms)
     return FieldSelector(terms)
 
 

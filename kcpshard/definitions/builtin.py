@@ -111,11 +111,14 @@ def _resource(entry: ResourceFacts) -> Resource:
     found.storage_resource = None
     found.storage_version_hash = entry.storage_version_hash
     found.schema = facts.schema_of(entry.group, entry.version, entry.kind)
-    found.strategy = KindStrategy(RULES.get((entry.group, entry.kind), Rules()), found.schema)
+    rules = RULES.get((entry.group, entry.kind), Rules())
+    found.strategy = KindStrategy(rules, found.schema)
     found.fingerprint = 0
     found.retention = _RETENTION.get(key, 0)
     found.name_rule = _NAME_RULES.get(name, "subdomain")
-    found.field_names = frozenset({"metadata.name", "metadata.namespace", *found.strategy.field_names})
+    found.field_names = rules.field_aliases or frozenset(
+        {"metadata.name", "metadata.namespace", *found.strategy.field_names}
+    )
     found.columns = b""
     found.unconditional_update = key not in _NO_UNCONDITIONAL_UPDATE
     found.create_on_update = key in _CREATE_ON_UPDATE

@@ -1,6 +1,6 @@
 """What a resource type is, to verbs, watch, discovery and tables. Built-ins and CRDs are both values of this shape."""
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from kcpshard.api.errors import FieldError
@@ -90,7 +90,9 @@ class Resource:
     fingerprint: int
     retention: int  # class of the log records: 0 default, 1 events, 2 leases
     name_rule: str  # how metadata.name is validated: "subdomain", "label", "path_segment", "dns1035_label"
-    field_names: frozenset[str]  # labels legal in a field selector
+    field_names: Collection[
+        str
+    ]  # labels legal in a field selector; a mapping to the stored version's where they differ
     columns: bytes  # JSON additionalPrinterColumns; empty: the front has a printer of its own
     unconditional_update: bool  # an update without resourceVersion is allowed
     create_on_update: bool  # PUT of a missing object creates it (leases, events, RBAC objects)

@@ -12,6 +12,7 @@ from kcpshard.api.errors import FieldError
 from kcpshard.api.requests import Identity
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.facts import Schema
+from kcpshard.definitions.fields import check_fields
 
 Check = Callable[[Object], Iterable[FieldError]]
 UpdateCheck = Callable[[Object, Object], Iterable[FieldError]]
@@ -31,18 +32,21 @@ class Rules(NamedTuple):
     warnings: Callable[[Object], Iterable[str]] | None = None
     fields: tuple[tuple[str, tuple[str, ...]], ...] = ()  # selectable label → path in the object
     fields_from: Callable[[Object], Mapping[str, str]] | None = None  # where a path does not say it
+    field_aliases: Mapping[str, str] = {}  # instead of `fields`: label → the stored version's label
     generation: bool = False
     keeps_status: bool = False  # status may be written through the main resource
+    graceful: Callable[[Object, int | None], int] | None = None  # seconds that a deletion takes
 
 
 class KindStrategy:
     """One kind's Strategy."""
 
-    __slots__ = ("_defaults", "_field_paths", "_has_status", "_rules", "_validators", "field_names")
+    __slots__ = ("_defaults", "_field_paths", "_has_status", "_rules", "_status", "_validators", "field_names")
 
     def __init__(self, rules: Rules, schema: Schema | None) -> None:
         self._rules = rules
         properties = schema.properties if schema is not None and schema.properties else {}
+        self._status = properties.get("status")
         self._has_status = "status" in properties and not rules.keeps_status
         self._defaults = (*_declared_defaults(schema), *rules.default)
         self._field_paths = rules.fields
@@ -59,9 +63,17 @@ class KindStrategy:
 
     def prepare_create(self, obj: Object) -> None:
         if self._has_status and obj.get("status"):
-            obj["status"] = {}
+            obj["status"] = self._zero_status()
         for prepare in self._rules.prepare_create:
             prepare(obj)
+
+    def _zero_status(self) -> Object:
+        """A status that nobody has set yet, with what Go writes for its fields."""
+        if self._status is None or self._status.properties is None:
+            return {}
+        status: Object = {}
+        check_fields(self._status, status)
+        return status
 
     def prepare_update(self, new: Object, old: Object, subresource: str) -> None:
         if (own := self._rules.prepare_update.get(subresource)) is not None:
@@ -95,7 +107,7 @@ class KindStrategy:
         return self._rules.generation
 
     def graceful(self, obj: Object, grace_period_s: int | None) -> int:
-        return 0
+        return self._rules.graceful(obj, grace_period_s) if self._rules.graceful else 0
 
 
 def keep(new: Object, old: Object, member: str) -> None:

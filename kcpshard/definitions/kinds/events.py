@@ -121,10 +121,16 @@ def _selectable(obj: Object) -> Mapping[str, str]:
 
 _core_check: Callable[[Object], Iterator[FieldError]] = _core
 
-# Only the stored version's `fields_from` runs; the other row's `fields` says which labels a selector may have.
+# Only the stored version's `fields_from` runs.
+_ALIASES = {
+    **{f"regarding.{m}": f"involvedObject.{m}" for m in _REFERENCE_MEMBERS},
+    "reportingController": "reportingComponent",
+    **{label: label for label in ("reason", "type")},
+}
+
 ROWS = {
     ("", "Event"): Rules(validate=(_core_check,), fields=_FIELDS, fields_from=_selectable),
     ("events.k8s.io", "Event"): Rules(
-        validate_create=(_new, _new_create), validate_update=(_new_update,), fields=_FIELDS
+        validate_create=(_new, _new_create), validate_update=(_new_update,), field_aliases=_ALIASES
     ),
 }

@@ -122,6 +122,12 @@ def test_field_selector_parts_agree_with_the_whole() -> None:
     assert selector.name == "" and parse_field_selector("metadata.name=a").name == "a"
 
 
+def test_fields_may_be_stored_under_another_name() -> None:
+    selector = parse_field_selector("new=x,metadata.name=a", {"new": "old"})
+    assert selector.matches_fields({"old": "x"}) and not selector.matches_fields({"new": "x"})
+    assert selector.name == "a"
+
+
 def test_unknown_fields_are_named() -> None:
     with pytest.raises(BadRequest, match='"a" is not a known field selector'):
         parse_field_selector("a=b")

@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+
 from tests.kcpshard.definitions.submission import create, resource, update
 
 CORE, NEW = resource("events"), resource("events", "events.k8s.io")
@@ -26,4 +28,11 @@ def test_selectable_fields() -> None:
     found, _ = create(CORE, involvedObject={"namespace": "default", "name": "x"}, reportingComponent="c")
     fields = CORE.strategy.selectable_fields(found)
     assert (fields["involvedObject.name"], fields["source"], fields["reason"]) == ("x", "c", "")
-    assert set(fields) == set(CORE.strategy.field_names) == set(NEW.strategy.field_names)
+    assert set(fields) == set(CORE.strategy.field_names)
+
+
+def test_the_new_version_has_names_of_its_own_for_them() -> None:
+    assert isinstance(NEW.field_names, Mapping)
+    assert NEW.field_names["reportingController"] == "reportingComponent"
+    assert NEW.field_names["regarding.name"] == "involvedObject.name"
+    assert "involvedObject.name" not in NEW.field_names and set(NEW.field_names.values()) < set(CORE.field_names)
