@@ -128,7 +128,7 @@ def _filled(
 def check_created(resource: Resource, new: Object, given_version: object) -> None:
     """Raise Invalid with every fault of metadata and kind."""
     meta = new["metadata"]
-    faults = rules.created_faults(meta, resource.name_rule)
+    faults = rules.created_faults(meta, resource.name_rule, resource.definition is not None)
     faults += resource.strategy.validate_create(new)
     if faults:
         raise object_invalid((resource.storage_resource or resource).group, resource.kind, meta.get("name", ""), faults)

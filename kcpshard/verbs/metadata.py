@@ -117,8 +117,8 @@ def deduplicate_owners(meta: Object) -> list[str]:
 # --- faults
 
 
-def created_faults(meta: Object, name_rule: str) -> list[FieldError]:
-    """Faults of a new object's metadata."""
+def created_faults(meta: Object, name_rule: str, is_custom: bool = False) -> list[FieldError]:
+    """Faults of a new object's metadata; `is_custom`: of a type that is not built in."""
     faults: list[FieldError] = []
     rule = NAME_RULES[name_rule]
     generate, name = meta.get("generateName", ""), meta.get("name", "")
@@ -131,10 +131,10 @@ def created_faults(meta: Object, name_rule: str) -> list[FieldError]:
     faults += [invalid("metadata.name", name, fault) for fault in rule(name)]
     if meta.get("generation", 0) < 0:
         faults.append(invalid("metadata.generation", meta["generation"], "must be greater than or equal to 0"))
-    return _common_faults(meta, faults)
+    return _common_faults(meta, faults, is_custom)
 
 
-def updated_faults(new: Object, old: Object) -> list[FieldError]:
+def updated_faults(new: Object, old: Object, is_custom: bool = False) -> list[FieldError]:
     """Faults of an update's metadata, filled by `fill_updated`; the old one was valid."""
     faults: list[FieldError] = []
     for member in ("name", "namespace", "uid", "deletionTimestamp", "deletionGracePeriodSeconds"):
@@ -149,10 +149,10 @@ def updated_faults(new: Object, old: Object) -> list[FieldError]:
             faults.append(forbidden("metadata.finalizers", f"{text}[]string{{{shown}}}"))
     if all(new.get(member) == old.get(member) for member in _JUDGED):
         return faults
-    return _common_faults(new, faults)
+    return _common_faults(new, faults, is_custom)
 
 
-def _common_faults(meta: Object, faults: list[FieldError]) -> list[FieldError]:
+def _common_faults(meta: Object, faults: list[FieldError], is_custom: bool) -> list[FieldError]:
     if "labels" in meta:
         for key, value in meta["labels"].items():
             faults += _label_faults(key, value)
@@ -161,7 +161,7 @@ def _common_faults(meta: Object, faults: list[FieldError]) -> list[FieldError]:
     if "ownerReferences" in meta:
         faults += _owner_faults(meta["ownerReferences"])
     if "finalizers" in meta:
-        faults += _finalizer_faults(meta["finalizers"])
+        faults += _finalizer_faults(meta["finalizers"], is_custom)
     return faults
 
 
@@ -201,7 +201,8 @@ def _found_annotation_faults(key: str) -> tuple[FieldError, ...]:
 _known_annotation_faults = lru_cache(maxsize=4096)(_found_annotation_faults)
 
 
-def _finalizer_faults(finalizers: list[str]) -> list[FieldError]:
+def _finalizer_faults(finalizers: list[str], is_custom: bool) -> list[FieldError]:
+    """Only built-in types insist on a qualified name."""
     faults = [
         invalid("metadata.finalizers", finalizer, fault)
         for finalizer in finalizers
@@ -211,7 +212,7 @@ def _finalizer_faults(finalizers: list[str]) -> list[FieldError]:
         text = f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"
         faults.append(invalid("metadata.finalizers", finalizers, text))
     for at, finalizer in enumerate(finalizers):
-        if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+        if not is_custom and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
             text = "name is neither a standard finalizer name nor is it fully qualified"
             faults.append(invalid(f"metadata.finalizers[{at}]", finalizer, text))
     return faults

@@ -133,7 +133,7 @@ def store_update(
         request.identity, request.dry_run, [],
     )  # fmt: skip
     chain.mutate(attributes)
-    faults = rules.updated_faults(new["metadata"], old["metadata"])
+    faults = rules.updated_faults(new["metadata"], old["metadata"], resource.definition is not None)
     faults += resource.strategy.validate_update(new, old, request.subresource)
     if faults:
         raise object_invalid(stored.group, resource.kind, request.name, faults)
