@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Collection
 
+from kcpshard.controllers import garbage_collection
 from kcpshard.controllers.contract import Controller
+from kcpshard.controllers.garbage_collection import GarbageCollection
 from kcpshard.controllers.namespace_contents import root_certificates, service_accounts
 from kcpshard.controllers.runner import Runner
 from kcpshard.verbs.namespace_contents import NamespaceContents
@@ -23,4 +25,6 @@ def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
         made.append(lambda _: service_accounts(shard))
     if shard.contents.root_certificate:
         made.append(lambda _: root_certificates(shard))
+    if garbage_collection.NAME in enabled:
+        made.append(lambda runner: GarbageCollection(shard, runner.add))
     return Runner(shard, made)

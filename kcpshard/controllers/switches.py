@@ -1,4 +1,4 @@
-"""`--controllers`: which run, in the words of kube-controller-manager. `*` all that are on by default, `-name` not this.
+"""`--controllers`: which run, in the words of kube-controller-manager. `*` all of them, `-name` not this.
 
 A logical cluster with a kube-controller-manager of its own is served by a shard where the same controllers are off.
 """

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from kcpshard.api.events import Commit
+from kcpshard.storage.owners import Dependent
 
 
 class Group(Protocol):
@@ -219,6 +220,9 @@ class ObjectStore(Protocol):
 
     def clusters_with(self, group_resource: str, after: int = 0) -> Iterator[int]:
         """Ids of logical clusters holding at least one such object, ascending (wildcard reads)."""
+
+    def dependents(self, cluster: LogicalCluster, uid: str, after: Dependent | None, limit: int) -> list[Dependent]:
+        """Objects whose pending state names `uid` in metadata.ownerReferences, in key order after `after`."""
 
     # --- the log
 

@@ -11,6 +11,7 @@
               usage∕id                                                log bytes∕oldest revision of each retention class
               type∕group resource∕id                                  number of objects
               lost∕class                                              newest revision compacted in any logical cluster
+              owner∕id∕uid∕group resource∕namespace∕name              nothing; an object that names that uid as an owner
               own∕<key>                                               whatever placement and others keep
 
 id and revision are 8 bytes, big endian; n is 2. Strings are UTF-8, joined by NUL, which no name may contain; so byte
@@ -24,6 +25,7 @@ OBJECTS, LOG, VERSIONS, ORDER, META = FAMILIES = ("objects", "log", "versions", 
 FORMAT_KEY = b"format"
 CLOCK_KEY = b"clock"
 PATHS, NAMES, USAGES, TYPES, LOST, OWN = b"path/", b"name/", b"usage/", b"type/", b"lost/", b"own/"
+OWNERS = b"owner/"
 END = b"\xff" * 9  # above every key: no id, revision or text begins with nine of these
 MAX_CHANGES = 1 << 16  # of one commit: n has two bytes
 

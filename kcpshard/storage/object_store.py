@@ -11,7 +11,7 @@ from typing import Any
 
 from kcpshard.api.events import Change, Commit, EventType
 from kcpshard.settings import VERIFY, Settings
-from kcpshard.storage import commit_log, envelope, format, invariants, keyspace
+from kcpshard.storage import commit_log, envelope, format, invariants, keyspace, owners
 from kcpshard.storage.clock import RevisionClock
 from kcpshard.storage.clusters import Clusters
 from kcpshard.storage.commit_log import CommitLog
@@ -29,6 +29,7 @@ from kcpshard.storage.contract import (
     Remove,
     ScanItem,
 )
+from kcpshard.storage.owners import Dependent
 from kcpshard.storage.past_reads import PastReads
 from kcpshard.storage.space import SpaceGuard
 from kcpshard.storage.writer import LoopSync, SyncThread, WriteGroup, Writer, exit_after_failed_sync
@@ -223,6 +224,12 @@ class Store:
                 yield int.from_bytes(key[-8:], "big")
             start = pairs[-1][0] + b"\0"
 
+    def dependents(self, cluster: LogicalCluster, uid: str, after: Dependent | None, limit: int) -> list[Dependent]:
+        base = owners.prefix(cluster.id, uid)
+        start = base if after is None else base + "\0".join(after).encode() + b"\0"
+        found = self._writer.scan_meta(start, base[:-1] + b"\1", limit)
+        return [owners.dependent(key, len(base)) for key in found]
+
     # --- the log
 
     def log(
@@ -384,6 +391,8 @@ class Store:
                 overlay[key] = (None, group)
                 cluster.deletions[group_resource] = revision
                 self._count(group, cluster, group_resource, namespace, -1)
+            if owners.MARK in write.json or (previous is not None and owners.MARK in previous):
+                self._index_owners(group, cluster, text, previous, write)
             record = commit_log.encode(
                 type_, write.retention, code, previous_revision, wall_us, request_id, text, value, embedded
             )
@@ -406,6 +415,16 @@ class Store:
         born = cluster.path if revision == cluster.id else ""
         writer.added(group, Commit(revision, cluster.id, tuple(changes), born))
         return PendingCommit(revision, values, group)
+
+    def _index_owners(
+        self, group: WriteGroup, cluster: LogicalCluster, text: bytes, previous: bytes | None, write: Put | Remove
+    ) -> None:
+        old = owners.owner_uids(envelope.body(previous)) if previous is not None else frozenset()
+        new = owners.owner_uids(write.json) if type(write) is Put else frozenset()
+        for uid in old - new:
+            self._writer.put_meta(group, owners.key(cluster.id, uid, text), None)
+        for uid in new - old:
+            self._writer.put_meta(group, owners.key(cluster.id, uid, text), b"")
 
     def _touch(self, group: WriteGroup, type_prefix: bytes, namespace: str) -> None:
         self._touched[type_prefix] = group

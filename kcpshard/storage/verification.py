@@ -27,7 +27,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from kcpshard.api.events import EventType
-from kcpshard.storage import clusters, commit_log, envelope, format, keyspace
+from kcpshard.storage import clusters, commit_log, envelope, format, keyspace, owners
 from kcpshard.storage.commit_log import Record
 from kcpshard.storage.contract import KeyValueEngine
 from kcpshard.storage.rocksdb_engine import RocksdbEngine
@@ -74,6 +74,7 @@ class _Check:
         self._counts: Counter[bytes] = Counter()
         self._counted: Counter[bytes] = Counter()
         self._bytes: Counter[int] = Counter()
+        self._owners: set[bytes] = set()  # index entries that no object has been found for
 
     def meta(self) -> Iterator[Violation]:
         raw = self._engine.get(keyspace.META, keyspace.FORMAT_KEY)
@@ -94,6 +95,8 @@ class _Check:
                 self._usage[id_], self._oldest[id_] = clusters.decode_usage(value, len(value) // 8 - 1, id_)
             elif key.startswith(keyspace.TYPES):
                 self._counts[key] = int.from_bytes(value, "big")
+            elif key.startswith(keyspace.OWNERS):
+                self._owners.add(key)
             elif not key.startswith((keyspace.LOST, keyspace.OWN)) and key not in (
                 keyspace.FORMAT_KEY,
                 keyspace.CLOCK_KEY,
@@ -118,7 +121,15 @@ class _Check:
             for fault in faults:
                 yield Violation("envelope-damaged", f"{_shown(key)}: {fault}")
             if not faults:
+                yield from self._owned(key, value, id_)
                 yield from self._object(key, value, id_)
+
+    def _owned(self, key: bytes, value: bytes, id_: int) -> Iterator[Violation]:
+        for uid in owners.owner_uids(envelope.body(value)):
+            entry = owners.key(id_, uid, key[8:])
+            if entry not in self._owners:
+                yield Violation("owner-not-indexed", f"{_shown(key)}: {uid}")
+            self._owners.discard(entry)
 
     def _object(self, key: bytes, value: bytes, id_: int) -> Iterator[Violation]:
         revision = envelope.revision(value)
@@ -199,6 +210,8 @@ class _Check:
                 text = key[len(keyspace.TYPES) : -9].decode(errors="replace")
                 id_ = int.from_bytes(key[-8:], "big")
                 yield Violation("count-wrong", f"{text} of {id_}: {self._counts[key]}, found {self._counted[key]}")
+        for entry in self._owners:
+            yield Violation("owner-index-stray", repr(entry))
         for id_, size in self._usage.items():
             if size != self._bytes[id_]:
                 yield Violation("usage-wrong", f"{id_}: {size} bytes, found {self._bytes[id_]}")

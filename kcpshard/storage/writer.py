@@ -184,6 +184,15 @@ class Writer:
         pending = self.meta.get(key)
         return self._get_meta(key) if pending is None else pending[0]
 
+    def scan_meta(self, start: bytes, end: bytes, limit: int) -> list[bytes]:
+        """The newest accepted keys in that range, ascending, at most `limit`."""
+        pending = {key: value for key, (value, _) in self.meta.items() if start <= key < end}
+        gone = sum(value is None for value in pending.values())
+        found = {key for key, _ in self._engine.scan(keyspace.META, start, end, limit + gone)}
+        found.update(key for key, value in pending.items() if value is not None)
+        found.difference_update(key for key, value in pending.items() if value is None)
+        return sorted(found)[:limit]
+
     def added(self, group: WriteGroup, commit: Commit) -> None:
         """A commit is complete in the gathering group; it is written early if the batch has grown large."""
         group.commits.append(commit)

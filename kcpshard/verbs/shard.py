@@ -16,7 +16,10 @@ class Ownership(Protocol):
 
 
 class Shard:
-    """The parts that verbs use. `now_us` is the wall clock in microseconds, `contents` what a namespace is born with."""
+    """The parts that verbs use. `now_us` is the wall clock in microseconds.
+
+    `contents` is what a namespace is born with.
+    """
 
     __slots__ = ("catalog", "contents", "now_us", "ownership", "store")
 

@@ -20,10 +20,12 @@ async def running(shard: Shard, make: Sequence[Make]) -> AsyncIterator[Runner]:
         task.cancel()
 
 
-async def idle(runner: Runner) -> None:
-    """Until everything written so far is dealt with, except what waits for a time."""
+async def idle(runner: Runner, within_s: float = 5.0) -> None:
+    """Until everything written so far is dealt with, except what waits longer than that."""
     async with asyncio.timeout(10):
         quiet = 0
         while quiet < 20:
-            await asyncio.sleep(0)
-            quiet = quiet + 1 if runner.is_idle() else 0
+            due = runner.queue.next_due()
+            waits = due is not None and due < asyncio.get_running_loop().time() + within_s
+            await asyncio.sleep(0.001 if waits else 0)
+            quiet = quiet + 1 if runner.is_idle() and not waits else 0

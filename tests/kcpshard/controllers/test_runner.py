@@ -74,9 +74,9 @@ async def test_unsettled_work_is_found_again_after_a_restart() -> None:
         await idle(runner)
         recorder.fails = 1_000_000
         await client.create(CONFIGMAPS, configmap("failing"))
-        await idle(runner)
+        await idle(runner, 0)
         await client.create(CONFIGMAPS, configmap("failing-too"))
-        await idle(runner)
+        await idle(runner, 0)
         runner.remember()
     again = Recorder()
     async with running(shard, (lambda _: again,)) as runner:
