@@ -24,6 +24,7 @@ from kcpshard.api.errors import Timeout
 from kcpshard.rpc.contract import WatchedEvent, Watcher, WatchHandle
 
 _MAX_EARLY_BYTES = 64 * 1024  # of a next request that a client sends before its watch has ended
+_SLICE_EVENTS = 64  # 6 ms if they are Pods to be shown in protobuf that no other watch has asked for yet
 
 
 class OpenWatch(asyncio.Protocol):
@@ -104,22 +105,38 @@ class OpenWatch(asyncio.Protocol):
     # --- writing
 
     def flush(self) -> None:
-        """Write what has come; end if that was all."""
+        """Write all that has come; end if that was all."""
         transport, pending = self.transport, self.pending
         if transport is None:
             return
         if pending is not None:
             self.pending = None
-            transport.write(b"".join([self._framed(item) for item in pending]))
-            if transport.get_write_buffer_size() > self._open_watches.settings.slow_watch_bytes:
-                self._open_watches.metrics.slow_watches_cut += 1
-                transport.abort()
-                self.close()
+            if not self._write(transport, pending):
                 return
         if self.status:
             assert self._frames is not None
             transport.write(self._frames.error(self.status))
             self.end()
+
+    def flush_slice(self) -> None:
+        """Write the first of what has come; the rest in the next turn, and the next: framing takes time."""
+        transport, pending = self.transport, self.pending
+        if transport is None or pending is None or len(pending) <= _SLICE_EVENTS:
+            self.flush()
+            return
+        self.pending = pending[_SLICE_EVENTS:]
+        if self._write(transport, pending[:_SLICE_EVENTS]):
+            self._open_watches.changed(self)
+
+    def _write(self, transport: asyncio.Transport, items: list[bytes | WatchedEvent]) -> bool:
+        """False: the client is too slow and has been cut off."""
+        transport.write(b"".join([self._framed(item) for item in items]))
+        if transport.get_write_buffer_size() <= self._open_watches.settings.slow_watch_bytes:
+            return True
+        self._open_watches.metrics.slow_watches_cut += 1
+        transport.abort()
+        self.close()
+        return False
 
     def _framed(self, item: bytes | WatchedEvent) -> bytes:
         assert self._frames is not None
@@ -193,7 +210,7 @@ class OpenWatches:
         self.settings, self.metrics, self.hand_back = settings, metrics, hand_back
         self.stopping = False
         self._all: set[OpenWatch] = set()
-        self._changed: list[OpenWatch] = []
+        self._changed: dict[OpenWatch, None] = {}  # in order, each once
         self._wheel: TimingWheel[OpenWatch] = TimingWheel(int(self.loop.time()))
         self._timer = self.loop.call_later(1.0, self._tick)
 
@@ -213,12 +230,12 @@ class OpenWatches:
         """Something is to be written to it: at the end of this loop turn, so that a burst is one write."""
         if not self._changed:
             self.loop.call_soon(self._flush)
-        self._changed.append(watch)
+        self._changed[watch] = None
 
     def _flush(self) -> None:
-        changed, self._changed = self._changed, []
+        changed, self._changed = self._changed, {}
         for watch in changed:
-            watch.flush()
+            watch.flush_slice()
 
     def _schedule(self, watch: OpenWatch) -> None:
         due = watch.ends_s

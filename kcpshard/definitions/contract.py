@@ -90,9 +90,8 @@ class Resource:
     fingerprint: int
     retention: int  # class of the log records: 0 default, 1 events, 2 leases
     name_rule: str  # how metadata.name is validated: "subdomain", "label", "path_segment", "dns1035_label"
-    field_names: Collection[
-        str
-    ]  # labels legal in a field selector; a mapping to the stored version's where they differ
+    # Labels legal in a field selector; a mapping where stored objects have them under others.
+    field_names: Collection[str]
     columns: bytes  # JSON additionalPrinterColumns; empty: the front has a printer of its own
     unconditional_update: bool  # an update without resourceVersion is allowed
     create_on_update: bool  # PUT of a missing object creates it (leases, events, RBAC objects)

@@ -197,3 +197,16 @@ async def test_protobuf(client: HttpClient, router: FakeRouter) -> None:
     async with asyncio.timeout(5):
         frame = await client.chunk()
     assert frame == encode_event("ADDED", encode_object(OBJ))
+
+
+async def test_a_burst_is_written_in_slices(client: HttpClient, router: FakeRouter) -> None:
+    watch = await begin(client, router)
+    for number in range(200):
+        watch.give(1, REVISION + number, OBJ | {"number": number})
+    watch.sink.ended(b'{"code":410}')
+    for left in (136, 72, 8):
+        await asyncio.sleep(0)
+        assert len(getattr(watch.sink, "pending", None) or ()) == left
+    found = [await line(client) for _ in range(201)]
+    assert [event["object"].get("number") for event in found] == [*range(200), None]
+    assert found[-1]["type"] == "ERROR"
