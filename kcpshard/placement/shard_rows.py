@@ -22,7 +22,7 @@ class ShardRow(NamedTuple):
     slots: int
     clusters: int
     objects: int
-    state: str  # Ready, Cordoned, Joining (never served yet), Unreachable
+    state: str  # Ready, ReadOnly (its disk takes no writes), Cordoned, Joining (never served yet), Unreachable
     epoch: int  # of its ownership
 
 
@@ -47,6 +47,8 @@ async def _row(entry: pb.ShardEntry, slots: int, dial: Dial) -> ShardRow:
         if client is not None:
             await client.close()
     state = "Cordoned" if entry.cordoned else "Ready"
+    if found.get("store", {}).get("read_only"):
+        state = "ReadOnly"
     clusters, objects = found.get("clusters", -1), found.get("objects", -1)
     return ShardRow(
         entry.number, entry.name, entry.address, found["slots"], clusters, objects, state, found["ownershipEpoch"]

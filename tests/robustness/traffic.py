@@ -82,8 +82,8 @@ class Traffic:
 
     async def look_at_births(self, session: aiohttp.ClientSession) -> None:
         for birth in self.history.births:
-            items = (await self.until(session, "GET", self.collection(birth.cluster), (200,)))["items"]
-            birth.found = next(((_revision(i), i["data"]["value"]) for i in items), None)
+            document = await self.until(session, "GET", self.collection(birth.cluster), (200,))
+            birth.found = _ours(document).get("first")
             items = (await self.until(session, "GET", self.namespaces(birth.cluster), (200,)))["items"]
             birth.namespaces = [i["metadata"]["name"] for i in items]
 
@@ -140,7 +140,7 @@ class Traffic:
             o.outcome = "ok"
             if o.verb == "list":
                 o.revision = int(body["metadata"]["resourceVersion"])
-                o.items = {i["metadata"]["name"]: (_revision(i), i["data"]["value"]) for i in body["items"]}
+                o.items = _ours(body)
             elif o.verb != "delete":
                 o.revision = _revision(body)
                 o.value = body["data"]["value"]
@@ -196,9 +196,8 @@ class Traffic:
             for cluster in self.clusters:
                 # The last write of all: a watch that has shown it has shown a deletion before it as well.
                 await self.until(session, "POST", self.collection(cluster), (201, 409), _configmap(cluster, "last", ""))
-                items = (await self.until(session, "GET", self.collection(cluster), (200,)))["items"]
-                found = {i["metadata"]["name"]: (_revision(i), i["data"]["value"]) for i in items}
-                self.history.final[cluster] = found
+                document = await self.until(session, "GET", self.collection(cluster), (200,))
+                self.history.final[cluster] = _ours(document)
         deadline = time.monotonic() + 30
         newest = {(watch.client, watch.cluster): watch for watch in self.history.watches}
         while time.monotonic() < deadline and not all(map(self.caught_up, newest.values())):
@@ -229,13 +228,22 @@ def _revision(obj: dict[str, Any]) -> int:
     return int(obj["metadata"]["resourceVersion"])
 
 
+def _origin(obj: dict[str, Any]) -> str:
+    """Where our clients wrote it to; empty for what the shard itself publishes into every namespace."""
+    origin: str = obj["metadata"].get("labels", {}).get("origin", "")
+    return origin
+
+
+def _ours(document: dict[str, Any]) -> dict[str, tuple[int, str]]:
+    return {i["metadata"]["name"]: (_revision(i), i["data"]["value"]) for i in document["items"] if _origin(i)}
+
+
 def _note(watch: Watch, event: dict[str, Any]) -> int:
     obj = event["object"]
     revision = _revision(obj)
     if event["type"] == "BOOKMARK":
         watch.events.append(Seen("BOOKMARK", revision))
-    else:
+    elif origin := _origin(obj):
         metadata = obj["metadata"]
-        origin = metadata.get("labels", {}).get("origin", "")
         watch.events.append(Seen(event["type"], revision, metadata["name"], obj["data"]["value"], origin))
     return revision
