@@ -9,6 +9,38 @@ from kcpfront.responses import json_reply, text_reply
 
 Check = Callable[[], str]  # "" when well, else what is wrong
 
+# Monitoring made for kube-apiserver asks for its checks by name. What they look after there (storage, definitions,
+# aggregation, service addresses, bootstrap objects) is the shards' business here, so each stands for having them.
+KUBERNETES_NAMES = (
+    "etcd",
+    "autoregister-completion",
+    "poststarthook/apiservice-openapi-controller",
+    "poststarthook/apiservice-registration-controller",
+    "poststarthook/apiservice-status-local-available-controller",
+    "poststarthook/apiservice-status-remote-available-controller",
+    "poststarthook/bootstrap-controller",
+    "poststarthook/crd-informer-synced",
+    "poststarthook/generic-apiserver-start-informers",
+    "poststarthook/kube-apiserver-autoregistration",
+    "poststarthook/rbac/bootstrap-roles",
+    "poststarthook/scheduling/bootstrap-system-priority-classes",
+    "poststarthook/start-apiextensions-controllers",
+    "poststarthook/start-apiextensions-informers",
+    "poststarthook/start-apiserver-admission-initializer",
+    "poststarthook/start-cluster-authentication-info-controller",
+    "poststarthook/start-kube-aggregator-informers",
+    "poststarthook/start-kube-apiserver-admission-initializer",
+    "poststarthook/start-service-ip-repair-controllers",
+    "poststarthook/start-system-namespaces-controller",
+    "poststarthook/storage-object-count-tracker-hook",
+    "poststarthook/storage-readiness",
+)
+
+
+def kubernetes_checks(shards: Check) -> dict[str, Check]:
+    return dict.fromkeys(KUBERNETES_NAMES, shards)
+
+
 _NOT_FOUND = "404 page not found\n"
 
 

@@ -68,8 +68,9 @@ def _clauses(accept: str) -> list[_Clause]:
 
 
 @lru_cache(1024)
-def negotiate(accept: str, has_protobuf: bool = False) -> Representation:
-    """The representation of an object or a list; `has_protobuf`: its type has such a form. Raises NotAcceptable."""
+def negotiate(accept: str, has_protobuf: bool = False, has_table: bool = True) -> Representation:
+    """The representation of an object or a list; `has_protobuf`, `has_table`: its type has such a form (reviews are
+    answers, not objects: they have no Table). Raises NotAcceptable."""
     understood = False
     for media_type, parameters, _ in _clauses(accept):
         chosen = _REPRESENTATIONS.get(media_type)
@@ -81,7 +82,7 @@ def negotiate(accept: str, has_protobuf: bool = False) -> Representation:
             if chosen is PROTOBUF and not has_protobuf:
                 continue
             return PLAIN if chosen is JSON else Representation(chosen)
-        known = as_ in (PARTIAL, PARTIAL_LIST) or (as_ == TABLE and chosen is not PROTOBUF)
+        known = as_ in (PARTIAL, PARTIAL_LIST) or (as_ == TABLE and has_table and chosen is not PROTOBUF)
         if known and version in ("v1", "v1beta1") and parameters.get("g") == "meta.k8s.io":
             return Representation(chosen, as_, version)
     if understood:

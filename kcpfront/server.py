@@ -8,7 +8,7 @@ from kcpfront.credential_files import CredentialError, CredentialFiles
 from kcpfront.filters.authentication import Authenticator
 from kcpfront.handler_chain import HandlerChain
 from kcpfront.handlers.watch import OpenWatches
-from kcpfront.health import Check, Health
+from kcpfront.health import Check, Health, kubernetes_checks
 from kcpfront.http_edge import HttpEdge
 from kcpfront.listener import Listener, bind
 from kcpfront.metrics import Metrics
@@ -45,8 +45,10 @@ class Front:
         self.open_watches = OpenWatches(self.settings, self.metrics, self._edge.hand_back)
         self._stopping = False
         self._listener: Listener | None = None
-        live = {"ping": _well, "log": _well}
+        live: dict[str, Check] = {"ping": _well, "log": _well}
+        live |= kubernetes_checks(_well)  # a front without shards is alive: to restart it would not bring them back
         ready = {"shard-map": map_check, "file-descriptors": self._accept_check, "shutdown": self._shutdown_check}
+        ready |= kubernetes_checks(map_check)
         chain = HandlerChain(
             caller, watcher, self._authenticator, self.open_watches, Health(live, ready), self.metrics, SOFTWARE
         )

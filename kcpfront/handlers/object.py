@@ -13,6 +13,8 @@ from kcpfront.representations import has_protobuf, result_reply, wants_pretty
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Caller, Result
 
+_REVIEW_GROUPS = frozenset(("authentication.k8s.io", "authorization.k8s.io"))
+
 
 class ObjectHandler:
     """get, create, update, patch, delete, deletecollection: the shapes are the same, the message differs."""
@@ -83,7 +85,9 @@ class ObjectHandler:
 
     async def _ask(self, exchange: Exchange, request: pb.Request) -> Reply:
         accept = exchange.headers.get("Accept")
-        shown = PLAIN if accept is None or accept == "application/json" else negotiate(accept, has_protobuf(exchange))
+        shown = PLAIN
+        if accept is not None and accept != "application/json":
+            shown = negotiate(accept, has_protobuf(exchange), exchange.info.group not in _REVIEW_GROUPS)
         if shown.as_ == TABLE:
             request.want_columns = True
         result: Result = await self._caller.call(request, exchange.deadline)

@@ -2,7 +2,7 @@ import orjson
 import pytest
 
 from kcpfront.exchange import Reply
-from kcpfront.health import Health, version_reply
+from kcpfront.health import Health, kubernetes_checks, version_reply
 from kcpfront.request_info import parse_request
 
 
@@ -59,3 +59,9 @@ def test_reasons_are_for_the_log() -> None:
 def test_version_tells_kubernetes_and_ours() -> None:
     found = orjson.loads(version_reply("9.9").body)
     assert (found["major"], found["minor"], found["gitVersion"]) == ("1", "36", "v1.36.3+kcp-python-9.9")
+
+
+def test_checks_that_monitoring_asks_a_kube_apiserver_for_tell_of_the_shards() -> None:
+    health = Health({}, kubernetes_checks(lambda: "no shard"))
+    assert "etcd: no shard" in health.failing()
+    assert "poststarthook/crd-informer-synced: no shard" in health.failing()

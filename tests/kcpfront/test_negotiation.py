@@ -132,3 +132,11 @@ def test_a_refusal_is_in_what_the_client_reads() -> None:
     assert negotiate_status(PROTOBUF_THEN_JSON) == Representation(PROTOBUF)
     assert negotiate_status(f"{PROTOBUF};as=Table;g=meta.k8s.io;v=v1") is PLAIN is negotiate_status("application/cbor")
     assert negotiate_status("text/html,application/yaml") == Representation("application/yaml")
+
+
+def test_a_review_has_no_table() -> None:
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    assert negotiate(table).as_ == "Table"
+    with pytest.raises(NotAcceptable, match="only the following media types are accepted"):
+        negotiate(table, has_table=False)
+    assert negotiate(table + ",application/json", has_table=False).as_ == ""
