@@ -8,6 +8,7 @@ import asyncio
 from kcpfront import json_text, yaml_text
 from kcpfront.exchange import Exchange
 from kcpfront.negotiation import AVAILABLE, BODY_TYPES, JSON, PATCH_TYPES, PROTOBUF, media_type
+from kcpfront.protobuf.decoding import MalformedMessage
 from kcpfront.protobuf.facts import ResourceKind, resource_kind
 from kcpfront.protobuf.objects import to_json
 from kcpshard.api.errors import BadRequest, UnsupportedMediaType
@@ -15,6 +16,7 @@ from kcpshard.api.errors import BadRequest, UnsupportedMediaType
 MAX_BODY_BYTES = 3 * 1024 * 1024  # kube-apiserver's --max-resource-write-bytes
 # Larger protobuf is read on a thread: 3 MB of empty messages take a second, in which others get their turns.
 _LARGE_BYTES = 64 * 1024
+_SHOWN_BYTES = 30
 
 
 async def read_object(exchange: Exchange) -> None:
@@ -55,8 +57,17 @@ async def _read_protobuf(exchange: Exchange) -> None:
             loop = asyncio.get_running_loop()
             exchange.body = await loop.run_in_executor(None, _from_protobuf, body, kind)
     except ValueError as error:
-        expected = "" if is_delete else f"the object provided is unrecognized (must be of type {kind.kind}): "
-        raise BadRequest(f"{expected}{error}") from None
+        raise BadRequest(str(error) if is_delete else _unreadable(body, kind.kind, error)) from None
+
+
+def _unreadable(body: bytes, expected: str, error: ValueError) -> str:
+    """kube-apiserver's sentences: a broken message of a known kind, or something that is no object at all."""
+    if isinstance(error, MalformedMessage):
+        version = error.api_version.rpartition("/")[2]
+        return f'{error.kind} in version "{version}" cannot be handled as a {expected}: {error}'
+    shown = body[:_SHOWN_BYTES].decode("utf-8", "replace") if body[:1] == b"{" else body[:_SHOWN_BYTES].hex()
+    more = " ..." if len(body) > _SHOWN_BYTES else ""
+    return f"the object provided is unrecognized (must be of type {expected}): {error} ({shown}{more})"
 
 
 def _from_protobuf(body: bytes, kind: ResourceKind) -> bytes:

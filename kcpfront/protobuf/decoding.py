@@ -40,6 +40,14 @@ _Take = Callable[[dict[str, Json], Any], None]  # puts one field's bytes or vari
 _Takers = dict[int, _Take]
 
 
+class MalformedMessage(MalformedProtobuf):
+    """The envelope can be read and names a known kind, but the message within is broken."""
+
+    def __init__(self, api_version: str, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.api_version, self.kind = api_version, kind
+
+
 @cache
 def decoder(message: str) -> Decode:
     """The message's bytes → JSON value. Raises MalformedProtobuf."""
@@ -211,6 +219,8 @@ def decode_object(data: bytes, default: facts.ResourceKind | None = None) -> dic
     if name := facts.message_of(api_version, kind):
         try:
             found.update(decoder(name)(message))
+        except MalformedProtobuf as error:
+            raise MalformedMessage(api_version, kind, str(error)) from None
         except RecursionError:
-            raise MalformedProtobuf("exceeded max depth") from None
+            raise MalformedMessage(api_version, kind, "exceeded max depth") from None
     return found

@@ -56,12 +56,6 @@ spec:
 """
 
 
-def document(kind: str, name: str, namespace: str = "") -> str:
-    """`kubectl create KIND NAME` sends protobuf, which is refused for now: what it would send, as a file."""
-    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
-    return json.dumps({"apiVersion": "v1", "kind": kind, "metadata": metadata})
-
-
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("manifest") / "all.yaml"
@@ -135,7 +129,7 @@ def test_api_resources_and_versions(kubectl: Kubectl) -> None:
 
 @pytest.mark.usefixtures("applied")
 def test_patch_label_annotate(kubectl: Kubectl) -> None:
-    kubectl("create", "-f", "-", text=document("ConfigMap", "patched", "session"))
+    kubectl("create", "configmap", "patched", "-n", "session")
     target = ("configmap", "patched", "-n", "session")
     kubectl("patch", *target, "-p", '{"data":{"a":"1"}}')
     kubectl("patch", *target, "-p", '{"data":{"b":"2"}}')
@@ -169,7 +163,7 @@ def test_diff_tells_what_an_apply_would_change(kubectl: Kubectl, manifest: Path,
 
 
 def test_a_list_in_chunks_is_the_whole_list(kubectl: Kubectl) -> None:
-    kubectl("create", "-f", "-", text=document("Namespace", "chunks"))
+    kubectl("create", "namespace", "chunks")
     items = "---\n".join(
         f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: item-{n:03}, namespace: chunks}}\n" for n in range(25)
     )
@@ -186,7 +180,7 @@ def test_watching_shows_changes_as_they_happen(
     command = [kubectl_binary, "get", "configmaps", "-n", "session", "-l", "watched", "-w"]
     command += ["--output-watch-events", "--no-headers"]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KUBECONFIG": str(tier.kubeconfig)}
-    kubectl("create", "-f", "-", text=document("ConfigMap", "w", "session"))
+    kubectl("create", "configmap", "w", "-n", "session")
     kubectl("label", "configmap", "w", "-n", "session", "watched=1")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as watching:
         assert watching.stdout
@@ -202,29 +196,29 @@ def test_watching_shows_changes_as_they_happen(
 @pytest.mark.usefixtures("applied")
 def test_wait_for_a_value_and_for_an_end(kubectl: Kubectl) -> None:
     kubectl("wait", "namespace", "session", "--for=jsonpath={.status.phase}=Active", "--timeout=10s")
-    kubectl("create", "-f", "-", text=document("Namespace", "short"))
-    kubectl("create", "-f", "-", text=document("ConfigMap", "inside", "short"))
+    kubectl("create", "namespace", "short")
+    kubectl("create", "configmap", "inside", "-n", "short")
     kubectl("delete", "namespace", "short", "--wait=false")
     kubectl("wait", "namespace", "short", "--for=delete", "--timeout=20s")
     kubectl("get", "namespace", "short", code=1)
 
 
 def test_logical_clusters_do_not_see_each_other(kubectl: Kubectl, tier: Tier) -> None:
-    kubectl("create", "-f", "-", "--context", "admin", text=document("ConfigMap", "mine"))
+    kubectl("create", "configmap", "mine", "--context", "admin")
     names = kubectl("get", "configmaps", "--context", "user", "-o", "name").stdout
     assert "configmap/mine" not in names
     kubectl("get", "configmap", "mine", "--context", "admin")
     server = f"{tier.server}/clusters/somebody-new"
-    kubectl("--server", server, "create", "-f", "-", text=document("ConfigMap", "first"))
+    kubectl("--server", server, "create", "configmap", "first")
     namespaces = kubectl("--server", server, "get", "namespaces", "-o", "name").stdout.split()
     assert namespaces == ["namespace/default", "namespace/kube-public", "namespace/kube-system"]
 
 
 @pytest.mark.usefixtures("applied")
 def test_delete(kubectl: Kubectl, manifest: Path) -> None:
-    kubectl("create", "-f", "-", text=document("ConfigMap", "gone", "session"))
+    kubectl("create", "configmap", "gone", "-n", "session")
     assert kubectl("delete", "configmap", "gone", "-n", "session").stdout.startswith('configmap "gone" deleted')
-    kubectl("create", "-f", "-", text=document("ConfigMap", "gone-1", "session"))
+    kubectl("create", "configmap", "gone-1", "-n", "session")
     kubectl("label", "configmap", "gone-1", "-n", "session", "sweep=yes")
     kubectl("delete", "configmaps", "-n", "session", "-l", "sweep=yes")
     assert "gone" not in kubectl("get", "configmaps", "-n", "session", "-o", "name").stdout

@@ -109,7 +109,14 @@ async def test_custom_resources_have_no_protobuf() -> None:
 @pytest.mark.parametrize(
     ("method", "body", "text"),
     [
-        ("POST", b"x", r"^the object provided is unrecognized \(must be of type ConfigMap\): provided data does not"),
+        ("POST", b"x", r"^the object provided is unrecognized \(must be of type ConfigMap\): .* \(78\)$"),
+        ("POST", b'{"a":1}', r' \(\{"a":1\}\)$'),
+        ("POST", b"k8s\0" + b"\x0a" * 40, r" \(6b387300(0a){26} \.\.\.\)$"),
+        (
+            "POST",
+            b"k8s\0\x0a\x0f\x0a\x02v1\x12\x09ConfigMap\x12\x02\x0a\x05",
+            '^ConfigMap in version "v1" cannot be handled',
+        ),
         ("POST", b"k8s\0", "empty body"),
         ("POST", b"k8s\0\x0a", "unexpected EOF"),
         ("DELETE", b"x", "^provided data does not appear to be a protobuf message"),
