@@ -4,14 +4,18 @@ Decides what may not be applied: undeclared fields, values of another type, dupl
 no declared type (quantities, times, free-form values) is taken as it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import orjson
+
 from kcpshard.api.field_sets import format_path
+from kcpshard.api.objects import go_text
 from kcpshard.api.structured_merge import FieldSchema, Path, by_element, child_schema, is_associative
 
-_SCALARS = {"string": str, "bytes": str, "boolean": bool, "integer": int, "number": (int, float)}
-_WORDS = {"bytes": "string", "integer": "numeric (int or float)", "number": "numeric (int or float)"}
+_SCALARS: Mapping[str, tuple[type, ...]] = {
+    "string": (str,), "bytes": (str,), "boolean": (bool,), "integer": (int, float), "number": (int, float)
+}  # fmt: skip
 
 
 def typed_faults(value: Any, schema: FieldSchema | None) -> list[str]:
@@ -33,14 +37,20 @@ def _faults(value: Any, schema: FieldSchema | None, path: Path) -> Iterator[str]
     elif kind == "array":
         yield from _list_faults(value, schema, path)
     elif kind in _SCALARS and not _is_scalar(value, kind):
-        yield f"{format_path(path)}: expected {_WORDS.get(kind, kind)}, got {_shown(value)}"
+        yield f"{format_path(path)}: {_scalar_fault(value, kind)}"
 
 
 def _is_scalar(value: Any, kind: str) -> bool:
-    if kind in ("integer", "number") and isinstance(value, bool):
-        return False
-    wanted = (int, float) if kind == "integer" else _SCALARS[kind]
-    return isinstance(value, wanted)  # type: ignore[arg-type]
+    return isinstance(value, _SCALARS[kind]) and (kind == "boolean") is isinstance(value, bool)
+
+
+def _scalar_fault(value: Any, kind: str) -> str:
+    """Upstream formats each of the three with a verb of its own: %#v, %v, %T."""
+    if kind in ("string", "bytes"):
+        return f"expected string, got &value.valueUnstructured{{Value:{_go_syntax(value)}}}"
+    if kind == "boolean":
+        return f"expected boolean, got {_shown(value)}"
+    return f"expected numeric (int or float), got {_go_type(value)}"
 
 
 def _map_faults(value: Any, schema: FieldSchema, path: Path) -> Iterator[str]:
@@ -69,6 +79,9 @@ def _list_faults(value: Any, schema: FieldSchema, path: Path) -> Iterator[str]:
         for place, item in enumerate(value):
             yield from _faults(item, schema.items, (*path, f"i:{place}"))
         return
+    if schema.list_type == "map" and (keyless := list(_key_faults(value, schema))):
+        yield f"{format_path(path)}: {keyless[0]}"
+        return
     for element, items in by_element(value, schema).items():
         if len(items) > 1:
             yield f"{format_path(path)}: duplicate entries for key {format_path((element,))}"
@@ -76,23 +89,42 @@ def _list_faults(value: Any, schema: FieldSchema, path: Path) -> Iterator[str]:
             yield from _faults(item, schema.items, (*path, element))
 
 
+def _key_faults(items: list[Any], schema: FieldSchema) -> Iterator[str]:
+    for place, item in enumerate(items):
+        if not isinstance(item, dict):
+            yield f"element {place}: associative list with keys may not have non-map elements"
+            continue
+        if not hasattr(schema, "preserve_unknown"):
+            continue  # of a built-in kind: an absent key is Go's zero value, which validation judges later
+        for name in schema.list_map_keys:
+            field = child_schema(schema.items, name)
+            if name not in item and (field is None or field.default is None):
+                yield (
+                    f'element {place}: associative list with keys has an element that omits key field "{name}" '
+                    "(and doesn't have default value)"
+                )
+
+
 def _shown(value: Any) -> str:
     """Go's %v of the value package's wrapper."""
+    return f"&{{{go_text(value)}}}"
+
+
+_GO_TYPES = {dict: "map[string]interface {}", list: "[]interface {}", str: "string", bool: "bool", int: "int64"}
+
+
+def _go_type(value: Any) -> str:
+    return _GO_TYPES.get(type(value), "float64")
+
+
+def _go_syntax(value: Any) -> str:
+    """Go's %#v."""
     match value:
-        case bool():
-            text = "true" if value else "false"
+        case None:
+            return "interface {}(nil)"
         case dict():
-            text = "map[" + " ".join(f"{k}:{_plain(v)}" for k, v in sorted(value.items())) + "]"
+            inner = ", ".join(f"{_go_syntax(k)}:{_go_syntax(v)}" for k, v in sorted(value.items()))
+            return f"{_go_type(value)}{{{inner}}}"
         case list():
-            return f"&{{{_plain(value)}}}"
-        case _:
-            text = str(value)
-    return f"&value.valueUnstructured{{Value:{text}}}" if not isinstance(value, dict) else f"&{{{text}}}"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, list):
-        return "[" + " ".join(map(_plain, value)) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+            return f"{_go_type(value)}{{{', '.join(map(_go_syntax, value))}}}"
+    return orjson.dumps(value).decode()

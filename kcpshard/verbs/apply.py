@@ -19,7 +19,7 @@ from kcpshard.definitions.contract import Resource
 from kcpshard.verbs import field_managers, managed_fields
 from kcpshard.verbs.create import check_namespace, create_object
 from kcpshard.verbs.decoding import go_kind, syntax_fault
-from kcpshard.verbs.field_validation import checked_fields, options_invalid
+from kcpshard.verbs.field_validation import FieldFault, checked_fields, options_invalid
 from kcpshard.verbs.managed_fields import APPLY, FIRST, Applied, FieldConflicts, Manager, View
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
@@ -48,7 +48,7 @@ def apply(shard: Shard, target: Target, request: Request) -> Outcome:
     if obj is live:
         obj = dict(live)
     # What was merged is written in the kind's form, as any other body is.
-    checked_fields(request, resource, obj)
+    _read(request, resource, obj)
     meta = obj["metadata"] = dict(metadata(obj))
     meta.pop("managedFields", None)
     if value is None:
@@ -60,6 +60,20 @@ def apply(shard: Shard, target: Target, request: Request) -> Outcome:
     check_namespace(meta, request.namespace)
     check_version(meta, value, resource, request)
     return store_update(shard, target, request, obj, value, warnings, entries)
+
+
+def _read(request: Request, resource: Resource, obj: Object) -> None:
+    try:
+        checked_fields(request, resource, obj)
+    except FieldFault as found:
+        shown = f"{resource.group}/{resource.version}, Kind={resource.kind}"
+        text = f"unable to convert unstructured object to {shown}: {found.fault}"
+        where = _place(metadata(obj))
+        raise ApiError(f"failed to convert new object ({where}; {shown}) to proper version: {text}") from None
+
+
+def _place(meta: Object) -> str:
+    return f"{meta.get('namespace') or ''}/{meta.get('name') or ''}"
 
 
 def _decoded(request: Request) -> Object:
@@ -122,8 +136,7 @@ def _check_form(resource: Resource, config: Object) -> None:
         raise BadRequest("metadata.managedFields must be nil")
     faults = typed_faults(config, resource.schema)
     if faults:
-        name = f"{meta.get('namespace', '')}/{meta.get('name', '')}"
-        shown = f"{name}; {resource.group}/{resource.version}, Kind={resource.kind}"
+        shown = f"{_place(meta)}; {resource.group}/{resource.version}, Kind={resource.kind}"
         # kube-apiserver does not know whose fault this is: its answer is a 500 without a reason.
         raise ApiError(f"failed to create typed patch object ({shown}): {typed_fault(faults)}")
 

@@ -23,9 +23,25 @@ _MAX_NAME_BYTES = 128
 _STATUS: FieldSet = {"f:status": {}}
 _SPEC: FieldSet = {"f:spec": {}}
 _NOTHING: FieldSet = {}
+_REQUESTS = "certificatesigningrequests.certificates.k8s.io"
+
+_ALL_BUT_STATUS: FieldSet = {"f:spec": {}, "f:metadata": {}}
 
 # (group resource, subresource) → what its endpoint resets, where that is not "status here, spec there".
-_RESET: dict[tuple[str, str], FieldSet] = {}
+_RESET: dict[tuple[str, str], FieldSet] = {
+    ("deployments.apps", "status"): {"f:spec": {}, "f:metadata": {"f:labels": {}}},
+    **{
+        (name, "status"): _ALL_BUT_STATUS for name in (
+            "apiservices.apiregistration.k8s.io", "servicecidrs.networking.k8s.io", "volumeattachments.storage.k8s.io",
+            "validatingadmissionpolicies.admissionregistration.k8s.io", "resourceclaims.resource.k8s.io",
+            "flowschemas.flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+        )
+    },
+    ("namespaces", "finalize"): _STATUS,
+    (_REQUESTS, ""): {**_SPEC, **_STATUS},
+    (_REQUESTS, "status"): {**_SPEC, "f:status": {"f:conditions": {}}},
+    (_REQUESTS, "approval"): {**_SPEC, "f:status": {"f:certificate": {}}},
+}  # fmt: skip
 
 
 def manager_of(request: Request, resource: Resource, operation: str = UPDATE) -> Manager:
@@ -62,6 +78,8 @@ def _reset_fields(resource: Resource, subresource: str) -> FieldSet:
         return special
     if not subresource:
         return _STATUS if "status" in resource.subresources else _NOTHING
+    if subresource == "status" and resource.definition is not None:
+        return _ALL_BUT_STATUS
     return _SPEC if subresource == "status" else _NOTHING
 
 
@@ -102,7 +120,9 @@ def after_update(shard: Shard, target: Target, request: Request, new: Object, ol
     manager = manager_of(request, target.resource)
     view = view_of(shard, target, request.subresource)
     before = managed_fields.without_entries(old)
-    found = managed_fields.after_update(before, new, managers, manager, view, timestamp(shard.now_us()))
+    # What came through scale is noted without a time: upstream makes its entries anew of the Scale object.
+    now = "" if request.subresource == "scale" else timestamp(shard.now_us())
+    found = managed_fields.after_update(before, new, managers, manager, view, now)
     return managed_fields.encode(found)
 
 

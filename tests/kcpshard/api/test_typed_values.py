@@ -9,6 +9,18 @@ from kcpshard.schema.structural import structural
 CONFIGMAP, ACCOUNT = schema_of("", "v1", "ConfigMap"), schema_of("", "v1", "ServiceAccount")
 QUOTA = schema_of("", "v1", "ResourceQuota")
 
+KEYED = {
+    "type": "object",
+    "properties": {
+        "l": {
+            "type": "array",
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["uid"],
+            "items": {"type": "object", "properties": {"uid": {"type": "string"}}},
+        }
+    },
+}
+
 
 @pytest.mark.parametrize(
     ("schema", "value", "faults"),
@@ -31,6 +43,31 @@ QUOTA = schema_of("", "v1", "ResourceQuota")
             id="twice in a set",
         ),
         pytest.param(ACCOUNT, {"imagePullSecrets": [{"name": "b"}, {"name": "b"}]}, [], id="atomic lists may repeat"),
+        pytest.param(CONFIGMAP, {"metadata": {"ownerReferences": [{"uid": "u"}, {}]}}, [], id="zero values are keys"),
+        pytest.param(
+            structural(KEYED),
+            {"l": [{"uid": "u"}, {}]},
+            [
+                ".l: element 1: associative list with keys has an element that omits key field "
+                '"uid" (and doesn\'t have default value)'
+            ],
+            id="item without its key",
+        ),
+        pytest.param(
+            CONFIGMAP,
+            {"metadata": {"ownerReferences": ["x"]}},
+            [".metadata.ownerReferences: element 0: associative list with keys may not have non-map elements"],
+            id="item that is no map",
+        ),
+        pytest.param(
+            CONFIGMAP, {"immutable": "x"}, [".immutable: expected boolean, got &{x}"], id="text for a boolean"
+        ),
+        pytest.param(
+            CONFIGMAP,
+            {"metadata": {"generation": "x"}},
+            [".metadata.generation: expected numeric (int or float), got string"],
+            id="text for a number",
+        ),
         pytest.param(None, {"anything": [1]}, [], id="no schema"),
     ],
 )
