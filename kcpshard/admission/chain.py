@@ -7,7 +7,7 @@ state in the loop turn of the commit. Webhooks and CEL policies, which wait, joi
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from kcpshard.admission import namespace_lifecycle
+from kcpshard.admission import namespace_lifecycle, resource_quota
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage.contract import LogicalCluster, ObjectStore, Put
 
@@ -35,7 +35,8 @@ class Attributes(NamedTuple):
 Policy = Callable[[Attributes], None]
 
 MUTATING: tuple[Policy, ...] = (namespace_lifecycle.admit,)
-VALIDATING: tuple[Policy, ...] = ()
+# resource_quota is last: what others refuse is not charged.
+VALIDATING: tuple[Policy, ...] = (resource_quota.admit,)
 
 
 def mutate(attributes: Attributes) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Collection
 
-from kcpshard.controllers import garbage_collection
+from kcpshard.controllers import garbage_collection, resource_quota
 from kcpshard.controllers.contract import Controller
 from kcpshard.controllers.garbage_collection import GarbageCollection
 from kcpshard.controllers.namespace_contents import root_certificates, service_accounts
+from kcpshard.controllers.resource_quota import ResourceQuota
 from kcpshard.controllers.runner import Runner
 from kcpshard.verbs.namespace_contents import NamespaceContents
 from kcpshard.verbs.shard import Shard
@@ -27,4 +28,6 @@ def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
         made.append(lambda _: root_certificates(shard))
     if garbage_collection.NAME in enabled:
         made.append(lambda runner: GarbageCollection(shard, runner.add))
+    if resource_quota.NAME in enabled:
+        made.append(lambda runner: ResourceQuota(shard, runner.is_active))
     return Runner(shard, made)

@@ -51,6 +51,10 @@ class Runner:
         self.queue.add(Item(controller, cluster_id, key), self._store.durable_revision)
         self._wake.set()
 
+    def is_active(self, controller: str, cluster_id: int, key: tuple[str, ...]) -> bool:
+        """Whether it is being worked on."""
+        return self.queue.is_active(Item(controller, cluster_id, key))
+
     def is_idle(self) -> bool:
         """Everything announced so far is dealt with: for tests."""
         return self._is_caught_up and not self.queue.waiting and not self.queue.active

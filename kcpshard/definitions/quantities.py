@@ -1,6 +1,7 @@
 """Resource quantities ("1500m", "1Gi"): read exactly, written canonically (apimachinery `resource.Quantity`)."""
 
 import re
+from collections.abc import Iterable
 from enum import Enum
 from fractions import Fraction
 from typing import NamedTuple
@@ -35,6 +36,21 @@ class Quantity(NamedTuple):
 
     def __str__(self) -> str:
         return _canonical(self)
+
+
+ZERO = Quantity(Fraction(0), Format.DECIMAL_SI)
+
+
+def count_of(number: int) -> Quantity:
+    return Quantity(Fraction(number), Format.DECIMAL_SI)
+
+
+def total(amounts: Iterable[Quantity]) -> Quantity:
+    """Their sum, in the format of the first that is not zero."""
+    found = ZERO
+    for amount in amounts:
+        found = Quantity(found.value + amount.value, found.format if found.value else amount.format)
+    return found
 
 
 def parse_quantity(text: str) -> Quantity:

@@ -206,6 +206,9 @@ class ObjectStore(Protocol):
         of its first slice to the later ones: then they are one cut.
         """
 
+    def scan_pending(self, cluster: LogicalCluster, group_resource: str, namespace: str, limit: int) -> list[bytes]:
+        """The newest accepted envelopes of a type in a namespace, at most about `limit`: what admission decides by."""
+
     def get_at(
         self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str, revision: int, retention: int = 0
     ) -> bytes | None:

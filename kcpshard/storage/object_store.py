@@ -197,6 +197,17 @@ class Store:
             items.append(ScanItem(found, name, value))
         return items
 
+    def scan_pending(self, cluster: LogicalCluster, group_resource: str, namespace: str, limit: int) -> list[bytes]:
+        base = keyspace.type_prefix(cluster.prefix, group_resource, namespace)
+        found = dict(self._engine.scan(keyspace.OBJECTS, base, base[:-1] + b"\1", limit))
+        if base in self._touched:
+            for key, (value, _) in self._overlay.items():
+                if key.startswith(base):
+                    found.pop(key, None)
+                    if value is not None:
+                        found[key] = value
+        return [found[key] for key in sorted(found)]
+
     def count(self, cluster: LogicalCluster, group_resource: str) -> int:
         raw = self._writer.get_meta(keyspace.count_key(group_resource, cluster.prefix))
         return int.from_bytes(raw, "big") if raw else 0

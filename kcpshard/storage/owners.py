@@ -1,8 +1,8 @@
 """The index owner → dependents: which objects name a uid in metadata.ownerReferences.
 
 Entries are keys in `meta`, written in the batch of the commit that they follow from, so they are exact at any moment
-and after any crash, and a logical cluster without owned objects has none. Costs one search for a few bytes in the JSON of
-every object that has no owner; only those that have one are decoded.
+and after any crash, and a logical cluster without owned objects has none. Costs one search for a few bytes in
+the JSON of every object that has no owner; only those that have one are decoded.
 """
 
 from typing import NamedTuple

@@ -1,0 +1,140 @@
+"""Counts what the quotas of a namespace limit, and writes it into their status.
+
+Admission charges; this gives back what deletions freed, and makes the status of a new or changed quota. Counting takes
+several turns, and objects are made meanwhile. It counts at one revision R, and in one turn writes
+
+    counted at R + (used now - used at R)
+
+where the difference is exactly what admission charged in between. For a name that was not charged at R (a new quota)
+objects made while it counts make it count again.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import orjson
+
+from kcpshard.api.events import Change, EventType
+from kcpshard.api.objects import Object
+from kcpshard.controllers.contract import Key, Keys
+from kcpshard.controllers.resource_types import ResourceTypes
+from kcpshard.controllers.system_client import SystemClient
+from kcpshard.definitions import quota_usage as usages
+from kcpshard.definitions.quantities import ZERO
+from kcpshard.definitions.quota_usage import Usage
+from kcpshard.storage import envelope
+from kcpshard.storage.contract import LogicalCluster
+from kcpshard.verbs.shard import Shard
+
+NAME = "resourcequota-controller"
+QUOTAS = "resourcequotas"
+_SLICE = 128
+_DECODED_SLICE = 32
+_GATHER_S = 0.01  # deletions come in crowds: count once for many
+
+
+class ResourceQuota:
+    """Keys are namespaces. `is_active` tells whether a key is being worked on."""
+
+    name = NAME
+
+    def __init__(self, shard: Shard, is_active: Callable[[str, int, Key], bool]) -> None:
+        self._shard, self._store, self._is_active = shard, shard.store, is_active
+        self._client = SystemClient(shard, "resourcequota-controller")
+        self._types = ResourceTypes(shard.catalog)
+
+    def see(self, cluster_id: int, change: Change) -> Keys:
+        namespace = change.namespace
+        if change.group_resource == QUOTAS:
+            return ((namespace,),) if _is_new(change) else ()
+        if not namespace:
+            return ()
+        if change.type is EventType.ADDED:
+            return ((namespace,),) if self._is_active(NAME, cluster_id, (namespace,)) else ()
+        if change.type is EventType.MODIFIED and not _may_use_less(change):
+            return ()
+        cluster = self._store.cluster_by_id(cluster_id)
+        has_quotas = cluster is not None and self._store.count(cluster, QUOTAS)
+        return ((namespace,),) if has_quotas else ()
+
+    async def reconcile(self, cluster: LogicalCluster, key: Key) -> float:
+        await asyncio.sleep(_GATHER_S)
+        namespace = key[0]
+        for value in self._store.scan_pending(cluster, QUOTAS, namespace, _SLICE):
+            await self._count(cluster, namespace, orjson.loads(envelope.body(value)))
+        return 0
+
+    async def _count(self, cluster: LogicalCluster, namespace: str, quota: Object) -> None:
+        store, name = self._store, quota["metadata"]["name"]
+        revision = store.durable_revision
+        spec = quota.get("spec") or {}
+        before = store.get_at(cluster, QUOTAS, namespace, name, revision)
+        counted: Usage = {}
+        for source in {usages.source(resource) for resource in spec.get("hard") or ()}:
+            counted |= await self._count_type(cluster, namespace, spec, source, revision)
+        value = store.pending(cluster, QUOTAS, namespace, name)
+        if value is None:
+            return
+        now: Object = orjson.loads(envelope.body(value))
+        used = _used(counted, _status_used(before), usages.read((now.get("status") or {}).get("used")))
+        hard = (now.get("spec") or {}).get("hard") or {}
+        status = {"hard": hard, "used": usages.written({n: used[n] for n in hard if n in used})}
+        if status != now.get("status"):
+            resource = self._types.stored_as(cluster, QUOTAS)
+            assert resource is not None, "quotas are served"
+            await self._client.update(cluster, resource, {**now, "status": status}, "status")
+
+    async def _count_type(
+        self, cluster: LogicalCluster, namespace: str, spec: Object, source: str, revision: int
+    ) -> Usage:
+        """Every name that a quota with this `spec` limits, and objects of the type `source` use."""
+        names = [name for name in spec.get("hard") or () if usages.source(name) == source]
+        found: Usage = {name: ZERO for name in names}
+        resource = self._types.stored_as(cluster, source)
+        if resource is None:
+            return found if source in (usages.PODS, usages.SERVICES, usages.CLAIMS) else {}
+        is_plain = source not in usages.CHANGING
+        size, after = _SLICE if is_plain else _DECODED_SLICE, None
+        while True:
+            items = self._store.scan(cluster, source, namespace, revision, after, size, resource.retention)
+            for item in items:
+                obj = {"metadata": {}} if is_plain else orjson.loads(envelope.body(item.value))
+                if usages.is_counted_by(spec, source, obj):
+                    use = usages.usage(source, obj)
+                    found |= usages.added({n: found[n] for n in names}, {n: use[n] for n in names if n in use})
+            if len(items) < size:
+                return found
+            after = (items[-1].namespace, items[-1].name)
+            await asyncio.sleep(0)
+
+
+def _used(counted: Usage, before: Usage, now: Usage) -> Usage:
+    return {
+        name: usages.added({name: amount}, usages.minus({name: now[name]}, {name: before[name]}))[name]
+        if name in before and name in now
+        else amount
+        for name, amount in counted.items()
+    }
+
+
+def _status_used(value: bytes | None) -> Usage:
+    return {} if value is None else usages.read((orjson.loads(envelope.body(value)).get("status") or {}).get("used"))
+
+
+def _is_new(change: Change) -> bool:
+    """Whether a quota is another than before, not only charged."""
+    if change.type is EventType.DELETED:
+        return True  # it may be counted by others: count/resourcequotas
+    obj = orjson.loads(envelope.body(change.value))
+    if (obj.get("spec") or {}).get("hard") != (obj.get("status") or {}).get("hard"):
+        return True
+    previous = change.previous
+    if previous is None or not envelope.has_body(previous):
+        return True
+    return bool(orjson.loads(envelope.body(previous)).get("spec") != obj.get("spec"))
+
+
+def _may_use_less(change: Change) -> bool:
+    if change.group_resource == usages.PODS:
+        return b'"phase":"Succeeded"' in change.value or b'"phase":"Failed"' in change.value
+    return change.group_resource in usages.CHANGING
