@@ -69,11 +69,15 @@ def not_supported(field: str, value: object, supported: Iterable[str]) -> FieldE
 
 
 def too_long(field: str, limit: int) -> FieldError:
-    return FieldError(field, "FieldValueTooLong", f"Too long: may not be more than {limit} bytes")
+    return FieldError(field, "FieldValueTooLong", f"Too long: may not be more than {limit} byte{_s(limit)}")
 
 
 def too_many(field: str, actual: int, limit: int) -> FieldError:
-    return FieldError(field, "FieldValueTooMany", f"Too many: {actual}: must have at most {limit} items")
+    return FieldError(field, "FieldValueTooMany", f"Too many: {actual}: must have at most {limit} item{_s(limit)}")
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
 def type_invalid(field: str, value: object, detail: str) -> FieldError:

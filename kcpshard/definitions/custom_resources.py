@@ -22,7 +22,7 @@ from kcpshard.definitions.strategies import keep, keep_all_but
 from kcpshard.schema.defaulting import default, has_defaults
 from kcpshard.schema.pruning import prune
 from kcpshard.schema.structural import Structural, structural
-from kcpshard.schema.validation import explain, satisfies
+from kcpshard.schema.validation import explain, list_faults, satisfies
 
 _VERBS = frozenset(("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"))
 _SUBRESOURCE_VERBS = ("get", "patch", "update")
@@ -32,7 +32,7 @@ _MARKERS = frozenset(("metadata.name", "metadata.namespace"))
 class Schema:
     """One version's compiled schema and what else the raw version says of its objects."""
 
-    __slots__ = ("columns", "fields", "fingerprint", "has_defaults", "rules", "scale", "structural")
+    __slots__ = ("columns", "fields", "fingerprint", "has_defaults", "has_embedded", "rules", "scale", "structural")
 
     def __init__(self, api_version: str, raw: Mapping[str, Any], stored_fields: Sequence[SelectableField]) -> None:
         plain = without_descriptions((raw.get("schema") or {}).get("openAPIV3Schema") or {})
@@ -43,6 +43,7 @@ class Schema:
         columns = raw.get("additionalPrinterColumns")
         self.columns: bytes = orjson.dumps(columns) if columns else _AGE_ONLY
         text = orjson.dumps((api_version, plain, [f.path for f in stored_fields]), option=orjson.OPT_SORT_KEYS)
+        self.has_embedded = b'"x-kubernetes-embedded-resource":true' in text
         # Looking for rules builds the whole tree, which few schemas are worth.
         self.rules = compile_rules(self.structural) if b'"x-kubernetes-validations":' in text else None
         digest = hashlib.sha256(text).digest()
@@ -215,13 +216,13 @@ class CustomStrategy:
 
     def validate_create(self, obj: Object) -> list[FieldError]:
         schema = self._schema
-        found = [] if satisfies(obj, schema.structural) else list(explain(obj, schema.structural))
+        found = [] if satisfies(obj, schema.structural) else _faults(obj, schema.structural)
         found += scale_faults(obj, schema.scale)
         return found if schema.rules is None else found + _rule_faults(schema.rules, obj, None, found)
 
     def validate_update(self, new: Object, old: Object, subresource: str) -> list[FieldError]:
         schema = self._schema
-        found = [] if satisfies(new, schema.structural) else list(explain(new, schema.structural, "", old))
+        found = [] if satisfies(new, schema.structural) else _update_faults(new, old, schema.structural)
         found += scale_faults(new, schema.scale)
         return found if schema.rules is None else found + _rule_faults(schema.rules, new, old, found)
 
@@ -236,6 +237,16 @@ class CustomStrategy:
 
     def graceful(self, obj: Object, grace_period_s: int | None) -> int:
         return 0
+
+
+def _faults(obj: Object, schema: Structural) -> list[FieldError]:
+    return [*explain(obj, schema), *list_faults(obj, schema)]
+
+
+def _update_faults(new: Object, old: Object, schema: Structural) -> list[FieldError]:
+    """Lists that held something twice may go on doing so."""
+    found = list(explain(new, schema, "", old))
+    return found if next(list_faults(old, schema), None) is not None else [*found, *list_faults(new, schema)]
 
 
 # After one of these a rule might see a value that its type does not allow.

@@ -8,7 +8,7 @@ from kcpshard.api.errors import FieldError, invalid
 from kcpshard.schema.defaulting import default
 from kcpshard.schema.pruning import prune_value
 from kcpshard.schema.structural import Structural
-from kcpshard.schema.validation import explain
+from kcpshard.schema.validation import explain, list_faults
 
 
 def default_faults(raw: Mapping[str, Any], path: str) -> Iterator[FieldError]:
@@ -30,5 +30,5 @@ def _faults_of(raw: Mapping[str, Any], path: str) -> Iterator[FieldError]:
         yield invalid(path, raw["default"], "must not have unknown fields")
         return
     default(value, schema)
-    for fault in explain(value, schema):
+    for fault in (*explain(value, schema), *list_faults(value, schema)):
         yield fault._replace(field=f"{path}.{fault.field}" if fault.field else path)

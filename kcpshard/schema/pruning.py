@@ -1,4 +1,7 @@
-"""Dropping what a structural schema does not know. One pass, in place; idempotent."""
+"""Dropping what a structural schema does not know, and nulls that it does not allow. One pass, in place; idempotent.
+
+A null goes unnoticed, as if it had not been sent; where there is a default, defaulting replaces it.
+"""
 
 from typing import Any
 
@@ -36,6 +39,10 @@ def _prune_object(value: dict[str, Any], schema: Structural, path: str, dropped:
         child = schema.child(name)
         here = f"{path}.{name}" if path else name
         if child is not None:
+            if value[name] is None:
+                if not child.nullable and not child.has_default:
+                    del value[name]
+                continue
             _prune(value[name], child, here, dropped)
         elif not schema.preserve_unknown:
             dropped.append(here)

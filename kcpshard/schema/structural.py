@@ -105,7 +105,7 @@ def _has_inner_defaults(raw: Raw) -> bool:
     return any(isinstance(c, dict) and (c.get("default") is not None or _has_inner_defaults(c)) for c in children)
 
 
-ANYTHING = Structural({"x-kubernetes-preserve-unknown-fields": True})
+ANYTHING = Structural({"x-kubernetes-preserve-unknown-fields": True, "nullable": True})
 
 
 def structural(raw: Raw) -> Structural:

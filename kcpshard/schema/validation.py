@@ -12,7 +12,16 @@ from typing import Any
 import orjson
 import re2
 
-from kcpshard.api.errors import FieldError, duplicate, invalid, not_supported, required, too_many, type_invalid
+from kcpshard.api.errors import (
+    FieldError,
+    duplicate,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+    too_many,
+    type_invalid,
+)
 from kcpshard.schema.formats import accepts
 from kcpshard.schema.structural import Structural
 
@@ -97,8 +106,11 @@ _ABSENT: Any = object()
 
 
 def explain(value: Any, schema: Structural, path: str = "", old: Any = _ABSENT) -> Iterator[FieldError]:
-    """Every fault, outermost first. `old` is what an update replaces: what is as it was is not judged again (KEP-4008,
-    ratcheting); items are told from each other by the keys of a map list, in other lists they are all new."""
+    """Every fault but those of `list_faults`, outermost first.
+
+    `old` is what an update replaces: what is as it was is not judged again (KEP-4008, ratcheting). Items are told from
+    each other by the keys of a map list, in other lists they are all new.
+    """
     if value is None and schema.nullable:
         return
     if old is not _ABSENT and value == old and type(value) is type(old):
@@ -106,6 +118,7 @@ def explain(value: Any, schema: Structural, path: str = "", old: Any = _ABSENT) 
     wrong = _type_fault(value, schema, path)
     if wrong is not None:
         yield wrong
+        yield from _enum_faults(value, schema.rules, path)
         return
     yield from _rule_faults(value, schema.rules, path)
     if isinstance(value, dict):
@@ -132,8 +145,6 @@ def _explain_list(value: list[Any], schema: Structural, path: str, old: list[Any
         for place, item in enumerate(value):
             before = known.get(_map_key(item, schema), _ABSENT) if known and isinstance(item, dict) else _ABSENT
             yield from explain(item, schema.items, f"{path}[{place}]", before)
-    if not old or next(_duplicates(old, schema, ""), None) is None:
-        yield from _duplicates(value, schema, path)
 
 
 def _map_key(item: dict[str, Any], schema: Structural) -> bytes:
@@ -189,17 +200,31 @@ def _embedded_faults(value: Any, path: str) -> Iterator[FieldError]:
             yield required(_join(path, name), "must not be empty")
 
 
+def list_faults(value: Any, schema: Structural, path: str = "") -> Iterator[FieldError]:
+    """Lists that are sets or maps and hold something twice, anywhere in the value. Keys of maps stand in brackets."""
+    if isinstance(value, list):
+        yield from _duplicates(value, schema, path)
+        if schema.items is not None:
+            for place, item in enumerate(value):
+                yield from list_faults(item, schema.items, f"{path}[{place}]")
+    elif isinstance(value, dict):
+        properties = schema.properties or {}
+        for name, item in value.items():
+            if type(item) is dict or type(item) is list:
+                if name in properties:
+                    yield from list_faults(item, properties[name], _join(path, name))
+                elif schema.values is not None:
+                    yield from list_faults(item, schema.values, f"{path}[{name}]")
+
+
 def _duplicates(value: list[Any], schema: Structural, path: str) -> Iterator[FieldError]:
-    """Lists that are sets or maps hold nothing twice."""
     if schema.list_type not in ("set", "map"):
         return
     seen: set[bytes] = set()
     for place, item in enumerate(value):
         key = item
         if schema.list_type == "map":
-            if not isinstance(item, dict):
-                continue
-            key = {n: item[n] for n in schema.list_map_keys if n in item}
+            key = {n: item[n] for n in schema.list_map_keys if n in item} if isinstance(item, dict) else {}
         encoded = orjson.dumps(key, option=orjson.OPT_SORT_KEYS)
         if encoded in seen:
             yield duplicate(f"{path}[{place}]", key)
@@ -221,13 +246,20 @@ def _rule_faults(value: Any, rules: Mapping[str, Any], path: str) -> Iterator[Fi
             yield from _list_faults(value, rules, path)
         case dict():
             yield from _map_faults(value, rules, path)
+    yield from _enum_faults(value, rules, path)
+    yield from _junctor_faults(value, rules, path)
+
+
+def _enum_faults(value: Any, rules: Mapping[str, Any], path: str) -> Iterator[FieldError]:
     if "enum" in rules and value not in rules["enum"]:
         yield not_supported(path, value, [v if isinstance(v, str) else orjson.dumps(v).decode() for v in rules["enum"]])
-    yield from _junctor_faults(value, rules, path)
 
 
 def _number_faults(value: float, rules: Mapping[str, Any], path: str) -> Iterator[FieldError]:
     low, high, step = rules.get("minimum"), rules.get("maximum"), rules.get("multipleOf")
+    if isinstance(value, int):
+        # As go-openapi does: an integer is compared with the whole part of a bound.
+        low, high = (int(bound) if bound is not None else None for bound in (low, high))
     if low is not None:
         if rules.get("exclusiveMinimum") and value <= low:
             yield invalid(path, value, f"{path} in body should be greater than {_number(low)}")
@@ -249,14 +281,14 @@ def _number(value: float) -> str:
 def _string_faults(value: str, rules: Mapping[str, Any], path: str) -> Iterator[FieldError]:
     if "maxLength" in rules and len(value) > rules["maxLength"]:
         limit = int(rules["maxLength"])
-        yield FieldError(path, "FieldValueTooLong", f"Too long: may not be more than {limit} bytes")
+        yield too_long(path, limit)
     if "minLength" in rules and len(value) < rules["minLength"]:
         yield invalid(path, value, f"{path} in body should be at least {int(rules['minLength'])} chars long")
     if "pattern" in rules and not _pattern(rules["pattern"]).search(value):
         yield invalid(path, value, f"{path} in body should match '{rules['pattern']}'")
     if "format" in rules and not accepts(rules["format"], value):
         shown = orjson.dumps(value).decode()
-        yield invalid(path, value, f"{path} in body must be of type {rules['format']}: {shown}")
+        yield type_invalid(path, value, f"{path} in body must be of type {rules['format']}: {shown}")
 
 
 _patterns: dict[str, Any] = {}
@@ -292,26 +324,27 @@ def _junctor_faults(value: Any, rules: Mapping[str, Any], path: str) -> Iterator
         failed = [f for child in rules["allOf"] for f in _raw_faults(value, child, path)]
         if failed:
             yield from failed
-            yield FieldError(
-                path, "FieldValueInvalid", f'Invalid value: "": {shown} must validate all the schemas (allOf)'
-            )
+            yield _unmet(f"{shown} must validate all the schemas (allOf)")
     if "anyOf" in rules:
         results = [list(_raw_faults(value, child, path)) for child in rules["anyOf"]]
         if all(results):
+            yield _unmet(f"{shown} must validate at least one schema (anyOf)")
             yield from min(results, key=len)
-            text = f'Invalid value: "": {shown} must validate at least one schema (anyOf)'
-            yield FieldError(path, "FieldValueInvalid", text)
     if "oneOf" in rules:
         results = [list(_raw_faults(value, child, path)) for child in rules["oneOf"]]
         valid = sum(not r for r in results)
         if valid != 1:
+            found = "Found none valid" if not valid else f"Found {valid} valid alternatives"
+            yield _unmet(f"{shown} must validate one and only one schema (oneOf). {found}")
             if not valid:
                 yield from min(results, key=len)
-            found = "Found none valid" if not valid else f"Found {valid} valid alternatives"
-            text = f'Invalid value: "": {shown} must validate one and only one schema (oneOf). {found}'
-            yield FieldError(path, "FieldValueInvalid", text)
     if "not" in rules and not list(_raw_faults(value, rules["not"], path)):
-        yield FieldError(path, "FieldValueInvalid", f'Invalid value: "": {shown} must not validate the schema (not)')
+        yield _unmet(f"{shown} must not validate the schema (not)")
+
+
+def _unmet(text: str) -> FieldError:
+    """go-openapi does not say where; kube-apiserver shows that as a nil path."""
+    return FieldError("<nil>", "FieldValueInvalid", f'Invalid value: "": {text}')
 
 
 def _raw_faults(value: Any, raw: Mapping[str, Any], path: str) -> Iterator[FieldError]:

@@ -6,6 +6,7 @@ from kcpshard.api.errors import BadRequest, FieldError, Invalid, not_supported, 
 from kcpshard.api.objects import Object
 from kcpshard.api.requests import Request
 from kcpshard.definitions.contract import Resource
+from kcpshard.definitions.embedded_resources import read_embedded
 from kcpshard.definitions.fields import WrongType, check_fields, object_meta
 from kcpshard.schema.pruning import prune
 from kcpshard.verbs.decoding import go_kind
@@ -72,7 +73,7 @@ def _unknown_fields(resource: Resource, obj: Object) -> Sequence[str]:
         if resource.schema is not None and resource.definition is None:
             return check_fields(resource.schema, obj)
         # Of a custom kind the schema says nothing about metadata, which is everybody's.
-        dropped = prune(obj, resource.schema) if resource.schema is not None else []
+        dropped = _read_custom(resource, obj) if resource.definition is not None else []
         meta = obj.get("metadata")
         if meta is None:
             return dropped
@@ -82,3 +83,11 @@ def _unknown_fields(resource: Resource, obj: Object) -> Sequence[str]:
         return [*dropped, *(f"metadata.{path}" for path in check_fields(object_meta(), meta))]
     except WrongType as fault:
         raise FieldFault(resource, str(fault), fault) from None
+
+
+def _read_custom(resource: Resource, obj: Object) -> list[str]:
+    """Unknown fields of a custom resource outside its metadata, which are dropped."""
+    dropped = prune(obj, resource.schema)
+    if resource.definition.schemas[resource.version].has_embedded:
+        dropped += read_embedded(obj, resource.schema)
+    return dropped

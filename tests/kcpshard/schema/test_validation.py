@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from kcpshard.schema.structural import Structural
-from kcpshard.schema.validation import compile_schema, explain
+from kcpshard.schema.validation import compile_schema, explain, list_faults
 
 STRING: dict[str, Any] = {"type": "string"}
 
@@ -50,7 +50,7 @@ STRING: dict[str, Any] = {"type": "string"}
         pytest.param(
             {"type": "array", "items": STRING, "maxItems": 1},
             ["a", "b"],
-            ["Too many: 2: must have at most 1 items"],
+            ["Too many: 2: must have at most 1 item"],
             id="too many items",
         ),
         pytest.param(
@@ -70,8 +70,8 @@ STRING: dict[str, Any] = {"type": "string"}
             {**STRING, "anyOf": [{"minLength": 3}, {"pattern": "^x"}]},
             "ab",
             [
-                'Invalid value: "ab": f in body should be at least 3 chars long',
                 'Invalid value: "": "f" must validate at least one schema (anyOf)',
+                'Invalid value: "ab": f in body should be at least 3 chars long',
             ],
             id="anyOf",
         ),
@@ -88,7 +88,8 @@ STRING: dict[str, Any] = {"type": "string"}
 )
 def test_each_rule(raw: dict[str, Any], value: Any, expected: list[str]) -> None:
     schema = Structural(raw)
-    assert [f.detail for f in explain(value, schema, "f")] == expected
+    found = [*explain(value, schema, "f"), *list_faults(value, schema, "f")]
+    assert [f.detail for f in found] == expected
     assert compile_schema(schema)(value) is (not expected)
 
 
@@ -96,3 +97,19 @@ def test_faults_carry_their_paths() -> None:
     item = {"type": "object", "properties": {"name": STRING}, "required": ["name"]}
     schema = Structural({"type": "object", "properties": {"spec": {"type": "array", "items": item}}})
     assert [f.field for f in explain({"spec": [{}, {"name": 1}]}, schema)] == ["spec[0].name", "spec[1].name"]
+
+
+def test_what_stays_as_it_was_is_not_judged_again() -> None:
+    item = {"type": "object", "properties": {"k": STRING, "v": {"type": "integer", "maximum": 1}}}
+    keyed = {"type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]}
+    schema = Structural({"type": "object", "properties": {"keyed": keyed, "plain": {"type": "array", "items": item}}})
+    old = {"keyed": [{"k": "a", "v": 5}], "plain": [{"k": "a", "v": 5}]}
+    assert not list(explain(old, schema, "", old))
+    new = {"keyed": [{"k": "b", "v": 7}, {"k": "a", "v": 5}], "plain": [{"k": "a", "v": 5}, {"k": "c"}]}
+    assert [f.field for f in explain(new, schema, "", old)] == ["keyed[0].v", "plain[0].v"]
+
+
+def test_keys_of_maps_stand_in_brackets_where_lists_hold_something_twice() -> None:
+    strings = {"type": "array", "items": STRING, "x-kubernetes-list-type": "set"}
+    schema = Structural({"type": "object", "properties": {"m": {"type": "object", "additionalProperties": strings}}})
+    assert [f.field for f in list_faults({"m": {"x": ["a", "a"]}}, schema)] == ["m[x][1]"]
