@@ -94,9 +94,11 @@ class HandlerChain:
             return reply
         match info.path:
             case "/version":
+                if exchange.method != "GET":
+                    raise MethodNotAllowed("the server does not allow this method on the requested resource")
                 return version_reply(self._software)
             case "/metrics":
-                return text_reply(200, self._metrics.text().decode())
+                return text_reply(200, (await self._metrics.gather()).decode())
             case "/":
                 return await self._documents.root(exchange, self._health.names)
         if discovery.is_document(info.path):

@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import StreamReader, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 
 from kcpfront.exchange import Exchange, Reply
 from kcpfront.responses import encode_reply
 from kcpfront.settings import Settings
-from kcpshard.api.errors import RequestEntityTooLarge
+from kcpshard.api.errors import MethodNotAllowed, RequestEntityTooLarge
 
 _log = logging.getLogger(__name__)
 
@@ -146,6 +147,33 @@ class _Buffered(asyncio.BufferedProtocol):
         self._inner.data_received(bytes(_BUFFER[:nbytes]))
 
 
+class _Handler(web.RequestHandler):
+    """What the parser refuses gets the answers of Go's server, and an unknown method a Status: nothing is echoed."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        refused = super().handle_error(request, status, exc, message)
+        if isinstance(exc, BadHttpMethod):
+            error = MethodNotAllowed("the server does not allow this method on the requested resource")
+            refused = web.Response(body=error.body(), status=error.code, content_type="application/json")
+        elif isinstance(exc, LineTooLong):
+            refused = web.Response(text="431 Request Header Fields Too Large", status=431)
+        elif status < 500:
+            refused = web.Response(text="400 Bad Request", status=400)
+        refused.force_close()
+        return refused
+
+
+class _Server(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Handler(self, loop=self._loop, **self._kwargs)
+
+
 def _too_large(limit: int) -> RequestEntityTooLarge:
     return RequestEntityTooLarge(f"Request entity too large: limit is {limit}")
 
@@ -156,7 +184,7 @@ class HttpEdge:
     def __init__(self, settings: Settings) -> None:
         self.handle: Handle | None = None
         self._stay, self._close = _Written(True), _Written(False)
-        self._server = web.Server(
+        self._server = _Server(
             self._serve,
             handler_cancellation=True,  # a client that goes away takes its call to the shard with it
             keepalive_timeout=settings.keepalive_s,

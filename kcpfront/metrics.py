@@ -1,10 +1,12 @@
 """Every metric of a front. Counters on the hot path are plain integers, read when somebody asks."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from kcpfront.shard_metrics import Figures, shard_metrics
 
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -26,6 +28,8 @@ class Metrics(Collector):
         self.connections: Callable[[], int] = lambda: 0
         self.watches: Callable[[], int] = lambda: 0
         self.shards: Callable[[], Mapping[int, Mapping[str, int]]] = dict  # shard → counts by the names in SHARD_COUNTS
+        self.ask_shards: Callable[[], Awaitable[Figures]] = _no_shards
+        self._of_shard: Figures = {}
         self.slow_watches_cut = 0
         self.accept_pauses = 0  # times the process had no file descriptor left for a new connection
         self.certificate_reloads = 0
@@ -64,6 +68,7 @@ class Metrics(Collector):
         yield GaugeMetricFamily("kcp_front_connections", "Open client connections", self.connections())
         yield GaugeMetricFamily("apiserver_longrunning_requests", "Open watches", self.watches())
         yield from self._of_shards()
+        yield from shard_metrics(self._of_shard)
         yield CounterMetricFamily("kcp_front_slow_watches_cut", "Watches cut: client too slow", self.slow_watches_cut)
         yield CounterMetricFamily(
             "kcp_front_accept_pauses", "Pauses in accepting: no file descriptor left", self.accept_pauses
@@ -85,8 +90,17 @@ class Metrics(Collector):
                 family.add_metric([str(shard)], found[name])
             yield family
 
+    async def gather(self) -> bytes:
+        """Everything, with what the shards say now."""
+        self._of_shard = await self.ask_shards()
+        return self.text()
+
     def text(self) -> bytes:
         return generate_latest(self._registry)
+
+
+async def _no_shards() -> Figures:
+    return {}
 
 
 def _cumulative(row: list[float]) -> list[tuple[str, float]]:

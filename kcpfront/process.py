@@ -40,6 +40,7 @@ class FrontProcess:
         files = CredentialFiles(options.pki, options.token_file)
         self._front = Front(self._router, self._router, files, settings, self._map_check)
         self._front.metrics.shards = self._channels.counts
+        self._front.metrics.ask_shards = self._channels.ask_statistics
 
     def _map_check(self) -> str:
         return "" if self._router.epoch else "no shard map yet"

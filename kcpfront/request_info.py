@@ -146,6 +146,8 @@ def _read_parts(info: RequestInfo, parts: list[str]) -> None:
             info.resource, info.name, info.namespace = "namespaces", name, name
         case ["namespaces", name, subresource] if subresource in _NAMESPACE_SUBRESOURCES:
             info.resource, info.name, info.namespace, info.subresource = "namespaces", name, name, subresource
+        case ["namespaces", _, "namespaces", *_]:  # no namespace is in a namespace
+            raise resource_not_found()
         case ["namespaces", namespace, resource, *rest]:
             info.namespace, info.resource = namespace, resource
             _read_name(info, rest)

@@ -7,12 +7,16 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import grpc.aio
+import orjson
 
+from kcpfront.shard_metrics import ANSWER_S
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.client import ShardClient
 from kcpshard.rpc.contract import Caller, MovedWatch, Watcher
+from kcpshard.rpc.placement_client import PlacementClient, Refused, Unreachable
 from kcpshard.rpc.transport import TlsFiles, choose, dial
 from kcpshard.rpc.watch_client import GrpcWatchTransport, WatchClient
 
@@ -72,6 +76,13 @@ class ShardChannels:
         """By shard, for metrics: see `metrics` for the names. They begin anew when a shard's address changes."""
         return {number: link.counts() for number, link in self._links.items()}
 
+    async def ask_statistics(self) -> Mapping[int, Mapping[str, Any] | None]:
+        """What each shard counts, all asked at the same time; None: it did not answer."""
+        links = dict(self._links)
+        async with asyncio.TaskGroup() as tasks:
+            asked = {number: tasks.create_task(link.ask_statistics()) for number, link in links.items()}
+        return {number: task.result() for number, task in asked.items()}
+
     def _can_reach(self, entry: pb.ShardEntry) -> bool:
         """A shard that has not registered yet has no address; one that needs TLS is told about and left out."""
         if not entry.address:
@@ -106,6 +117,7 @@ class _ShardLink:
         self.client = ShardClient(process, open_channel, f"shard-{number}")
         self._watch_channel = open_channel()
         self.watch = WatchClient(GrpcWatchTransport(self._watch_channel), process)
+        self._placement = PlacementClient(self._watch_channel)
         self.task: asyncio.Task[None] | None = None
 
     def counts(self) -> Mapping[str, int]:
@@ -117,6 +129,13 @@ class _ShardLink:
             "watch_links_opened": watch["links"],
             "watches_resumed": watch["resumed"],
         }
+
+    async def ask_statistics(self) -> Mapping[str, Any] | None:
+        try:
+            found: Mapping[str, Any] = orjson.loads(await self._placement.statistics(ANSWER_S, census=False))
+        except (Refused, Unreachable):
+            return None
+        return found
 
     async def run(self) -> None:
         try:

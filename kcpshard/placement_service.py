@@ -84,7 +84,7 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
             "mapEpoch": self._placement.maps.current.epoch,
             "keeper": self._placement.keeper is not None,
         }
-        if self._census is not None:
+        if self._census is not None and not request.without_census:
             placement["clusters"], placement["objects"] = await self._census()
         return pb.StatisticsResponse(statistics=orjson.dumps({**self._statistics(), **placement}, default=str))
 

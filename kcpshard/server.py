@@ -26,6 +26,7 @@ from kcpshard.controllers.custom_definitions import CustomDefinitions
 from kcpshard.controllers.namespace_deletion import NamespaceDeletion
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.execution import Execution
+from kcpshard.metrics import ProcessMetrics
 from kcpshard.options import Options
 from kcpshard.placement.shard_objects import ShardObjects
 from kcpshard.placement.shard_placement import ShardPlacement
@@ -87,12 +88,14 @@ class ShardServer:
         self._namespace_deletion = NamespaceDeletion(self._shard)
         self._custom_definitions = CustomDefinitions(self._shard, catalog)
         self._controllers = assembly.assemble(self._shard, enabled)
+        self._metrics = ProcessMetrics(options.data if options.engine == "rocksdb" else "")
         self._servers: list[grpc.aio.Server] = []
         self._running: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Until requests are answered. Raises what the parts raise: see `__main__` for those with a sentence."""
         await self._placement.start()
+        self._metrics.start()
         for server in self._listeners():
             await server.start()
             self._servers.append(server)
@@ -118,6 +121,7 @@ class ShardServer:
                 tasks.create_task(self._execution.wait_until_idle())
         for server in self._servers:
             await server.stop(None)
+        self._metrics.stop()
         for task in self._running:
             task.cancel()
         if self._running:
@@ -132,6 +136,7 @@ class ShardServer:
             "watch": self._watch.hub.statistics(),
             "jobs": self._execution.jobs,
             "software": SOFTWARE,
+            **self._metrics.statistics(),
         }
 
     # --- parts
@@ -203,9 +208,11 @@ class ShardServer:
             await asyncio.sleep(self._settings.compaction_interval_s)
             try:
                 await self.store.compact(now_us())
+                self._metrics.compacted()
             except Exception as error:  # a full, broken or damaged disk: reads and deletions go on, so must we
                 if not isinstance(error, OSError) and not damage_of(error):
                     raise
+                self._metrics.compactions_failed += 1
                 _log.error("compaction stopped, it is tried again: %s", error)
 
 

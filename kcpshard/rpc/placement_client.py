@@ -73,9 +73,10 @@ class PlacementClient:
     async def seal(self, request: pb.SealSlotsRequest) -> pb.OwnershipResponse:
         return await _answer(self._admin.SealSlots(request, timeout=CALL_TIMEOUT_S))
 
-    async def statistics(self, timeout_s: float = CALL_TIMEOUT_S) -> bytes:
+    async def statistics(self, timeout_s: float = CALL_TIMEOUT_S, census: bool = True) -> bytes:
         """JSON; see placement_service."""
-        reply: pb.StatisticsResponse = await _answer(self._admin.Statistics(pb.StatisticsRequest(), timeout=timeout_s))
+        request = pb.StatisticsRequest(without_census=not census)
+        reply: pb.StatisticsResponse = await _answer(self._admin.Statistics(request, timeout=timeout_s))
         return reply.statistics
 
     async def checkpoint(self, directory: str) -> int:

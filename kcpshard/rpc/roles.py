@@ -25,7 +25,7 @@ METHOD_ROLES: Mapping[str, frozenset[str]] = {
     f"{_PACKAGE}ShardWatch/Watch": _FRONTS,
     f"{_PACKAGE}ShardWatch/CatchUp": _FRONTS,
     f"{_PACKAGE}ShardPlacement/FollowMap": frozenset({FRONT, SHARD, ADMIN}),
-    f"{_PACKAGE}ShardAdmin/Statistics": _ADMINISTRATION,
+    f"{_PACKAGE}ShardAdmin/Statistics": _ADMINISTRATION | _FRONTS,  # a front shows them as metrics
     f"{_PACKAGE}ShardAdmin/Checkpoint": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/RegisterShard": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/GrantSlots": _ADMINISTRATION,

@@ -949,12 +949,17 @@ Global___ShardMap: _TypeAlias = ShardMap  # noqa: Y015
 class StatisticsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    WITHOUT_CENSUS_FIELD_NUMBER: _builtins.int
+    without_census: _builtins.bool
+    """leave out clusters and objects: counting them walks the index"""
     def __init__(
         self,
+        *,
+        without_census: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["without_census", b"without_census"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -59,6 +59,7 @@ async def test_strangers_get_401_before_anything_is_read(client: HttpClient, rou
     ("method", "target", "code", "reason"),
     [
         ("GET", "/nope", 404, "NotFound"),
+        ("POST", "/version", 405, "MethodNotAllowed"),
         ("GET", "/clusters/NO/api", 404, "NotFound"),
         ("GET", "/api/v1//nodes", 404, "NotFound"),
         ("OPTIONS", "/api/v1/nodes", 405, "MethodNotAllowed"),

@@ -172,6 +172,7 @@ def test_a_target_means(method: str, target: str, expected: dict[str, str]) -> N
     [
         pytest.param("/api/v1//namespaces", NotFound, id="empty segment"),
         pytest.param("//api/v1/namespaces", NotFound, id="double slash at the start"),
+        pytest.param("/api/v1/namespaces/a/namespaces/a", NotFound, id="a namespace in a namespace"),
         pytest.param("/api/v1/../v1/namespaces", NotFound, id="dot dot"),
         pytest.param("/api/./v1/namespaces", NotFound, id="dot"),
         pytest.param("/api/v1/namespaces/%2e%2e/configmaps", NotFound, id="encoded dot dot"),

@@ -80,17 +80,22 @@ async def test_a_created_object_is_there(directory: str) -> None:
         assert missing.code == 404
 
 
-async def test_statistics_and_checkpoints_are_for_administrators(directory: str) -> None:
+async def test_statistics_are_for_administrators_and_metrics_checkpoints_for_administrators(directory: str) -> None:
     async with shard(directory):
         client = PlacementClient(dial(f"unix:{directory}/admin.sock", None))
         found = orjson.loads(await client.statistics())
         assert (found["shard"], found["slots"], found["keeper"]) == (1, 16384, True)
         assert found["store"]["durable_revision"] > 0
+        assert found["clusters"] == 1
         await client.close()
         async with dial(f"unix:{directory}/front.sock", None) as channel:
             stub = shard_pb2_grpc.ShardAdminStub(channel)  # type: ignore[no-untyped-call]
+            reply = await stub.Statistics(pb.StatisticsRequest(without_census=True))
+            figures = orjson.loads(reply.statistics)
+            assert "clusters" not in figures  # a front asks often: no walk through the index
+            assert figures["loop_stall_seconds"] >= 0
             with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await stub.Statistics(pb.StatisticsRequest())
+                await stub.Checkpoint(pb.CheckpointRequest(directory=f"{directory}/copy"))
             assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 

@@ -1,0 +1,79 @@
+"""Metrics of the shards, as a front shows them: what `Statistics` of each says, by shard number.
+
+Shards accept no HTTP; whoever scrapes a front learns about all of them. One that does not answer in time is not up and
+has no other figure. Several fronts say the same: take `max by (shard)`.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+Figures = Mapping[int, Mapping[str, Any] | None]  # shard → its statistics; None: it did not answer
+
+ANSWER_S = 1.0  # a scrape waits at most this long for the slowest shard
+
+
+class _Figure(NamedTuple):
+    place: str  # in the statistics, by dots
+    name: str
+    text: str
+    counts: bool = False
+    per: float = 1.0  # what is divided by to get the unit of the name
+
+
+_FIGURES = (
+    _Figure("loop_stall_seconds", "kcp_shard_loop_stall_seconds", "Longest hold of the shard's event loop"),
+    _Figure("resident_bytes", "kcp_shard_resident_memory_bytes", "Resident memory of the process"),
+    _Figure("cpu_seconds", "kcp_shard_cpu_seconds", "CPU time of the process", counts=True),
+    _Figure("jobs", "kcp_shard_requests_waiting", "Requests that wait for something other than a sync"),
+    _Figure("disk.free_bytes", "kcp_shard_disk_free_bytes", "Free space where the shard keeps its data"),
+    _Figure("disk.total_bytes", "kcp_shard_disk_size_bytes", "Size of the file system of the data"),
+    _Figure(
+        "store.durable_revision",
+        "kcp_shard_durable_revision_timestamp_seconds",
+        "Time in the newest durable revision",
+        per=1e9,
+    ),
+    _Figure("store.commits", "kcp_shard_commits", "Commits since the start", counts=True),
+    _Figure("store.groups", "kcp_shard_commit_groups", "Groups of commits made durable by one sync", counts=True),
+    _Figure("store.pending_objects", "kcp_shard_pending_objects", "Objects written and not durable yet"),
+    _Figure("store.compacted_records", "kcp_shard_compacted_log_records", "Log records compacted away", counts=True),
+    _Figure("compaction.ended", "kcp_shard_compaction_timestamp_seconds", "When compaction last ran to its end"),
+    _Figure("compaction.failed", "kcp_shard_compaction_failures", "Compactions stopped by the disk", counts=True),
+    _Figure("store.engine.log_bytes", "kcp_shard_log_bytes", "Log in sorted files, without the memtable"),
+    _Figure("store.engine.objects_bytes", "kcp_shard_objects_bytes", "Objects in sorted files, without the memtable"),
+    _Figure("watch.watches", "kcp_shard_watches", "Watches served"),
+    _Figure("watch.lagging", "kcp_shard_watches_lagging", "Watches that read the log because they are behind"),
+    _Figure("watch.events", "kcp_shard_watch_events", "Events given to fronts", counts=True),
+    _Figure("watch.cut", "kcp_shard_watch_links_cut", "Fronts cut off: they read too slowly", counts=True),
+    _Figure("slots", "kcp_shard_slots", "Slots owned"),
+    _Figure("ownershipEpoch", "kcp_shard_ownership_epoch", "Epoch of the shard's ownership record"),
+    _Figure("mapEpoch", "kcp_shard_map_epoch", "Epoch of the shard's copy of the map"),
+)
+
+
+def shard_metrics(figures: Figures) -> Iterator[Metric]:
+    up = GaugeMetricFamily("kcp_shard_up", "Whether the shard answered within a second", labels=["shard"])
+    read_only = GaugeMetricFamily("kcp_shard_read_only", "Whether the disk refuses writes", labels=["shard"])
+    for shard, found in figures.items():
+        up.add_metric([str(shard)], float(found is not None))
+        if found is not None:
+            read_only.add_metric([str(shard)], float(bool(_at(found, "store.read_only"))))
+    yield from (up, read_only)
+    for figure in _FIGURES:
+        family = (CounterMetricFamily if figure.counts else GaugeMetricFamily)(
+            figure.name, figure.text, labels=["shard"]
+        )
+        for shard, found in figures.items():
+            value = _at(found, figure.place)
+            if value is not None:
+                family.add_metric([str(shard)], value / figure.per)
+        yield family
+
+
+def _at(found: Any, place: str) -> Any:
+    """None where a shard of another version does not have it."""
+    for name in place.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
