@@ -9,7 +9,7 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -51,6 +51,7 @@ from kcpshard.watch_service import WatchService
 
 _log = logging.getLogger(__name__)
 
+DAMAGE_PAUSE_S = 30.0  # of background work that met a damaged block
 DRAIN_S = 10.0  # what is in flight gets this long to end
 CREDITS_PER_CLUSTER = 128  # requests one logical cluster may have in flight per front; see rpc.credits
 
@@ -99,14 +100,14 @@ class ShardServer:
         for server in self._listeners():
             await server.start()
             self._servers.append(server)
-        for work in (
-            self._placement.run(),
-            self._namespace_deletion.run(),
-            self._custom_definitions.run(),
-            self._controllers.run(),
-            self._compact(),
+        self._running.append(self._tasks.create_task(self._placement.run()))
+        for name, run in (
+            ("namespace deletion", self._namespace_deletion.run),
+            ("custom definitions", self._custom_definitions.run),
+            ("controllers", self._controllers.run),
+            ("compaction", self._compact),
         ):
-            self._running.append(self._tasks.create_task(work))
+            self._running.append(self._tasks.create_task(_enduring(name, run)))
         # What was made so far lives as long as the process: the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
@@ -214,6 +215,19 @@ class ShardServer:
                     raise
                 self._metrics.compactions_failed += 1
                 _log.error("compaction stopped, it is tried again: %s", error)
+
+
+async def _enduring(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Until cancelled. Work that meets a damaged block pauses and begins anew: one tenant's damage on disk must not end
+    the process that serves all the others."""
+    while True:
+        try:
+            return await run()
+        except Exception as error:
+            if not damage_of(error):
+                raise
+            _log.critical("%s paused for %g s, stored data is damaged: %s", name, DAMAGE_PAUSE_S, damage_of(error))
+        await asyncio.sleep(DAMAGE_PAUSE_S)
 
 
 def _open_engine(options: Options, settings: Settings) -> KeyValueEngine:

@@ -14,7 +14,10 @@ class Corrupted(Exception):
 
 
 def damage_of(error: BaseException) -> str:
-    """What is damaged and where, in a few words; empty if the error is of another kind."""
+    """What is damaged and where, in a few words; empty if the error, or any of a group, is of another kind."""
+    if isinstance(error, ExceptionGroup):
+        found_each = [damage_of(each) for each in error.exceptions]
+        return found_each[0] if all(found_each) else ""
     if type(error) is not Exception and not isinstance(error, Corrupted):
         return ""
     text = str(error)

@@ -72,7 +72,7 @@ class BadDay:
         finally:
             if connection is None:
                 used.close()
-        is_json = answer.headers.get("Content-Type", "").startswith("application/json")
+        is_json = answer.headers.get("Content-Type", "").startswith("application/json") and "watch=" not in path
         return answer.status, json.loads(raw) if is_json else raw.decode()
 
     def create(self, name: str, size: int = 0, cluster: str = "root") -> tuple[int, Any]:

@@ -55,7 +55,6 @@ def look_at_watch(day: BadDay, revision: int, objects: int) -> None:
     """A watch over the damaged log ends with an error; it shows no event behind one that it cannot read."""
     connection = day.connect()
     connection.timeout = 5
-    names: list[str] = []
     path = f"{COLLECTION.format('root')}?watch=1&resourceVersion={revision}&timeoutSeconds=3"
     try:
         code, text = day.ask("GET", path, connection=connection)
@@ -66,7 +65,7 @@ def look_at_watch(day: BadDay, revision: int, objects: int) -> None:
     if code != 200:
         assert code == 500
         return
-    lines = [text] if isinstance(text, dict) else [json.loads(line) for line in text.splitlines()]
+    lines = [json.loads(line) for line in text.splitlines()]
     names = [line["object"]["metadata"]["name"] for line in lines if line["type"] != "ERROR"]
     assert names == [f"n{n:03}" for n in range(1, len(names) + 1)]
     assert len(names) == objects - 1 or lines[-1]["type"] == "ERROR", f"{len(names)} events and no error"

@@ -14,6 +14,8 @@ MISMATCH = (
         pytest.param(Exception(MISMATCH), "block checksum mismatch in 000009.sst", id="as rocksdict raises it"),
         pytest.param(Corrupted(MISMATCH), "block checksum mismatch in 000009.sst", id="as a scan raises it"),
         pytest.param(Exception("Corruption: bad entry in block"), "bad entry in block", id="without a file"),
+        pytest.param(ExceptionGroup("", [Corrupted(MISMATCH)]), "block checksum mismatch in 000009.sst", id="a group"),
+        pytest.param(ExceptionGroup("", [Corrupted(MISMATCH), ValueError()]), "", id="a group with another fault"),
         pytest.param(Exception("IO error: No space left on device"), "", id="another trouble of the disk"),
         pytest.param(ValueError("Corruption: of morals"), "", id="somebody else's"),
     ],
