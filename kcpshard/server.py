@@ -23,7 +23,6 @@ from kcpshard.bootstrap.token_file import TokenFile
 from kcpshard.bootstrap_service import BootstrapService
 from kcpshard.controllers import assembly, switches
 from kcpshard.controllers.custom_definitions import CustomDefinitions
-from kcpshard.controllers.namespace_deletion import NamespaceDeletion
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.execution import Execution
 from kcpshard.metrics import ProcessMetrics
@@ -86,7 +85,6 @@ class ShardServer:
         self._watch.end_watches_on_change(catalog)
         self._maps = PlacementService(self._placement)
         self._admin = AdminService(self._placement, self.statistics, self._checkpoint, self.store.census)
-        self._namespace_deletion = NamespaceDeletion(self._shard)
         self._custom_definitions = CustomDefinitions(self._shard, catalog)
         self._controllers = assembly.assemble(self._shard, enabled)
         self._metrics = ProcessMetrics(options.data if options.engine == "rocksdb" else "")
@@ -102,7 +100,6 @@ class ShardServer:
             self._servers.append(server)
         self._running.append(self._tasks.create_task(self._placement.run()))
         for name, run in (
-            ("namespace deletion", self._namespace_deletion.run),
             ("custom definitions", self._custom_definitions.run),
             ("controllers", self._controllers.run),
             ("compaction", self._compact),

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Collection
 
-from kcpshard.controllers import garbage_collection, resource_quota
+from kcpshard.controllers import garbage_collection, namespace_deletion, resource_quota
 from kcpshard.controllers.contract import Controller
 from kcpshard.controllers.garbage_collection import GarbageCollection
 from kcpshard.controllers.namespace_contents import root_certificates, service_accounts
+from kcpshard.controllers.namespace_deletion import NamespaceDeletion
 from kcpshard.controllers.resource_quota import ResourceQuota
 from kcpshard.controllers.runner import Runner
 from kcpshard.verbs.namespace_contents import NamespaceContents
@@ -22,6 +23,8 @@ def namespace_contents(enabled: Collection[str], root_certificate: str) -> Names
 
 def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
     made: list[Callable[[Runner], Controller]] = []
+    if namespace_deletion.NAME in enabled:
+        made.append(lambda _: NamespaceDeletion(shard))
     if _SERVICE_ACCOUNTS in enabled:
         made.append(lambda _: service_accounts(shard))
     if shard.contents.root_certificate:

@@ -161,8 +161,7 @@ class CustomDefinitions:
 
     def _decide(self, index: Index, obj: Object) -> Object:
         group, name = obj["spec"]["group"], obj["metadata"]["name"]
-        definitions = [d.summary for d in index.definitions.values()]
-        others = [found.names for found in definitions if found.group == group and found.name != name]
+        others = [d.summary.names for other, d in index.groups.get(group, {}).items() if other != name]
         return decided(obj, Taken([*self._builtin.get(group, ()), *others]), timestamp(self._shard.now_us()))
 
     def _queue_conflicting(self, cluster: LogicalCluster, index: Index) -> None:

@@ -28,7 +28,7 @@ _REMEMBER_S = 5.0
 
 
 class Runner:
-    """`run` goes on until cancelled. Made before the first commit that it shall see."""
+    """`run` goes on until cancelled, and may be called again then. Made before the first commit that it shall see."""
 
     def __init__(self, shard: Shard, make: Sequence[Callable[["Runner"], Controller]]) -> None:
         self._shard, self._store = shard, shard.store
@@ -60,6 +60,8 @@ class Runner:
         return self._is_caught_up and not self.queue.waiting and not self.queue.active
 
     async def run(self) -> None:
+        self.queue.restart()
+        self._wake.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._work(tasks))
             tasks.create_task(self._catch_up())

@@ -90,6 +90,12 @@ class WorkQueue:
         self._delay(item, now + wait)
         return wait
 
+    def restart(self) -> None:
+        """Whoever worked has gone: what they had is waiting again."""
+        for item in list(self._active):
+            self._again.setdefault(item, self._active[item])
+            self._leave(item)
+
     def next_due(self) -> float | None:
         while self._timers:
             due, item = self._timers[0]

@@ -1,12 +1,12 @@
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
-from kcpshard.controllers import namespace_deletion
+from kcpshard.controllers import system_client
 from kcpshard.controllers.namespace_deletion import NamespaceDeletion
-from tests.contracts.api_client import CONFIGMAPS, MERGE, ApiClient, Clock, configmap, memory_shard
+from tests.contracts.api_client import CONFIGMAPS, MERGE, ApiClient, configmap, memory_shard
+from tests.kcpshard.controllers.running import idle, running
 
 ONE = "/api/v1/namespaces/one"
 
@@ -19,19 +19,16 @@ async def client() -> AsyncIterator[ApiClient]:
     await found.shard.store.close()
 
 
-@asynccontextmanager
-async def running(client: ApiClient) -> AsyncIterator[NamespaceDeletion]:
-    controller = NamespaceDeletion(client.shard)
-    async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(controller.run())
-        yield controller
-        task.cancel()
+def controller(client: ApiClient) -> NamespaceDeletion:
+    return NamespaceDeletion(client.shard)
 
 
-async def gone(client: ApiClient) -> None:
-    async with asyncio.timeout(5):
-        while (await client.do("GET", ONE)).code != 404:
-            await asyncio.sleep(0)
+async def is_gone(client: ApiClient) -> bool:
+    return (await client.do("GET", ONE)).code == 404
+
+
+def by_type(namespace: Any) -> dict[str, tuple[str, str, str]]:
+    return {c["type"]: (c["status"], c["reason"], c["message"]) for c in namespace["status"]["conditions"]}
 
 
 async def test_a_namespace_is_emptied_and_goes(client: ApiClient) -> None:
@@ -39,10 +36,11 @@ async def test_a_namespace_is_emptied_and_goes(client: ApiClient) -> None:
     for at in range(70):
         await client.create(ONE + "/configmaps", configmap(f"c{at}"))
     await client.create(ONE + "/secrets", {"metadata": {"name": "s"}})
-    async with running(client) as controller:
+    deletion = controller(client)
+    async with running(client.shard, (lambda _: deletion,)) as runner:
         await client.do("DELETE", ONE)
-        await gone(client)
-        assert controller.waiting == 0
+        await idle(runner)
+    assert await is_gone(client) and deletion.waiting == 0
     assert (await client.do("GET", "/api/v1/configmaps")).names == ["kept"]
     assert (await client.do("GET", "/api/v1/secrets")).names == []
 
@@ -50,47 +48,53 @@ async def test_a_namespace_is_emptied_and_goes(client: ApiClient) -> None:
 async def test_what_was_terminating_at_the_start_goes_on(client: ApiClient) -> None:
     await client.create(ONE + "/configmaps", configmap("a"))
     await client.do("DELETE", ONE)
-    async with running(client):
-        await gone(client)
+    async with running(client.shard, (lambda _: controller(client),)) as runner:
+        await idle(runner)
+    assert await is_gone(client)
 
 
-async def test_finalizers_hold_it_until_they_are_removed(client: ApiClient) -> None:
+async def test_its_status_says_what_holds_it_until_that_goes(client: ApiClient) -> None:
     await client.create(ONE + "/configmaps", configmap("a", finalizers=["x.com/a"]))
-    async with running(client) as controller:
+    deletion = controller(client)
+    async with running(client.shard, (lambda _: deletion,)) as runner:
         await client.do("DELETE", ONE)
-        async with asyncio.timeout(5):
-            while "deletionTimestamp" not in (await client.get(ONE + "/configmaps/a"))["metadata"]:
-                await asyncio.sleep(0)
-        assert controller.waiting == 1
+        await idle(runner)
+        found = by_type(await client.get(ONE))
+        text = "Some resources are remaining: configmaps. has 1 resource instances"
+        assert found["NamespaceContentRemaining"] == ("True", "SomeResourcesRemain", text)
+        text = "Some content in the namespace has finalizers remaining: x.com/a in 1 resource instances"
+        assert found["NamespaceFinalizersRemaining"] == ("True", "SomeFinalizersRemain", text)
+        assert found["NamespaceDeletionContentFailure"][:2] == ("False", "ContentDeleted")
+        assert deletion.waiting == 1
         await client.patch(ONE + "/configmaps/a", {"metadata": {"finalizers": None}}, MERGE)
-        await gone(client)
+        await idle(runner)
+    assert await is_gone(client) and deletion.waiting == 0
 
 
 async def test_other_finalizers_of_the_namespace_stay(client: ApiClient) -> None:
     await client.patch(ONE, {"metadata": {"finalizers": ["x.com/a"]}}, MERGE)
-    async with running(client):
+    async with running(client.shard, (lambda _: controller(client),)) as runner:
         await client.do("DELETE", ONE)
-        async with asyncio.timeout(5):
-            while (await client.get(ONE))["spec"]:
-                await asyncio.sleep(0)
+        await idle(runner)
+        left = await client.get(ONE)
+        assert not left["spec"].get("finalizers") and by_type(left)["NamespaceContentRemaining"][0] == "False"
         await client.patch(ONE, {"metadata": {"finalizers": None}}, MERGE)
-        await gone(client)
+    assert await is_gone(client)
 
 
-async def test_a_refusal_is_tried_again(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refusal_is_told_and_tried_again(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
     from kcpshard.api.errors import ServiceUnavailable
 
-    monkeypatch.setattr(namespace_deletion, "_RETRY_S", 0.0)
-    dispatch, refusals = namespace_deletion.dispatch, [ServiceUnavailable("full"), ServiceUnavailable("full")]
+    dispatch, refusals = system_client.dispatch, [ServiceUnavailable("full"), ServiceUnavailable("full")]
 
-    def refuse_twice(shard: object, request: object) -> object:
+    def refuse_twice(shard: Any, request: Any) -> Any:
         if refusals:
             raise refusals.pop()
-        return dispatch(shard, request)  # type: ignore[arg-type]
+        return dispatch(shard, request)
 
-    monkeypatch.setattr(namespace_deletion, "dispatch", refuse_twice)
+    monkeypatch.setattr(system_client, "dispatch", refuse_twice)
     await client.create(ONE + "/configmaps", configmap("a"))
-    async with running(client):
+    async with running(client.shard, (lambda _: controller(client),)) as runner:
         await client.do("DELETE", ONE)
-        await gone(client)
-    assert refusals == [] and isinstance(client.shard.now_us, Clock)
+        await idle(runner)
+    assert refusals == [] and await is_gone(client)

@@ -94,3 +94,11 @@ def test_nothing_added_is_ever_lost(steps: list[tuple[str, int]]) -> None:
         owed.discard(found)
         queue.done(found)
     assert not owed and len(queue) == 0
+
+
+def test_after_a_restart_what_was_worked_on_waits_again() -> None:
+    queue = WorkQueue()
+    queue.add(item(1), 5)
+    queue.take()
+    queue.restart()
+    assert queue.active == 0 and queue.take() == item(1) and queue.oldest() == 5
