@@ -103,8 +103,8 @@ def _duplicates(request: Request) -> Sequence[str]:
 
 def _applied(shard: Shard, target: Target, request: Request, config: Object, live: Object) -> Applied:
     resource = target.resource
-    _check_form(resource, config)
     view = field_managers.view_of(shard, target, request.subresource)
+    _check_form(resource, config, view)
     manager = field_managers.manager_of(request, resource, APPLY)
     now = timestamp(shard.now_us())
     managers = managed_fields.decode(live["metadata"].get("managedFields"))
@@ -124,7 +124,7 @@ def _applied(shard: Shard, target: Target, request: Request, config: Object, liv
     return applied
 
 
-def _check_form(resource: Resource, config: Object) -> None:
+def _check_form(resource: Resource, config: Object, view: View) -> None:
     """Raise unless the configuration is one of this kind: type, no managedFields, typed as its schema says."""
     api_version, kind = config.get("apiVersion", ""), config.get("kind", "")
     if (api_version, kind) != (resource.api_version, resource.kind):
@@ -134,7 +134,7 @@ def _check_form(resource: Resource, config: Object) -> None:
     meta = meta if isinstance(meta, dict) else {}
     if meta.get("managedFields") is not None:
         raise BadRequest("metadata.managedFields must be nil")
-    faults = typed_faults(config, resource.schema)
+    faults = typed_faults(config, view.schema)
     if faults:
         shown = f"{_place(meta)}; {resource.group}/{resource.version}, Kind={resource.kind}"
         # kube-apiserver does not know whose fault this is: its answer is a 500 without a reason.

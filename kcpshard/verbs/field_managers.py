@@ -4,17 +4,19 @@ The entries are made of the object as the client meant it, defaults filled in, b
 anything: what an endpoint resets is named in `_RESET` and owned by nobody.
 """
 
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from kcpshard.api.field_sets import FieldSet
+from kcpshard.api.field_sets import FieldSet, intersection
 from kcpshard.api.objects import Object, timestamp
 from kcpshard.api.requests import Request
 from kcpshard.api.structured_merge import FieldSchema
 from kcpshard.definitions.contract import Resource
+from kcpshard.definitions.custom_fields import steps_of
 from kcpshard.definitions.facts import Schema
-from kcpshard.definitions.fields import check_fields
-from kcpshard.verbs import managed_fields
+from kcpshard.definitions.fields import check_fields, object_meta
+from kcpshard.verbs import managed_fields, scale
 from kcpshard.verbs.managed_fields import UPDATE, Manager, Managers, View
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target
@@ -67,9 +69,44 @@ def view_of(shard: Shard, target: Target, subresource: str) -> View:
     def at_version(obj: Object, api_version: str) -> tuple[Object, FieldSchema | None] | None:
         group, _, version = api_version.rpartition("/")
         found = shard.catalog.find(cluster, group, version, resource.plural)
-        return (shard.catalog.convert(obj, found), found.schema) if found is not None else None
+        if found is None:
+            return None
+        if found.definition is not None:
+            # Not by the catalog: it would fill in the defaults that an apply has just taken away.
+            return {**obj, "apiVersion": api_version}, _schema(found)
+        return shard.catalog.convert(obj, found), _schema(found)
 
-    return View(resource.api_version, resource.schema, _reset_fields(resource, subresource), at_version)
+    ignored = _reset_fields(resource, subresource)
+    # The main endpoint of a custom kind upstream knows what it resets in its own version only.
+    elsewhere = ignored if resource.definition is None or subresource else _NOTHING
+    return View(resource.api_version, _schema(resource), ignored, at_version, elsewhere)
+
+
+def _schema(resource: Resource) -> FieldSchema | None:
+    schema: FieldSchema | None = resource.schema
+    return schema if resource.definition is None or schema is None else _WithMetadata(schema)
+
+
+class _WithMetadata:
+    """The schema of a custom kind, which says nothing about metadata."""
+
+    __slots__ = (
+        "default",
+        "items",
+        "list_map_keys",
+        "list_type",
+        "map_type",
+        "preserve_unknown",
+        "properties",
+        "type",
+        "values",
+    )
+
+    def __init__(self, schema: FieldSchema) -> None:
+        self.properties: Mapping[str, FieldSchema] = {**(schema.properties or {}), "metadata": object_meta()}
+        self.values, self.items, self.default = schema.values, None, None
+        self.list_type, self.list_map_keys, self.map_type = "", (), schema.map_type
+        self.type, self.preserve_unknown = "object", getattr(schema, "preserve_unknown", False)
 
 
 def _reset_fields(resource: Resource, subresource: str) -> FieldSet:
@@ -79,7 +116,8 @@ def _reset_fields(resource: Resource, subresource: str) -> FieldSet:
     if not subresource:
         return _STATUS if "status" in resource.subresources else _NOTHING
     if subresource == "status" and resource.definition is not None:
-        return _ALL_BUT_STATUS
+        members = (resource.schema.properties or {}) if resource.schema is not None else {}
+        return _ALL_BUT_STATUS | {f"f:{name}": {} for name in members if name != "status"}
     return _SPEC if subresource == "status" else _NOTHING
 
 
@@ -117,13 +155,37 @@ def after_update(shard: Shard, target: Target, request: Request, new: Object, ol
         managers = managers or managed_fields.decode(kept)
     if not managers:
         return []  # an object that nobody manages stays so until it is applied
+    if request.subresource == scale.SCALE and not _owns_replicas(managers, target.resource):
+        return list(kept)  # through scale that is an object that nobody manages
     manager = manager_of(request, target.resource)
     view = view_of(shard, target, request.subresource)
     before = managed_fields.without_entries(old)
     # What came through scale is noted without a time: upstream makes its entries anew of the Scale object.
-    now = "" if request.subresource == "scale" else timestamp(shard.now_us())
+    now = "" if request.subresource == scale.SCALE else timestamp(shard.now_us())
     found = managed_fields.after_update(before, new, managers, manager, view, now)
     return managed_fields.encode(found)
+
+
+def _owns_replicas(managers: Managers, resource: Resource) -> bool:
+    for managed in managers.values():
+        replicas = _replicas(resource, managed.api_version.rpartition("/")[2])
+        if replicas and intersection(managed.fields, replicas):
+            return True
+    return False
+
+
+def _replicas(resource: Resource, version: str) -> FieldSet:
+    """The field that scale sets in that version; nothing if the version has no scale."""
+    steps: Sequence[str] = ("spec", "replicas")
+    if resource.definition is not None:
+        schema = resource.definition.schemas.get(version)
+        if schema is None or not schema.scale:
+            return {}
+        steps = steps_of(schema.scale["specReplicasPath"])
+    found: FieldSet = {}
+    for step in reversed(list(steps)):
+        found = {f"f:{step}": found}
+    return found
 
 
 def set_entries(new: Object, old: Object, entries: list[Object]) -> None:

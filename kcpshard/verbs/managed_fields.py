@@ -72,6 +72,7 @@ class View(NamedTuple):
     schema: FieldSchema | None
     ignored: FieldSet  # what the endpoint resets; nobody comes to own it
     at_version: AtVersion  # the object in another version, None if that is not served any more
+    ignored_elsewhere: FieldSet  # what is ignored where managers of other versions are looked at
 
     def at(self, obj: Object, api_version: str) -> tuple[Object, FieldSchema | None] | None:
         """`obj`, of whatever version, in that one, with its schema."""
@@ -84,9 +85,10 @@ class View(NamedTuple):
         if before is None or after is None:
             return None
         changed, removed = compare(before[0], after[0], before[1])
-        if not self.ignored:
+        ignored = self.ignored if api_version == self.api_version else self.ignored_elsewhere
+        if not ignored:
             return Comparison(changed, removed)
-        return Comparison(recursive_difference(changed, self.ignored), recursive_difference(removed, self.ignored))
+        return Comparison(recursive_difference(changed, ignored), recursive_difference(removed, ignored))
 
 
 def decode(entries: Any) -> Managers:

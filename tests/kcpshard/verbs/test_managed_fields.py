@@ -56,7 +56,7 @@ SCHEMA = Shape(
     }
 )
 A, B = (Manager(n, APPLY, "") for n in "ab")
-VIEW = View("v1", SCHEMA, {}, lambda obj, version: None)
+VIEW = View("v1", SCHEMA, {}, lambda obj, version: None, {})
 NOTHING = {"apiVersion": "v1", "kind": "K", "metadata": {}}
 UPDATER = Manager("kubectl-edit", UPDATE, "v1")
 
