@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: protobuf-clients differential setup run test verify scenario fix proto lock bench bench-micro
+.PHONY: protobuf-clients differential setup run test verify scenario fix proto lock bench bench-micro robustness powerloss bad-days
 
 .venv/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -59,3 +59,16 @@ protobuf-clients: setup
 # Generated sequences of writes by several managers, beside a real kube-apiserver
 differential-fields: setup
 	$(BIN)/python -m tests.differential.managed_fields $(KUBECONFIG) $(ARGS)
+
+# Deaths, pauses and power cuts under load, judged by what the clients saw; docs/reliability.md. Twenty minutes each at
+# most; another seed or fewer kills: make robustness ARGS="--seed 2 --kills 40". The power cuts need a C compiler.
+robustness: setup
+	$(BIN)/python -m tests.robustness.run $(ARGS)
+
+powerloss: setup
+	$(BIN)/python -m tests.robustness.run --powerloss 10 $(ARGS)
+	$(BIN)/python -m tests.robustness.run --powerloss 2 --deaf $(ARGS)
+
+# A full disk, a read-only one, no descriptors, damaged data, a wrong clock; small file systems need the right to mount.
+bad-days: setup
+	$(BIN)/pytest tests/robustness -m slow $(ARGS)

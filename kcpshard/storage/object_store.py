@@ -71,7 +71,15 @@ class Store:
         if sync is None:
             sync = SyncThread(engine.sync, on_sync_failure) if engine.sync_waits else LoopSync(engine.sync)
         self._sync = sync
-        self._writer = Writer(engine, settings.write_batch_bytes, sync, durable, self._complete_group, self._undo_group)
+        self._writer = Writer(
+            engine,
+            settings.write_batch_bytes,
+            sync,
+            durable,
+            self._complete_group,
+            self._undo_group,
+            on_sync_failure,
+        )
         self._clusters = Clusters(
             engine, self._writer, self._clock, len(settings.retention_s), settings.cached_clusters
         )

@@ -10,6 +10,7 @@ A write that the disk refuses outright leaves nothing behind, and the writer tur
 """
 
 import asyncio
+import errno
 import logging
 import os
 import threading
@@ -24,6 +25,8 @@ from kcpshard.storage.contract import KeyValueBatch, KeyValueEngine, LogicalClus
 
 _log = logging.getLogger(__name__)
 EXIT_SYNC_FAILED = 74  # EX_IOERR
+# RocksDB resumes by itself after a full disk, never after one of these; a new process has descriptors again.
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
 class WriteGroup:
@@ -66,7 +69,7 @@ Pending = tuple[bytes | None, WriteGroup]
 
 def exit_after_failed_sync(error: BaseException) -> None:
     """End the process at once: nothing may be acknowledged on top of a disk in an unknown state."""
-    _log.critical("a sync failed, so the state of the disk is unknown; the shard exits and recovers: %s", error)
+    _log.critical("the shard exits and recovers from its log, because the state of the disk is unknown: %s", error)
     logging.shutdown()
     os._exit(EXIT_SYNC_FAILED)
 
@@ -132,11 +135,13 @@ class Writer:
         durable: int,
         before_write: Callable[[WriteGroup], None],
         after_refusal: Callable[[WriteGroup], None],
+        on_hopeless: Callable[[BaseException], None] = lambda _: None,
     ) -> None:
+        """`on_hopeless`: the engine has refused a write and will refuse all others until it is opened anew."""
         self._engine = engine
         self._batch_bytes = batch_bytes
         self._sync = sync
-        self._before_write, self._after_refusal = before_write, after_refusal
+        self._before_write, self._after_refusal, self._on_hopeless = before_write, after_refusal, on_hopeless
         self.durable = durable
         self.overlay: dict[bytes, Pending] = {}
         self.meta: dict[bytes, Pending] = {}
@@ -211,6 +216,8 @@ class Writer:
                 failpoints.reach("writer.before_write")
             self._engine.write(group.batch)
         except OSError as error:
+            if error.errno in _NO_DESCRIPTORS:
+                self._on_hopeless(error)
             self._refuse(group, ReadOnly(f"the disk does not take writes: {error.strerror or error}"))
             return
         if failpoints.armed:

@@ -1,6 +1,7 @@
 """Groups: what a sync covers, in which order things are told, and what happens when the disk says no."""
 
 import asyncio
+import errno
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -151,3 +152,21 @@ async def test_a_sync_tells_the_loop_when_it_is_done(make: Callable[..., Any]) -
     await asyncio.wait_for(done.wait(), 5)
     assert synced == ["synced"]
     sync.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.EMFILE, 1), (errno.ENFILE, 1), (errno.ENOSPC, 0), (errno.EROFS, 0)]
+)
+async def test_an_engine_that_will_never_write_again_is_told_of(number: int, told: int) -> None:
+    """RocksDB stays read-only after a lack of descriptors, even when there are some again: only a new process helps."""
+    parts, hopeless = Parts(), []
+    parts.writer = Writer(parts.engine, 1 << 20, parts.sync, 0, nothing, nothing, hopeless.append)
+
+    def fail(_: object) -> None:
+        raise OSError(number, "no")
+
+    parts.engine.write = fail  # type: ignore[method-assign]
+    group = parts.write(1)
+    await asyncio.sleep(0)
+    assert len(hopeless) == told
+    assert isinstance(group.refusal, ReadOnly)
