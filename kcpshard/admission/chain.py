@@ -1,13 +1,21 @@
 """The admission policies in their order: first those that may change an object, then those that may only refuse.
 
 A policy is a function of `Attributes` that raises ApiError to refuse. All of them decide against the store's pending
-state in the loop turn of the commit. Webhooks and CEL policies, which wait, join here with the issue on security.
+state in the loop turn of the commit.
+
+Where those that wait will stand, in kube-apiserver's order (none of them exists yet):
+
+    MUTATING    policies of ours → CEL mutating policies → mutating webhooks, then MUTATING once more (reinvocation)
+    the object's own validation
+    VALIDATING  policies of ours but the last → CEL validating policies → validating webhooks → resource_quota
+
+After anything that waited the verb looks at the pending state again; what charges runs in the turn of the commit.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from kcpshard.admission import namespace_lifecycle, resource_quota
+from kcpshard.admission import limit_range, namespace_lifecycle, resource_quota
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage.contract import LogicalCluster, ObjectStore, Put
 
@@ -34,9 +42,9 @@ class Attributes(NamedTuple):
 
 Policy = Callable[[Attributes], None]
 
-MUTATING: tuple[Policy, ...] = (namespace_lifecycle.admit,)
+MUTATING: tuple[Policy, ...] = (namespace_lifecycle.admit, limit_range.default)
 # resource_quota is last: what others refuse is not charged.
-VALIDATING: tuple[Policy, ...] = (resource_quota.admit,)
+VALIDATING: tuple[Policy, ...] = (limit_range.check, resource_quota.admit)
 
 
 def mutate(attributes: Attributes) -> None:
