@@ -6,16 +6,32 @@ Errors are worded and drawn as the reference implementation does, because kube-a
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import re2
-
 from kcpshard.cel import syntax
 from kcpshard.cel.declarations import FUNCTIONS, NAMESPACED, TYPE_NAMES
+from kcpshard.cel.functions import pattern
 from kcpshard.cel.syntax import Call, Fold, Ident, ListLiteral, Literal, MapLiteral, Node, Select, StructLiteral
 from kcpshard.cel.types import (
-    BOOL, BYTES, DOUBLE, DYN, ERROR, INT, NULL, STRING, UINT, Bindings, Type, assignable, list_of, map_of,
-    more_general, optional_of, resolve, shown, type_of,
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DYN,
+    ERROR,
+    INT,
+    NULL,
+    STRING,
+    UINT,
+    Bindings,
+    Type,
+    assignable,
+    list_of,
+    map_of,
+    more_general,
+    optional_of,
+    resolve,
+    shown,
+    type_of,
 )  # fmt: skip
-from kcpshard.cel.values import Duration, UInt, parse_duration, parse_timestamp
+from kcpshard.cel.values import Duration, EvalFault, UInt, parse_duration, parse_timestamp
 
 
 class Issue(NamedTuple):
@@ -67,11 +83,12 @@ class _Checker:
     def __init__(self, variables: Mapping[str, Type]) -> None:
         self._scopes: list[Mapping[str, Type]] = [variables]
         self._bindings: Bindings = {}
+        self._is_mixed_allowed = False  # within the arguments of `format`
         self.issues: list[Issue] = []
         self.names: set[str] = set()
 
     def visit(self, node: Node) -> Type:
-        found = _VISITS[type(node)](self, node)
+        found: Type = _VISITS[type(node)](self, node)
         node.type = found
         return found
 
@@ -140,9 +157,14 @@ class _Checker:
             name = f"{found}.{node.function}" if (found := dotted(node.target)) else ""
             if name in NAMESPACED and self._lookup(name.partition(".")[0]) is None:
                 node.function, node.target = name, None
+        self._is_mixed_allowed = (was := self._is_mixed_allowed) or node.function == "format"
         args = [self.visit(a) for a in ([node.target] if node.target is not None else []) + node.args]
+        self._is_mixed_allowed = was
         if node.function not in FUNCTIONS:
             return self._fault(node, f"undeclared reference to '{node.function}' (in container '')")
+        if node.function in ("_&&_", "_||_"):
+            for argument, given in zip(node.args, args, strict=True):
+                self._want(argument, given, BOOL)
         return self._resolve(node, args)
 
     def _optional_select(self, node: Call) -> Type:
@@ -177,12 +199,9 @@ class _Checker:
 
     def _no_overload(self, node: Call, args: list[Type]) -> Type:
         types = [_substituted(t, self._bindings) for t in args]
-        if any(t.kind == "!error!" for t in types):
+        if node.function in ("_&&_", "_||_") or any(t.kind == "!error!" for t in types):
             return ERROR
-        if node.target is not None:
-            applied = f"{types[0]}.({shown(types[1:])})"
-        else:
-            applied = f"({shown(types)})"
+        applied = f"{types[0]}.({shown(types[1:])})" if node.target is not None else f"({shown(types)})"
         return self._fault(node, f"found no matching overload for '{node.function}' applied to '{applied}'")
 
     def list(self, node: ListLiteral) -> Type:
@@ -210,6 +229,8 @@ class _Checker:
         if assignable(found, before, trial):
             self._bindings = trial
             return more_general(before, found)
+        if self._is_mixed_allowed:
+            return DYN
         return self._fault(node, f"expected type '{before}' but found '{found}'")
 
     def map(self, node: MapLiteral) -> Type:
@@ -278,8 +299,8 @@ class _Checker:
                 self._fault(last, f"invalid {node.function} argument")
         elif node.function == "matches":
             try:
-                re2.compile(last.value)
-            except re2.error:
+                pattern(last.value)
+            except EvalFault:
                 self._fault(last, "invalid matches argument")
 
 
@@ -341,8 +362,11 @@ def _literal_type(value: object) -> Type:
 def _same(one: Type, two: Type) -> bool:
     if one is two:
         return True
-    return one.kind == two.kind and one.name == two.name and len(one.params) == len(two.params) and all(
-        map(_same, one.params, two.params)
+    return (
+        one.kind == two.kind
+        and one.name == two.name
+        and len(one.params) == len(two.params)
+        and all(map(_same, one.params, two.params))
     )
 
 

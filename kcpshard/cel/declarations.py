@@ -4,7 +4,6 @@ A row is `function  overload  signature`; a signature is `receiver.(arguments) r
 letters are type parameters. What the functions do is in `functions`, what they cost in `pricing`.
 """
 
-
 from typing import NamedTuple
 
 from kcpshard.cel.types import BOOL, DYN, INT, OPAQUE, SIMPLE, STRING, Type, list_of, map_of, optional_of, type_of
@@ -232,9 +231,7 @@ def _rows() -> list[str]:
     rows = [row for row in _TABLE.splitlines() if row]
     for function, word in _COMPARISONS:
         rows += [f"{function} {word}_{name} ({t}, {t}) bool" for t, name in _ORDERED]
-        rows += [
-            f"{function} {word}_{a}_{b} ({s}, {t}) bool" for s, a in _NUMBERS for t, b in _NUMBERS if s != t
-        ]
+        rows += [f"{function} {word}_{a}_{b} ({s}, {t}) bool" for s, a in _NUMBERS for t, b in _NUMBERS if s != t]
     for part in _DATE_PARTS:
         rows.append(f"{part} timestamp_{part} timestamp.() int")
         rows.append(f"{part} timestamp_{part}_with_tz timestamp.(string) int")
@@ -289,7 +286,7 @@ def _type(text: str, variables: dict[str, Type]) -> Type:
         case "list":
             return list_of(params[0])
         case "map":
-            return map_of(*params)
+            return map_of(params[0], params[1])
         case "optional":
             return optional_of(params[0])
     return type_of(params[0])

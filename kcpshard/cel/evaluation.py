@@ -54,7 +54,8 @@ class _Builder:
         self.size = len(variables)
 
     def build(self, node: Node) -> Step:
-        return _BUILDS[type(node)](self, node)  # type: ignore[no-any-return]
+        made: Step = _BUILDS[type(node)](self, node)
+        return made
 
     def _slot(self) -> int:
         self.size += 1
@@ -98,7 +99,7 @@ class _Builder:
     def call(self, node: Call) -> Step:
         made = _SPECIAL.get(node.function)
         if made is not None:
-            return made(self, node)
+            return made(self, node)  # type: ignore[no-any-return]
         nodes = ([node.target] if node.target is not None else []) + node.args
         if node.function == "_?._":
             return self._optional_select(node)

@@ -45,7 +45,7 @@ def _formatted(verb: str, precision: str | None, value: Any) -> str:
             return _shown(value)
         case "d" if kind in ("int", "uint"):
             return str(int(value))
-        case "d" if kind == "double" and value != value or value in (float("inf"), float("-inf")):
+        case "d" if (kind == "double" and value != value) or value in (float("inf"), float("-inf")):
             return _shown(value)
         case "f" if kind in ("double", "int", "uint"):
             return f"{value:.{digits}f}"
@@ -58,7 +58,7 @@ def _formatted(verb: str, precision: str | None, value: Any) -> str:
         case "x" | "X" if kind in ("int", "uint"):
             return f"{int(value):{verb}}"
         case "x" | "X" if kind in ("string", "bytes"):
-            found = (value.encode() if kind == "string" else value).hex()
+            found: str = (value.encode() if kind == "string" else value).hex()
             return found.upper() if verb == "X" else found
     names = {"d": "decimal", "f": "fixed-point", "e": "scientific", "b": "binary", "o": "octal", "x": "hex", "X": "hex"}
     raise EvalFault(f"error during formatting: {names[verb]} clause can only be used on numbers, was given {kind}")

@@ -5,6 +5,7 @@ A function finds out at run time what it was given: after `dyn` the check knows 
 
 import functools
 import ipaddress
+import itertools
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -15,13 +16,30 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import re2
 
 from kcpshard.cel import operators
+from kcpshard.cel.formatting import format_string, quote
 from kcpshard.cel.named_formats import NAMED_FORMATS
 from kcpshard.cel.operators import no_overload
 from kcpshard.cel.values import (
-    INT_MAX, INT_MIN, NONE, Cidr, Duration, EvalFault, Format, Ip, Optional, Quantity, Semver, Timestamp, TypeName, Url,
-    contains, equal, parse_quantity, parse_semver, type_name,
+    INT_MAX,
+    INT_MIN,
+    NONE,
+    Cidr,
+    Duration,
+    EvalFault,
+    Format,
+    Ip,
+    Optional,
+    Quantity,
+    Semver,
+    Timestamp,
+    TypeName,
+    Url,
+    contains,
+    equal,
+    parse_quantity,
+    parse_semver,
+    type_name,
 )  # fmt: skip
-from kcpshard.cel.formatting import format_string, quote
 
 
 @functools.lru_cache(maxsize=512)
@@ -52,7 +70,7 @@ def _index_of(value: Any, wanted: Any, start: int = 0) -> int:
         if start < 0:
             raise EvalFault(f"index out of range: {start}")
         return -1
-    return value.find(_text(wanted), start)
+    return _text(value).find(_text(wanted), start)
 
 
 def _last_index_of(value: Any, wanted: Any, start: int | None = None) -> int:
@@ -72,7 +90,7 @@ def _char_at(value: Any, at: Any) -> str:
     _numbers(at)
     if not 0 <= at <= len(_text(value)):
         raise EvalFault(f"index out of range: {at}")
-    return value[at : at + 1]
+    return _text(value)[at : at + 1]
 
 
 def _substring(value: Any, start: Any, end: Any = None) -> str:
@@ -112,7 +130,7 @@ def _find(value: Any, text: Any) -> str:
 
 
 def _find_all(value: Any, text: Any, limit: Any = -1) -> list[str]:
-    found = []
+    found: list[str] = []
     for match in pattern(_text(text)).finditer(_text(value)):
         if 0 <= limit <= len(found):
             break
@@ -177,7 +195,7 @@ def _distinct(values: Any) -> list[Any]:
 
 def _is_sorted(values: Any) -> bool:
     found = _elements(values)
-    return all(operators.is_at_most(a, b) for a, b in zip(found, found[1:], strict=False))
+    return all(operators.is_at_most(a, b) for a, b in itertools.pairwise(found))
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -333,7 +351,7 @@ def _order(value: Any) -> Any:
 
 def _compare(one: Any, two: Any) -> int:
     a, b = _order(one), _order(two)
-    return (a > b) - (a < b)
+    return int(a > b) - int(a < b)
 
 
 def _semver(value: Any, normalize: bool = False) -> Semver:

@@ -6,8 +6,23 @@ from decimal import Decimal
 from typing import Any
 
 from kcpshard.cel.values import (
-    INT_MAX, INT_MIN, NONE, UINT_MAX, Cidr, Duration, EvalFault, Ip, Optional, Timestamp, UInt, concatenate, contains,
-    parse_duration, parse_timestamp, show_duration, show_timestamp,
+    INT_MAX,
+    INT_MIN,
+    NONE,
+    UINT_MAX,
+    Cidr,
+    Duration,
+    EvalFault,
+    Ip,
+    Optional,
+    Timestamp,
+    UInt,
+    concatenate,
+    contains,
+    parse_duration,
+    parse_timestamp,
+    show_duration,
+    show_timestamp,
 )  # fmt: skip
 
 _TIME_MIN, _TIME_MAX = -62135596800 * 10**9, 253402300799 * 10**9 + 999_999_999

@@ -48,7 +48,8 @@ def _contains(args: tuple[Any, ...], _: Any) -> int:
 
 
 def _validate(args: tuple[Any, ...], _: Any) -> int:
-    return _tenth(1.0 + size(args[1])) * math.ceil(args[0].max_regex * 0.25)
+    longest: int = args[0].max_regex
+    return _tenth(1.0 + size(args[1])) * math.ceil(longest * 0.25)
 
 
 def _contains_ip(args: tuple[Any, ...], _: Any) -> int:

@@ -14,9 +14,10 @@ from kcpshard.cel.values import UInt
 MAX_DEPTH = 200  # of nested expressions; Python's own stack ends before the reference's 250 would
 MAX_LENGTH = 100_000
 RESULT = "@result"
-RESERVED = frozenset(
-    "as break const continue else for function if import let loop package namespace return var void while".split()
-)
+RESERVED = frozenset((
+    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package",
+    "namespace", "return", "var", "void", "while",
+))  # fmt: skip
 _TOKEN = re.compile(
     r"""[ \t\r\n\f]+|//[^\n]*"""
     r"""|(?P<float>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)"""

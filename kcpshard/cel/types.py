@@ -147,7 +147,7 @@ def escape(name: str) -> str | None:
     if not all(c.isascii() and (c.isalnum() or c in "_.-/") for c in name):
         return None
     for plain, escaped in _ESCAPES if any(c in name for c in ".-/") or "__" in name else ():
-        name = name.replace(plain, escaped) if plain == "__" else name.replace(plain, escaped)
+        name = name.replace(plain, escaped)
     return name
 
 

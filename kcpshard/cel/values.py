@@ -271,7 +271,9 @@ def parse_word_duration(text: str) -> Duration:
         return parse_duration(text)
     except ValueError:
         match = _WORDS.match(text.strip())
-        unit = match and (_WORD_UNITS.get(match.group(2).lower()) or _WORD_UNITS.get(match.group(2).lower().rstrip("s")))
+        unit = match and (
+            _WORD_UNITS.get(match.group(2).lower()) or _WORD_UNITS.get(match.group(2).lower().rstrip("s"))
+        )
         if not match or not unit:
             raise
         return Duration(int(match.group(1)) * unit)
@@ -284,7 +286,7 @@ def show_duration(value: Duration) -> str:
 
 
 _QUANTITY = re.compile(r"^([+-]?(?:\d+(?:\.\d*)?|\.\d+))((?:[KMGTPE]i)|[numkMGTPE]|(?:[eE][+-]?\d+))?$")
-_SUFFIXES = {
+_SUFFIXES: dict[str, Decimal | int] = {
     "": 1, "n": Decimal(10) ** -9, "u": Decimal(10) ** -6, "m": Decimal(10) ** -3, "k": 10**3, "M": 10**6, "G": 10**9,
     "T": 10**12, "P": 10**15, "E": 10**18,
     "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40, "Pi": 1 << 50, "Ei": 1 << 60,
@@ -296,11 +298,13 @@ def parse_quantity(text: str) -> Quantity:
     match = _QUANTITY.match(text)
     if match is None:
         raise ValueError(text)
-    number, suffix = match.groups()
+    number, suffix = match.group(1), match.group(2) or ""
     try:
-        factor = _SUFFIXES.get(suffix or "")
-        scaled = Decimal(number) * (factor if factor is not None else Decimal(10) ** int((suffix or "e0")[1:]))
-        rounded = abs(scaled).quantize(Decimal("1e-9"), ROUND_CEILING) if scaled.as_tuple().exponent < -9 else abs(scaled)  # type: ignore[operator]
+        factor = Decimal(_SUFFIXES[suffix]) if suffix in _SUFFIXES else Decimal(10) ** int(suffix[1:])
+        scaled = Decimal(number) * factor
+        exponent = scaled.as_tuple().exponent
+        is_finer = isinstance(exponent, int) and exponent < -9
+        rounded = abs(scaled).quantize(Decimal("1e-9"), ROUND_CEILING) if is_finer else abs(scaled)
     except (InvalidOperation, OverflowError):
         raise ValueError(text) from None
     return Quantity(-rounded if scaled < 0 else rounded)
