@@ -87,6 +87,7 @@ class ShardServer:
         self._admin = AdminService(self._placement, self.statistics, self._checkpoint, self.store.census)
         self._custom_definitions = CustomDefinitions(self._shard, catalog)
         self._controllers = assembly.assemble(self._shard, enabled)
+        self._background = assembly.background(self._shard, enabled, self._settings)
         self._metrics = ProcessMetrics(options.data if options.engine == "rocksdb" else "")
         self._servers: list[grpc.aio.Server] = []
         self._running: list[asyncio.Task[None]] = []
@@ -102,6 +103,7 @@ class ShardServer:
         for name, run in (
             ("custom definitions", self._custom_definitions.run),
             ("controllers", self._controllers.run),
+            *self._background,
             ("compaction", self._compact),
         ):
             self._running.append(self._tasks.create_task(_enduring(name, run)))

@@ -1,14 +1,17 @@
 """Which controllers a shard runs: one line each."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any
 
-from kcpshard.controllers import garbage_collection, namespace_deletion, resource_quota
+from kcpshard.controllers import event_expiry, garbage_collection, namespace_deletion, resource_quota
 from kcpshard.controllers.contract import Controller
+from kcpshard.controllers.event_expiry import EventExpiry
 from kcpshard.controllers.garbage_collection import GarbageCollection
 from kcpshard.controllers.namespace_contents import root_certificates, service_accounts
 from kcpshard.controllers.namespace_deletion import NamespaceDeletion
 from kcpshard.controllers.resource_quota import ResourceQuota
 from kcpshard.controllers.runner import Runner
+from kcpshard.settings import EVENTS, Settings
 from kcpshard.verbs.namespace_contents import NamespaceContents
 from kcpshard.verbs.shard import Shard
 
@@ -34,3 +37,12 @@ def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
     if resource_quota.NAME in enabled:
         made.append(lambda runner: ResourceQuota(shard, runner.is_active))
     return Runner(shard, made)
+
+
+def background(
+    shard: Shard, enabled: Collection[str], settings: Settings
+) -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
+    """What runs by the clock and not by changes."""
+    if event_expiry.NAME not in enabled:
+        return []
+    return [("event expiry", EventExpiry(shard, settings.retention_s[EVENTS], shard.now_us).run)]
