@@ -96,7 +96,11 @@ def _patched(shard: Shard, target: Target, request: Request, value: bytes) -> tu
     obj = _applied(request, target.resource, stored_object(shard, target, value))
     try:
         _check_kind(shard, target, obj)
-        return obj, checked_fields(request, target.resource, obj)
+        entries = _untouched_entries(request.body, obj)
+        warnings = checked_fields(request, target.resource, obj)
+        if entries is not None:
+            obj["metadata"]["managedFields"] = entries
+        return obj, warnings
     except FieldFault as found:
         # Reading changes the object as it goes, so what the client is shown is made again.
         again = _applied(request, target.resource, stored_object(shard, target, value))
@@ -104,6 +108,14 @@ def _patched(shard: Shard, target: Target, request: Request, value: bytes) -> tu
         if is_strategic:
             raise _cannot_apply(go_text(orjson.loads(request.body)), _converter_fault(found)) from None
         raise _cannot_apply(_shown(again), found.fault) from None
+
+
+def _untouched_entries(body: bytes, obj: Object) -> Any:
+    """managedFields taken out of `obj`, if the patch cannot have changed them: stored ones need no checking."""
+    meta = obj.get("metadata")
+    if not isinstance(meta, dict) or b"managedFields" in body or b"\\u" in body:
+        return None
+    return meta.pop("managedFields", None)
 
 
 def _applied(request: Request, resource: Resource, old: Object) -> Object:
