@@ -247,8 +247,11 @@ class GarbageCollection:
     # --- reading and writing
 
     def _object(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> Object | None:
-        """Raises NotDurable: what may yet be taken back decides nothing here."""
-        value = self._store.get(cluster, group_resource, namespace, name)
+        """As it is durably: what may yet be taken back decides nothing here."""
+        try:
+            value = self._store.get(cluster, group_resource, namespace, name)
+        except NotDurable:
+            value = self._store.get_at(cluster, group_resource, namespace, name, self._store.durable_revision)
         return None if value is None else orjson.loads(envelope.body(value))
 
     def _dependents(self, cluster: LogicalCluster, obj: Object) -> Iterator[tuple[Dependent, Object]]:
