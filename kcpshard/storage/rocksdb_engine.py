@@ -10,6 +10,7 @@ view; whoever needs a longer one reads at a revision, or from a checkpoint.
 """
 
 import errno
+import logging
 import os
 from collections.abc import Callable, Mapping
 from itertools import islice, takewhile
@@ -21,6 +22,8 @@ from kcpshard.settings import Settings
 from kcpshard.storage import keyspace
 from kcpshard.storage.damage import Corrupted
 from kcpshard.storage.format import UnusableFormat
+
+_log = logging.getLogger(__name__)
 
 _ERRORS = (
     ("No space left on device", errno.ENOSPC),
@@ -127,11 +130,14 @@ class RocksdbEngine:
         return values
 
     def close(self) -> None:
+        """What a full or broken disk does not let us flush is in the log already, or was never acknowledged."""
         # Each family and each handle keeps the database open, and with it the directory's lock.
         self._handles.clear()
-        for family in self._families.values():
-            family.close()
-        self._db.close()
+        for part in (*self._families.values(), self._db):
+            try:
+                part.close()
+            except Exception as error:  # noqa: BLE001 - rocksdict has nothing more special
+                _log.warning("closed without a last flush: %s", error)
 
 
 def _scan(source: Any, start: bytes, end: bytes, limit: int, reverse: bool) -> list[tuple[bytes, bytes]]:

@@ -94,3 +94,16 @@ def refusal(arguments: list[str]) -> str:
     assert found.returncode == 3
     (sentence,) = found.stderr.splitlines()
     return sentence
+
+
+def test_a_disk_that_fills_up_at_the_first_start_is_told_in_a_sentence(tmp_path: Path) -> None:
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=250k", "tmpfs", str(tmp_path)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small file system: {mounted.stderr.decode().strip()}")
+    try:
+        found = subprocess.run(command(str(tmp_path)), capture_output=True, timeout=30, text=True, check=False)
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+    assert found.returncode == 3
+    assert found.stderr.splitlines()[-1].startswith("kcpshard: this shard's data directory takes no writes:")
+    assert "Traceback" not in found.stderr

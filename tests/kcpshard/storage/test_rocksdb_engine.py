@@ -165,6 +165,24 @@ async def test_a_disk_that_others_filled_refuses_writes_and_reads_on(small_disk:
     assert verify(str(small_disk / "data")) == []
 
 
+async def test_a_full_disk_does_not_hinder_the_end_and_takes_nothing_acknowledged(small_disk: Path) -> None:
+    config = replace(SMALL, reserved_bytes=0)
+    store = Store(RocksdbEngine(str(small_disk / "data"), config), 1, Time(), config)
+    cluster = await born(store)
+    await durable(store.commit(cluster, [put("kept")]).group)
+    with suppress(OSError), (small_disk / "other").open("wb", buffering=0) as other:
+        while True:
+            other.write(b"\0" * 4096)
+    with pytest.raises(ReadOnly, match="No space left"):
+        await durable(store.commit(cluster, [put("a", data="x" * 50_000)]).group)
+    await store.close()
+    (small_disk / "other").unlink()
+    again = Store(RocksdbEngine(str(small_disk / "data"), config), 1, Time(), config)
+    assert again.get(cluster, "configmaps", "default", "kept") is not None
+    assert again.get(cluster, "configmaps", "default", "a") is None
+    await again.close()
+
+
 def damage_tables(directory: str) -> int:
     """Flip one byte in the middle of every large table; returns how many."""
     count = 0
