@@ -7,6 +7,7 @@ opened again while it lasts. See `watch_link` for what the messages say.
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -19,7 +20,7 @@ from kcpshard.settings import Settings
 from kcpshard.verbs.shard import Shard
 from kcpshard.watch.history import History
 from kcpshard.watch.hub import Hub
-from kcpshard.watch_link import FrontLink
+from kcpshard.watch_link import FrontLink, LinkClosed
 from kcpshard.watch_start import WatchStarts
 
 _log = logging.getLogger(__name__)
@@ -137,11 +138,13 @@ async def _read(context: "grpc.aio.ServicerContext[Any, Any]", link: FrontLink) 
 
 
 async def _write_live(context: "grpc.aio.ServicerContext[Any, Any]", link: FrontLink) -> None:
-    while True:
-        await context.write((await link.next_live()).SerializeToString())
+    with suppress(LinkClosed):  # the reader ends too
+        while True:
+            await context.write((await link.next_live()).SerializeToString())
 
 
 async def _write_catch_up(context: "grpc.aio.ServicerContext[Any, Any]", link: FrontLink) -> None:
-    while True:
-        for batch in await link.next_catch_up():
-            await context.write(batch.SerializeToString())
+    with suppress(LinkClosed):
+        while True:
+            for batch in await link.next_catch_up():
+                await context.write(batch.SerializeToString())

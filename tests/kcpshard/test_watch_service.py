@@ -5,10 +5,12 @@ from pathlib import Path
 import grpc.aio
 import pytest
 
+from kcpshard import watch_service
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.messages import front_hello
 from kcpshard.rpc.watch_client import GrpcWatchTransport, StreamBroken, WatchClient
 from kcpshard.settings import Settings
+from kcpshard.watch_link import LinkClosed
 from tests.contracts.stored_objects import put
 from tests.contracts.watch_tier import Reader, WatchTier, start
 from tests.contracts.watcher import Rig, WatcherContract
@@ -142,3 +144,17 @@ async def test_draining_ends_the_streams_and_their_watches_resume_later(server: 
         await server.start()
         await reader.saw("ADDED b")
         task.cancel()
+
+
+async def test_a_link_that_has_closed_ends_its_writers_without_an_error() -> None:
+    """When a front dies, the end of one stream closes the link under the other one's writer."""
+
+    class ClosedLink:
+        async def next_live(self) -> pb.WatchBatch:
+            raise LinkClosed
+
+        async def next_catch_up(self) -> list[pb.WatchBatch]:
+            raise LinkClosed
+
+    for write in (watch_service._write_live, watch_service._write_catch_up):
+        await write(None, ClosedLink())  # type: ignore[arg-type]

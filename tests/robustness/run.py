@@ -6,7 +6,9 @@ was broken. The histories are kept in --out for looking at.
 """
 
 import argparse
+import faulthandler
 import random
+import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -96,6 +98,7 @@ async def kills(args: argparse.Namespace, load: Load, directory: Path) -> list[s
         for kind in listed(args.pauses):
             breaches += await phases.pause_phase(tier, load, kind, args.pause_s, chance)
         tier.stop()
+        breaches += tier.crashes()
     print(f"kills by kind: {dict(Counter(plan))}", flush=True)
     return breaches
 
@@ -115,6 +118,7 @@ async def deaths_at_failpoints(args: argparse.Namespace, load: Load, directory: 
             action = FAILPOINTS[failpoint]
             breaches += await phases.failpoint_phase(tier, load, failpoint, action, args.failpoint_kills)
             tier.stop()
+            breaches += tier.crashes()
     return breaches
 
 
@@ -126,6 +130,7 @@ async def power_cuts(args: argparse.Namespace, load: Load, directory: Path) -> l
         for number in range(args.powerloss):
             breaches += await phases.powerloss_phase(tier, load, number, journal)
         tier.stop()
+        breaches += tier.crashes()
     return breaches
 
 
@@ -138,9 +143,15 @@ async def run(args: argparse.Namespace, directory: Path) -> list[str]:
 
 def main() -> int:
     args = arguments()
+    faulthandler.enable()
     with tempfile.TemporaryDirectory(prefix="kcp-robustness-") as directory:
         breaches = uvloop.run(run(args, Path(directory)))
+        if breaches and args.out:
+            for log in Path(directory).glob("*.log"):
+                shutil.copy(log, args.out)
     print(f"{len(breaches)} breaches in all", flush=True)
+    for breach in breaches[-20:]:
+        print(f"    {breach}", flush=True)
     if args.deaf:
         print("the missing sync was noticed" if breaches else "NOBODY NOTICED the missing sync", flush=True)
         return 0 if breaches else 1

@@ -18,6 +18,8 @@ from typing import Any
 import psutil
 import yaml
 
+CRASHES = ("Traceback (most recent call last)", "SIGABRT", "SIGSEGV", "SIGBUS")
+
 
 class Tier:
     """`kcp start` in a directory of its own."""
@@ -141,6 +143,11 @@ class Tier:
             if len(found) == self.fronts:
                 return sum(found.values())
         raise TimeoutError(f"only {len(found)} of {self.fronts} fronts answered")
+
+    def crashes(self) -> list[str]:
+        """Ends of processes that nobody asked for, by the log: kills are ours, tracebacks and aborts are bugs."""
+        lines = Path(self.log.name).read_text(errors="replace").splitlines()
+        return [line for line in lines if any(sign in line for sign in CRASHES)]
 
     def stop(self) -> int:
         assert self.process is not None
