@@ -156,5 +156,9 @@ async def test_a_link_that_has_closed_ends_its_writers_without_an_error() -> Non
         async def next_catch_up(self) -> list[pb.WatchBatch]:
             raise LinkClosed
 
+    class Context:
+        async def write(self, message: bytes) -> None:
+            raise AssertionError(message)
+
     for write in (watch_service._write_live, watch_service._write_catch_up):
-        await write(None, ClosedLink())  # type: ignore[arg-type]
+        await write(Context(), ClosedLink())  # type: ignore[arg-type]
