@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.robustness.checks import judge
-from tests.robustness.history import History, Operation, Seen, Watch
+from tests.robustness.checks import NAMESPACES, judge
+from tests.robustness.history import Birth, History, Operation, Seen, Watch
 
 
 def sound_history() -> History:
@@ -41,6 +41,11 @@ def sound_history() -> History:
             )
         history.watches += watches
         history.final[cluster] = dict(state)
+    history.births = [
+        Birth("c", "ok", "born-c", 1001, (1001, "born-c"), list(NAMESPACES)),
+        Birth("d", "unknown", "born-d", 0, (1002, "born-d"), list(NAMESPACES)),
+        Birth("e", "unknown", "born-e"),
+    ]
     history.operations.append(Operation(2, "create", "a", "cm-0", 1, 2, "refused", 409, "never"))
     history.operations.append(Operation(2, "create", "a", "cm-0", 1, 2, "unknown", 0, "perhaps"))
     return history
@@ -128,9 +133,24 @@ def wrong_type(h: History) -> None:
     event.type = "ADDED"
 
 
+def lose_birth(h: History) -> None:
+    h.births[0].found, h.births[0].namespaces = None, []
+
+
+def half_a_birth(h: History) -> None:
+    h.births[1].namespaces.pop()
+
+
+def birth_without_its_object(h: History) -> None:
+    h.births[2].namespaces = list(NAMESPACES)
+
+
 @pytest.mark.parametrize(
     ("plant", "check"),
     [
+        pytest.param(lose_birth, "births_whole", id="an acknowledged birth is gone"),
+        pytest.param(half_a_birth, "births_whole", id="a birth without a namespace"),
+        pytest.param(birth_without_its_object, "births_whole", id="a birth without its object"),
         pytest.param(lose_acknowledged_write, "acknowledged_writes_present", id="an acknowledged write is gone"),
         pytest.param(lose_acknowledged_delete, "acknowledged_deletes_present", id="an acknowledged delete is gone"),
         pytest.param(lose_event, "watch_complete", id="an event lost"),
