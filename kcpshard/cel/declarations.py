@@ -167,7 +167,7 @@ getEscapedPath url_get_escaped_path url.() string
 getQuery url_get_query url.() map(string, list(string))
 quantity string_to_quantity (string) quantity
 isQuantity is_quantity_string (string) bool
-sign quantity_sign quantity.() int
+sign quantity_sign (quantity) int
 asInteger quantity_get_int quantity.() int
 isInteger quantity_is_integer quantity.() bool
 asApproximateFloat quantity_get_float quantity.() double
@@ -239,6 +239,8 @@ def _rows() -> list[str]:
         rows.append(f"sum list_{element}_sum_{element} list({element}).() {element}")
     for element in ("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes"):
         rows.append(f"isSorted list_{element}_is_sorted_bool list({element}).() bool")
+        rows.append(f"sort list_{element}_sort list({element}).() list({element})")
+        rows.append(f"@sortBy list_{element}_sortByAssociatedKeys list(A).(list({element})) list(A)")
         rows.append(f"min list_{element}_min_{element} list({element}).() {element}")
         rows.append(f"max list_{element}_max_{element} list({element}).() {element}")
     rows += [f"format.{name} format_named_{name} () format" for name in FORMAT_NAMES]

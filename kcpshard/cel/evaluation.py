@@ -13,7 +13,7 @@ from kcpshard.cel.functions import FUNCTIONS
 from kcpshard.cel.runtime_cost import COSTS, equality
 from kcpshard.cel.syntax import RESULT, Call, Fold, Ident, ListLiteral, Literal, MapLiteral, Node, Select
 from kcpshard.cel.types import unescape
-from kcpshard.cel.values import EvalFault, Optional, TypeName, equal
+from kcpshard.cel.values import NONE, EvalFault, Optional, TypeName, equal
 
 CALL_LIMIT = 1_000_000  # per evaluation, as celconfig.PerCallLimit
 Frame = list[Any]
@@ -81,8 +81,11 @@ class _Builder:
             return _type_value(node)
         field = unescape(node.field) if node.operand.type.kind in ("struct", "optional") else node.field
         operand = self.build(node.operand)
+        is_struct = node.operand.type.kind == "struct"
         if node.test_only:
-            return _presence(operand, field)
+            return _presence(operand, field, is_struct)
+        if is_struct:
+            return _property(operand, field)
 
         def read(frame: Frame) -> Any:
             found = operand(frame)
@@ -120,11 +123,12 @@ class _Builder:
         operand, name = self.build(node.args[0]), node.args[1]
         assert isinstance(name, Literal)
         field = unescape(name.value) if node.args[0].type.kind in ("struct", "optional") else name.value
+        is_struct = node.args[0].type.kind == "struct"
 
         def run(frame: Frame) -> Any:
             found = operators.optional_select(operand(frame), field)
             frame[0] += 1
-            return found
+            return NONE if is_struct and found.value is None else found
 
         return run
 
@@ -199,8 +203,6 @@ class _Builder:
                 name, entry = key(frame), value(frame)
                 if not operators.hashable(name):
                     raise EvalFault("unsupported key type")
-                if name in found:
-                    raise EvalFault(f"Failed with repeated key: {operators.show_key(name)}")
                 if not optional:
                     found[name] = entry
                 elif entry.has:
@@ -270,8 +272,8 @@ def _loop(range_: Step, predicate: Step, variable: int, decisive: bool) -> Step:
             frame[variable] = value
             frame[0] += around
             try:
-                found = predicate(frame)
-                if found is decisive:
+                found: Any = predicate(frame)
+                if bool(found is decisive):
                     frame[0] += 1
                     return decisive
                 if not isinstance(found, bool):
@@ -302,9 +304,27 @@ def _type_value(node: Node) -> Step:
     return lambda frame: value
 
 
-def _presence(operand: Step, field: str) -> Step:
+def _property(operand: Step, field: str) -> Step:
+    """A property of a typed object. One that is null is not there."""
+
+    def read(frame: Frame) -> Any:
+        found = operand(frame)
+        frame[0] += 1
+        if type(found) is dict:
+            value = found.get(field)
+            if value is None:
+                raise EvalFault(f"no such key: {field}")
+            return value
+        return operators.select(found, field)
+
+    return read
+
+
+def _presence(operand: Step, field: str, is_struct: bool) -> Step:
     def run(frame: Frame) -> bool:
         found = operand(frame)
+        if is_struct and type(found) is dict:
+            return found.get(field) is not None
         if type(found) is Optional:
             return operators.optional_select(found, field).has
         return field in found if isinstance(found, dict) else bool(operators.no_overload())
@@ -318,7 +338,7 @@ def _absorbing(left: Step, right: Step, decisive: bool) -> Step:
     def run(frame: Frame) -> bool:
         try:
             one = left(frame)
-            if one is decisive:
+            if bool(one is decisive):
                 return decisive
             fault = None
             if not isinstance(one, bool):
@@ -326,7 +346,7 @@ def _absorbing(left: Step, right: Step, decisive: bool) -> Step:
         except EvalFault as raised:
             fault = raised
         two = right(frame) if fault is None else _second(right, frame, fault)
-        if two is decisive:
+        if bool(two is decisive):
             return decisive
         if fault is not None:
             raise fault

@@ -96,12 +96,12 @@ def _char_at(value: Any, at: Any) -> str:
 def _substring(value: Any, start: Any, end: Any = None) -> str:
     text, end = _text(value), len(value) if end is None else end
     _numbers(start, end)
-    if start > end:
-        raise EvalFault(f"invalid substring range. start: {start}, end: {end}")
     if start < 0 or start > len(text):
         raise EvalFault(f"index out of range: {start}")
-    if end > len(text):
+    if end < 0 or end > len(text):
         raise EvalFault(f"index out of range: {end}")
+    if start > end:
+        raise EvalFault(f"invalid substring range. start: {start}, end: {end}")
     return text[start:end]
 
 
@@ -193,6 +193,13 @@ def _distinct(values: Any) -> list[Any]:
     return found
 
 
+def _sort(values: Any, keys: Any = None) -> list[Any]:
+    """By `keys`, one for each value, or by the values themselves."""
+    found = _elements(values)
+    by = found if keys is None else keys
+    return [found[i] for i in sorted(range(len(found)), key=lambda i: by[i])]
+
+
 def _is_sorted(values: Any) -> bool:
     found = _elements(values)
     return all(operators.is_at_most(a, b) for a, b in itertools.pairwise(found))
@@ -219,14 +226,17 @@ def _ip(value: Any) -> Ip:
     try:
         return Ip(_address(_text(value)))
     except ValueError:
-        raise EvalFault(f'IP Address "{value}" parse error during conversion from string') from None
+        reason = f'ParseAddr("{value}"): unable to parse IP'
+        raise EvalFault(f'IP Address "{value}" parse error during conversion from string: {reason}') from None
 
 
 def _cidr(value: Any) -> Cidr:
     try:
         return _network(_text(value))
     except ValueError:
-        raise EvalFault(f'network address parse error during conversion from string: "{value}"') from None
+        reason = "no '/'" if "/" not in value else "unable to parse IP"
+        text = "network address parse error during conversion from string: "
+        raise EvalFault(f'{text}{text}netip.ParsePrefix("{value}"): {reason}') from None
 
 
 def _is(parse: Callable[..., Any]) -> Callable[..., bool]:
@@ -358,7 +368,7 @@ def _semver(value: Any, normalize: bool = False) -> Semver:
     try:
         return parse_semver(_text(value), normalize)
     except ValueError:
-        raise EvalFault(f'semver parse error during conversion from string: "{value}"') from None
+        raise EvalFault("No Major.Minor.Patch elements found") from None
 
 
 def _optional_value(value: Optional) -> Any:
@@ -410,7 +420,7 @@ def _clock_part(unit_ns: int, part: Callable[[datetime], int]) -> Callable[..., 
     def of(value: Any, *zone: Any) -> Any:
         if type(value) is Duration:
             quotient = abs(value.ns) // unit_ns
-            return (-quotient if value.ns < 0 else quotient) % (1000 if unit_ns == 10**6 else 1 << 63)
+            return -quotient if value.ns < 0 else quotient
         return of_timestamp(value, *zone)
 
     return of
@@ -448,7 +458,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "optional.ofNonZeroValue": lambda v: NONE if _is_zero(v) else Optional(True, v),
     "value": _optional_value, "hasValue": lambda o: o.has, "or": lambda o, p: o if o.has else p,
     "orValue": lambda o, v: o.value if o.has else v,
-    "isSorted": _is_sorted, "sum": _sum, "min": lambda v: _extreme(v, "min"), "max": lambda v: _extreme(v, "max"),
+    "isSorted": _is_sorted,
+    "sort": _sort,
+    "@sortBy": _sort, "sum": _sum, "min": lambda v: _extreme(v, "min"), "max": lambda v: _extreme(v, "max"),
     "sets.contains": _contains, "sets.equivalent": lambda a, b: _contains(a, b) and _contains(b, a),
     "sets.intersects": lambda a, b: any(contains(a, v) for v in b),
     "slice": _slice, "flatten": _flatten, "distinct": _distinct, "reverse": lambda v: _elements(v)[::-1],

@@ -407,8 +407,39 @@ def _network(pricer: _Pricer, node: Call, overload: str) -> _Estimate:
     return _Estimate(total.plus(pricer.size(node.args[0]).scaled(0.1)) if overload.endswith("_string") else total)
 
 
+def _listed(pricer: _Pricer, node: Call, overload: str) -> _Estimate:
+    """What makes a new list: a price for the list and one for each of its elements."""
+    size, depth = pricer.size(_subject(node)), 1
+    if node.function == "slice":
+        start, end = (n.value if isinstance(n, Literal) else None for n in node.args)
+        length = (size.most if end is None else end) - (start or 0)
+        size = Range(length % (INFINITE + 1), length % (INFINITE + 1))
+    elif node.function == "lists.range":
+        length = node.args[0].value if isinstance(node.args[0], Literal) else INFINITE
+        size = Range(length % (INFINITE + 1), length % (INFINITE + 1))
+    elif node.function == "flatten" and node.args:
+        depth = node.args[0].value if isinstance(node.args[0], Literal) else INFINITE
+    return _Estimate(size.scaled(depth).plus(Range(11, 11)), size)
+
+
+def _compared(pricer: _Pricer, node: Call, overload: str) -> _Estimate:
+    """What compares each element with each other."""
+    by = node.args[0] if node.function == "@sortBy" else _subject(node)
+    size = pricer.size(by).times(pricer.size(by))
+    is_text = node.function != "distinct" and overload.startswith(("list_string", "list_bytes"))
+    return _Estimate(size.scaled(2.1 if is_text else 2.0).plus(Range(11, 11)), size)
+
+
+def _sets(pricer: _Pricer, node: Call, overload: str) -> _Estimate:
+    product = pricer.size(node.args[0]).times(pricer.size(node.args[1]))
+    return _Estimate(product.scaled(2 if node.function == "sets.equivalent" else 1).plus(ONE))
+
+
 _ORDERS = ("less", "greater", "less_equals", "greater_equals")
 _PRICES: dict[str, Any] = {
+    **dict.fromkeys(("slice", "reverse", "lists.range", "flatten"), _listed),
+    **dict.fromkeys(("distinct", "sort", "@sortBy"), _compared),
+    **dict.fromkeys(("sets.contains", "sets.intersects", "sets.equivalent"), _sets),
     **dict.fromkeys(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"), _walk_elements),
     **dict.fromkeys(("url", "lowerAscii", "upperAscii", "substring", "trim"), _walk(0.1, keeps_size=True)),
     "replace": _replace, "split": _split, "join": _join,

@@ -41,7 +41,7 @@ class Rules:
     def validate(self, new: Mapping[str, Any], old: Mapping[str, Any] | None, path: str = "") -> list[FieldError]:
         """Every rule that `new` breaks. `old` is what is stored, None on create; `path` is that of the whole object."""
         if self._root is None:
-            self._root = _node(self._raw, self._raw, True)
+            self._root = _node(self._raw, True)
         run = _Run()
         with suppress(_OutOfBudget):
             run.visit(self._root, new, old, path, _Correlation(new, old) if old is not None else None, True)
@@ -65,7 +65,6 @@ def _inner(raw: Raw) -> Iterator[Raw]:
     for name in ("items", "additionalProperties"):
         if isinstance(raw.get(name), Mapping):
             yield raw[name]
-    yield from raw.get("allOf") or ()
 
 
 class _OutOfBudget(Exception):
@@ -105,7 +104,7 @@ class _Rule:
 class _Node:
     """One schema node with rules at it or below it. Children without rules are not here."""
 
-    __slots__ = ("all_of", "convert", "items", "map_keys", "properties", "rules", "type", "values")
+    __slots__ = ("convert", "items", "map_keys", "properties", "rules", "type", "values")
 
     def __init__(self, type_: str, convert: Conversion | None) -> None:
         self.type, self.convert = type_, convert
@@ -113,33 +112,28 @@ class _Node:
         self.properties: dict[str, _Node] = {}
         self.items: _Node | None = None
         self.values: _Node | None = None
-        self.all_of: tuple[_Node, ...] = ()
         self.map_keys: tuple[str, ...] = ()
 
 
-def _node(rules: Raw, raw: Raw, is_root: bool) -> _Node:
-    """`rules` is where validations are written: the node itself, or an element of its allOf."""
+def _node(raw: Raw, is_root: bool) -> _Node:
     found = _Node(raw.get("type") or "", conversion(raw))
-    written = rules.get("x-kubernetes-validations") or ()
+    written = raw.get("x-kubernetes-validations") or ()
     self_type = type_of_schema(raw, is_root) if written else None
     if self_type is not None:
         found.rules = tuple(_Rule(rule, self_type, raw) for rule in written)
-    for name, child in (rules.get("properties") or {}).items():
-        real = (raw.get("properties") or {}).get(name)
-        if real is not None and has_rules(child) and type_of_schema(real) is not None:
-            found.properties[name] = _child(child, real)
-    for member in ("items", "additionalProperties"):
-        child, real = rules.get(member), raw.get(member)
-        if isinstance(child, Mapping) and isinstance(real, Mapping) and has_rules(child):
-            setattr(found, "items" if member == "items" else "values", _child(child, real))
-    found.all_of = tuple(_node(nested, raw, is_root) for nested in rules.get("allOf") or () if has_rules(nested))
+    for name, child in (raw.get("properties") or {}).items():
+        if has_rules(child):
+            found.properties[name] = _child(child)
+    items, values = raw.get("items"), raw.get("additionalProperties")
+    found.items = _child(items) if isinstance(items, Mapping) and has_rules(items) else None
+    found.values = _child(values) if isinstance(values, Mapping) and has_rules(values) else None
     if raw.get("x-kubernetes-list-type") == "map":
         found.map_keys = tuple(raw.get("x-kubernetes-list-map-keys") or ())
     return found
 
 
-def _child(rules: Raw, raw: Raw) -> _Node:
-    return _node(rules, raw, bool(raw.get("x-kubernetes-embedded-resource")))
+def _child(raw: Raw) -> _Node:
+    return _node(raw, bool(raw.get("x-kubernetes-embedded-resource")))
 
 
 class _Correlation:
@@ -177,8 +171,6 @@ class _Run:
             return
         if node.rules:
             self._evaluate(node, new, old, path, correlation)
-        for nested in node.all_of:
-            self.visit(nested, new, old, path, None, False)
         if isinstance(new, list):
             if node.items is not None:
                 self._visit_list(node, node.items, new, old, path, correlation, is_exact)

@@ -12,6 +12,7 @@ import orjson
 
 from kcpshard.api.errors import FieldError, forbidden, invalid, not_supported, required
 from kcpshard.cel.checking import Checked, CompileFault, check
+from kcpshard.cel.constants import constant_fault
 from kcpshard.cel.field_paths import field_path
 from kcpshard.cel.pricing import estimate
 from kcpshard.cel.schema_types import MAX_REQUEST, type_of_schema
@@ -54,7 +55,6 @@ class _Checker:
         self._costs: list[_Cost] = []
 
     def visit(self, raw: Raw, path: str, place: _Place, is_root: bool) -> None:
-        before = len(self.faults)
         for name, child in (raw.get("properties") or {}).items():
             self.visit(child, f"{path}.properties[{name}]", _below(raw, place, path), False)
         items, values = raw.get("items"), raw.get("additionalProperties")
@@ -62,13 +62,9 @@ class _Checker:
             self.visit(values, f"{path}.additionalProperties", _below(raw, place, path), False)
         if isinstance(items, Mapping):
             self.visit(items, f"{path}.items", _below(raw, place, path), False)
-        for number, nested in enumerate(raw.get("allOf") or ()):
-            merged = {**raw, "allOf": (), "x-kubernetes-validations": nested.get("x-kubernetes-validations") or ()}
-            self._rules({k: v for k, v in merged.items() if k != "properties"} | {"properties": raw.get("properties")},
-                        f"{path}.allOf[{number}]", place, is_root, before)  # fmt: skip
-        self._rules(raw, path, place, is_root, before)
+        self._rules(raw, path, place, is_root)
 
-    def _rules(self, raw: Raw, path: str, place: _Place, is_root: bool, before: int) -> None:
+    def _rules(self, raw: Raw, path: str, place: _Place, is_root: bool) -> None:
         rules = raw.get("x-kubernetes-validations") or ()
         if not rules:
             return
@@ -119,6 +115,9 @@ class _Checker:
         if checked.root.type.kind != wanted:
             subject, kind = (what or "cel expression "), ("a bool" if wanted == "bool" else "a string")
             self._refuse(path, rule, f"{subject}must evaluate to {kind}")
+            return None
+        if unfit := constant_fault(checked):
+            self._refuse(path, rule, f"{what or 'program '}instantiation failed: {unfit}")
             return None
         return checked
 

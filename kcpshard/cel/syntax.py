@@ -266,7 +266,7 @@ class _Parser:
             raise self._unexpected("no viable alternative at input", "")
         self._at += 1
         if kind == "quoted":
-            name = name[1:-1]
+            raise SyntaxFault("unsupported syntax: '`'", offset + 1)
         if optional:
             return Call(offset, "_?._", [operand, Literal(token[2], name)])
         if not self._is("("):
@@ -519,6 +519,10 @@ def _filter(offset: int, target: Node, args: list[Node]) -> Node:
     return _fold(offset, target, [variable], empty, Literal(offset, True), step, _accumulated(offset))
 
 
+def _sort_by(offset: int, target: Node, args: list[Node]) -> Node:
+    return Call(offset, "@sortBy", [_map(offset, target, args)], target)
+
+
 def _transform_list(offset: int, target: Node, args: list[Node]) -> Node:
     one, two, *predicate, transform = args
     step: Node = Call(offset, "_+_", [_accumulated(offset), ListLiteral(offset, [transform], set())])
@@ -580,7 +584,7 @@ _MACROS: dict[tuple[str, int], Callable[[int, Node, list[Node]], Node]] = {
     ("exists_one", 2): _exists_one, ("existsOne", 2): _exists_one,
     ("exists_one", 3): _exists_one, ("existsOne", 3): _exists_one,
     ("map", 2): _map, ("map", 3): _map,
-    ("filter", 2): _filter,
+    ("filter", 2): _filter, ("sortBy", 2): _sort_by,
     ("transformList", 3): _transform_list, ("transformList", 4): _transform_list,
     ("transformMap", 3): _transform_map, ("transformMap", 4): _transform_map,
     ("transformMapEntry", 3): _transform_entry, ("transformMapEntry", 4): _transform_entry,

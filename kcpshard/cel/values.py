@@ -84,6 +84,12 @@ class Semver(NamedTuple):
     pre: tuple[str, ...]
     build: tuple[str, ...]
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Semver) and self.order() == other.order()
+
+    def __hash__(self) -> int:
+        return hash(self.order())
+
     def order(self) -> tuple[Any, ...]:
         pre = tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in self.pre)
         return (self.major, self.minor, self.patch, not self.pre, pre)
@@ -285,7 +291,9 @@ def show_duration(value: Duration) -> str:
     return ("-" if value.ns < 0 else "") + f"{seconds}" + (f".{ns:09}".rstrip("0") if ns else "") + "s"
 
 
-_QUANTITY = re.compile(r"^([+-]?(?:\d+(?:\.\d*)?|\.\d+))((?:[KMGTPE]i)|[numkMGTPE]|(?:[eE][+-]?\d+))?$")
+_QUANTITY = re.compile(
+    r"^([+-]?(?:\d+(?:\.\d*)?|\.\d+|(?=[KMGTPEnumk])))((?:[KMGTPE]i)|[numkMGTPE]|(?:[eE][+-]?\d+))?$"
+)
 _SUFFIXES: dict[str, Decimal | int] = {
     "": 1, "n": Decimal(10) ** -9, "u": Decimal(10) ** -6, "m": Decimal(10) ** -3, "k": 10**3, "M": 10**6, "G": 10**9,
     "T": 10**12, "P": 10**15, "E": 10**18,
@@ -301,7 +309,7 @@ def parse_quantity(text: str) -> Quantity:
     number, suffix = match.group(1), match.group(2) or ""
     try:
         factor = Decimal(_SUFFIXES[suffix]) if suffix in _SUFFIXES else Decimal(10) ** int(suffix[1:])
-        scaled = Decimal(number) * factor
+        scaled = Decimal(number if number.strip("+-") else 0) * factor
         exponent = scaled.as_tuple().exponent
         is_finer = isinstance(exponent, int) and exponent < -9
         rounded = abs(scaled).quantize(Decimal("1e-9"), ROUND_CEILING) if is_finer else abs(scaled)
