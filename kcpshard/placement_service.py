@@ -77,6 +77,7 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
         found = self._placement.ownership.statistics()
         placement: dict[str, object] = {
             "shard": found.number,
+            "dataId": self._placement.ownership.data_id.hex(),
             "ownershipEpoch": found.epoch,
             "slots": found.slots,
             "clustersAdopted": found.clusters_adopted,

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import NoReturn
 
+import orjson
+
 from kcpshard.placement.keeper import Keeper
 from kcpshard.placement.map_copy import MapCopy, durable
 from kcpshard.placement.ownership import FIRST_EPOCH, Ownership
@@ -79,6 +81,7 @@ class Membership:
         if not self._ownership.data_id:
             await durable(self._ownership.begin())
         self._entry.data_id = self._ownership.data_id
+        await self._look_for_original()
         await self._ask_peers()
         if self._keeper is not None and not self._maps.accepted.epoch:
             await self._found(initial_shards)
@@ -106,6 +109,22 @@ class Membership:
         if initial_shards < 1:
             raise MayNotServe("shard 1 starts an installation: it must be told the number of shards to begin with")
         await durable(self._maps.put(initial_map(initial_shards)))
+
+    async def _look_for_original(self) -> None:
+        """A copied directory names the address of the one it was copied from: were that alive, the copy would take its
+        place in the map, and its clients with it."""
+        entry = entry_of(self._maps.accepted, self._entry.number)
+        if entry is None or entry.admin_address in ("", self._entry.admin_address):
+            return
+        try:
+            found = orjson.loads(await self._client(entry.admin_address).statistics(PEER_ANSWER_S, census=False))
+        except (Unreachable, Refused):
+            return
+        if found.get("dataId") == self._ownership.data_id.hex():
+            raise MayNotServe(
+                f"the data directory is a copy of that of shard {self._entry.number}, which runs at "
+                f"{entry.admin_address}: stop that one first"
+            )
 
     async def _ask_peers(self) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -111,6 +111,21 @@ async def test_a_shard_that_started_alone_stops_when_the_keeper_disowns_it(group
     assert isinstance(group.running[2].exception(), MayNotServe)
 
 
+async def test_a_copied_directory_does_not_serve_beside_its_original(group: ShardGroup, tmp_path: Path) -> None:
+    await started(group, 1, 2)
+    (tmp_path / "copy").mkdir()
+    copied = ShardGroup(tmp_path / "copy", 2)
+    copied.stores = {number: store.crash() for number, store in group.stores.items()}
+    for number in (1, 2):
+        with pytest.raises(MayNotServe, match="is a copy of that of shard"):
+            await copied.start(number)
+    assert group.shards[1].maps.current.shards[1].address == group.address(2)
+    await group.stop(2)
+    await copied.start(2, peers=())  # it has moved
+    await until(lambda: group.shards[1].maps.current.shards[1].address == copied.address(2))
+    await copied.close()
+
+
 async def test_a_directory_belongs_to_one_shard(group: ShardGroup) -> None:
     await started(group, 1, 2)
     await group.stop(2)
