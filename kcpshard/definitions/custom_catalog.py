@@ -33,10 +33,11 @@ Listener = Callable[[int, str], None]
 class Index:
     """The definitions of one logical cluster by name, and what those that are established serve."""
 
-    __slots__ = ("_key", "_paths", "_sorted", "definitions", "places")
+    __slots__ = ("_key", "_paths", "_sorted", "definitions", "groups", "places")
 
     def __init__(self) -> None:
         self.definitions: dict[str, Definition] = {}
+        self.groups: dict[str, dict[str, Definition]] = {}  # the same by group
         self.places: dict[Place, Resource] = {}
         self._sorted: list[Resource] | None = None
         self._paths: Mapping[str, Sequence[str]] | None = None
@@ -46,6 +47,7 @@ class Index:
         found = definition.summary
         self.remove(found.name)
         self.definitions[found.name] = definition
+        self.groups.setdefault(found.group, {})[found.name] = definition
         if found.established:
             for version, resource in definition.resources.items():
                 self.places[found.group, version, found.names.plural] = resource
@@ -54,6 +56,7 @@ class Index:
         self._sorted, self._paths, self._key = None, None, b""
         old = self.definitions.pop(name, None)
         if old is not None:
+            del self.groups[old.summary.group][name]
             for version, resource in old.resources.items():
                 place = (old.summary.group, version, old.summary.names.plural)
                 if self.places.get(place) is resource:

@@ -85,6 +85,15 @@ class CustomOpenApi:
         length = int(await process.stdout.readline())
         return await process.stdout.readexactly(length)
 
+    async def close(self) -> None:
+        """End the process and wait for it."""
+        if self._end is not None:
+            self._end.cancel()
+        process = self._process
+        self._stop()
+        if process is not None:
+            await process.wait()
+
     def _stop(self) -> None:
         """It reads until its input ends."""
         process, self._process = self._process, None

@@ -19,7 +19,7 @@ from kcpshard.definitions.crd_documents import Summary, Version
 from kcpshard.definitions.custom_fields import SelectableField, scale_faults, selectable_fields
 from kcpshard.definitions.discovery import storage_version_hash
 from kcpshard.definitions.strategies import keep, keep_all_but
-from kcpshard.schema.defaulting import default, has_defaults
+from kcpshard.schema.defaulting import default
 from kcpshard.schema.pruning import prune
 from kcpshard.schema.structural import Structural, structural
 from kcpshard.schema.validation import explain, list_faults, satisfies
@@ -37,12 +37,12 @@ class Schema:
     def __init__(self, api_version: str, raw: Mapping[str, Any], stored_fields: Sequence[SelectableField]) -> None:
         plain = without_descriptions((raw.get("schema") or {}).get("openAPIV3Schema") or {})
         self.structural: Structural = structural(plain)
-        self.has_defaults = has_defaults(self.structural)
         self.fields = tuple(SelectableField.parse(f["jsonPath"]) for f in raw.get("selectableFields") or ())
         self.scale: Mapping[str, str] | None = (raw.get("subresources") or {}).get("scale")
         columns = raw.get("additionalPrinterColumns")
         self.columns: bytes = orjson.dumps(columns) if columns else _AGE_ONLY
         text = orjson.dumps((api_version, plain, [f.path for f in stored_fields]), option=orjson.OPT_SORT_KEYS)
+        self.has_defaults = b'"default":' in text
         self.has_embedded = b'"x-kubernetes-embedded-resource":true' in text
         # Looking for rules builds the whole tree, which few schemas are worth.
         self.rules = compile_rules(self.structural) if b'"x-kubernetes-validations":' in text else None

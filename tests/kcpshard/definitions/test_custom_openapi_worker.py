@@ -1,0 +1,27 @@
+import orjson
+import pytest
+
+from kcpshard.definitions.custom_openapi_worker import CustomOpenApi
+from tests.contracts.custom_types import crd
+
+PATH = "/openapi/v3/apis/example.com/v1"
+
+
+@pytest.mark.process
+async def test_documents_are_built_once() -> None:
+    asked = []
+
+    async def definitions() -> bytes:
+        asked.append(1)
+        obj = crd()
+        obj["status"] = {"acceptedNames": {**obj["spec"]["names"], "listKind": "WidgetList"}}
+        return orjson.dumps([obj])
+
+    worker = CustomOpenApi("minimal")
+    try:
+        first = await worker.get(PATH, "h", definitions)
+        assert "com.example.v1.Widget" in orjson.loads(first)["components"]["schemas"]
+        assert await worker.get(PATH, "h", definitions) == first
+        assert asked == [1]
+    finally:
+        await worker.close()
