@@ -20,7 +20,8 @@ from kcpshard.controllers.contract import Key, Keys
 from kcpshard.controllers.resource_types import ResourceTypes
 from kcpshard.controllers.system_client import SystemClient
 from kcpshard.definitions import quota_usage as usages
-from kcpshard.definitions.quantities import ZERO
+from kcpshard.definitions.contract import Resource
+from kcpshard.definitions.quantities import ZERO, count_of
 from kcpshard.definitions.quota_usage import Usage
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster
@@ -93,17 +94,34 @@ class ResourceQuota:
         resource = self._types.stored_as(cluster, source)
         if resource is None:
             return found if source in (usages.PODS, usages.SERVICES, usages.CLAIMS) else {}
-        is_plain = source not in usages.CHANGING
-        size, after = _SLICE if is_plain else _DECODED_SLICE, None
+        if source not in usages.CHANGING:
+            if usages.is_counted_by(spec, source, {}):
+                number = await self._number(cluster, namespace, resource, revision)
+                found = {name: count_of(number) for name in names}
+            return found
+        after: tuple[str, str] | None = None
         while True:
-            items = self._store.scan(cluster, source, namespace, revision, after, size, resource.retention)
+            items = self._store.scan(cluster, source, namespace, revision, after, _DECODED_SLICE, resource.retention)
             for item in items:
-                obj = {"metadata": {}} if is_plain else orjson.loads(envelope.body(item.value))
+                obj = orjson.loads(envelope.body(item.value))
                 if usages.is_counted_by(spec, source, obj):
                     use = usages.usage(source, obj)
-                    found |= usages.added({n: found[n] for n in names}, {n: use[n] for n in names if n in use})
-            if len(items) < size:
+                    found = usages.added(found, {name: use[name] for name in names if name in use})
+            if len(items) < _DECODED_SLICE:
                 return found
+            after = (items[-1].namespace, items[-1].name)
+            await asyncio.sleep(0)
+
+    async def _number(self, cluster: LogicalCluster, namespace: str, resource: Resource, revision: int) -> int:
+        """Objects of a type each of which uses one."""
+        number, after = 0, None
+        while True:
+            items = self._store.scan(
+                cluster, resource.group_resource, namespace, revision, after, _SLICE, resource.retention
+            )
+            number += len(items)
+            if len(items) < _SLICE:
+                return number
             after = (items[-1].namespace, items[-1].name)
             await asyncio.sleep(0)
 

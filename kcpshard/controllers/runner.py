@@ -62,10 +62,13 @@ class Runner:
     async def run(self) -> None:
         self.queue.restart()
         self._wake.set()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._work(tasks))
-            tasks.create_task(self._catch_up())
-            tasks.create_task(self._remember())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._work(tasks))
+                tasks.create_task(self._catch_up())
+                tasks.create_task(self._remember())
+        finally:
+            self.remember()
 
     # --- what happens
 
