@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: protobuf-clients differential setup run test verify scenario fix proto lock bench bench-micro robustness powerloss bad-days
+.PHONY: protobuf-clients differential differential-custom setup run test verify scenario fix proto lock bench bench-micro robustness powerloss bad-days
 
 .venv/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -55,6 +55,10 @@ differential: setup
 # Every built-in kind in protobuf, beside the published Go types. Needs Go and its module proxy.
 protobuf-clients: setup
 	GOFLAGS=-mod=readonly $(BIN)/python -m tests.clients.protobuf.compare
+
+# Generated custom resources beside a real kube-apiserver; ARGS is "SEED SCHEMAS".
+differential-custom: setup
+	$(BIN)/python -m tests.differential.custom_resources $(KUBECONFIG) $(ARGS)
 
 # Generated sequences of writes by several managers, beside a real kube-apiserver
 differential-fields: setup

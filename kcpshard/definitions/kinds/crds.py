@@ -20,6 +20,7 @@ from kcpshard.definitions.strategies import Rules, keep
 _APPROVED = "api-approved.kubernetes.io"
 _MIXED_CASE = "may have mixed case, but should otherwise match: "
 _MAX_WARNING = 256
+_WORKLOAD_GROUPS = frozenset(("apps", "autoscaling", "batch", "extensions", "policy"))
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 _COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 _SIMPLE_PATH = re.compile(r"(\.[^.\[\]()'\"\s?*@,]+(\[[^\]]*\])*)+")
@@ -65,9 +66,10 @@ def _prepare_update(new: Object, old: Object) -> None:
 def _validate(obj: Object) -> list[FieldError]:
     spec, name = obj["spec"], obj["metadata"].get("name", "")
     faults: list[FieldError] = []
-    if name != f"{spec['names']['plural']}.{spec['group']}":
+    is_core = not spec["group"] and name == f"{spec['names']['plural']}.core"
+    if not is_core and name != f"{spec['names']['plural']}.{spec['group']}":
         faults.append(invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
-    faults += _group_faults(spec["group"])
+    faults += [] if is_core else _group_faults(spec["group"])
     if not spec["scope"]:
         faults.append(required("spec.scope"))
     else:
@@ -84,10 +86,11 @@ def _validate(obj: Object) -> list[FieldError]:
 
 
 def _group_faults(group: str) -> list[FieldError]:
+    """Unlike kube-apiserver, which has them built in, the groups of workloads may be defined: they are imported."""
     if not group:
         return [required("spec.group")]
     faults = [invalid("spec.group", group, text) for text in dns_subdomain_faults(group)]
-    if not faults and "." not in group:
+    if not faults and "." not in group and group not in _WORKLOAD_GROUPS:
         faults.append(invalid("spec.group", group, "should be a domain with at least one dot"))
     return faults
 

@@ -1,8 +1,11 @@
+import asyncio
 from typing import Any
+
+import pytest
 
 from kcpshard.definitions.custom_resources import without_descriptions
 from tests.contracts.api_client import MERGE
-from tests.contracts.custom_types import SCHEMA, WIDGETS, established, version, widget
+from tests.contracts.custom_types import SCHEMA, WIDGETS, crd, established, version, widget
 
 V2 = WIDGETS.replace("/v1/", "/v2/")
 OPEN: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -73,6 +76,23 @@ async def test_selectable_fields() -> None:
             await client.create(WIDGETS, widget(name, {"color": color}))
         assert (await client.do("GET", WIDGETS + "?fieldSelector=spec.color%3Dblue")).names == ["b"]
         assert (await client.do("GET", WIDGETS + "?fieldSelector=spec.size%3D1")).code == 400
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "url"),
+    [("", "gizmos.core", "/api/v1"), ("apps", "deployments.apps", "/apis/apps/v1")],
+)
+async def test_kinds_of_kubernetes_may_be_defined(group: str, name: str, url: str) -> None:
+    async with established() as client:
+        plural = name.partition(".")[0]
+        made = crd(plural=plural, kind="Any")
+        made["metadata"]["name"], made["spec"]["group"] = name, group
+        await client.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", made)
+        async with asyncio.timeout(5):
+            while (await client.do("GET", f"{url}/namespaces/default/{plural}")).code != 200:
+                await asyncio.sleep(0)
+        obj = {"apiVersion": url.removeprefix("/apis/").removeprefix("/api/"), "kind": "Any", "metadata": {"name": "a"}}
+        await client.create(f"{url}/namespaces/default/{plural}", obj)
 
 
 def test_descriptions_are_not_kept() -> None:
