@@ -58,6 +58,8 @@ def check(text: str, variables: Mapping[str, Type]) -> Checked:
         raise CompileFault(_drawn(text, [Issue(fault.offset, fault.message)])) from None
     except RecursionError:
         raise CompileFault(_drawn(text, [Issue(0, "expression recursion limit exceeded: 250")])) from None
+    if _is_too_deep(root):
+        raise CompileFault(_drawn(text, [Issue(0, "expression recursion limit exceeded: 250")]))
     checker = _Checker(variables)
     checker.visit(root)
     if not checker.issues:
@@ -65,6 +67,20 @@ def check(text: str, variables: Mapping[str, Type]) -> Checked:
     if checker.issues:
         raise CompileFault(_drawn(text, sorted(checker.issues)))
     return Checked(root, frozenset(checker.names))
+
+
+# Deeper trees would end Python's stack in a walk; the reference's limit is 250.
+_MAX_TREE_DEPTH = 150
+
+
+def _is_too_deep(root: Node) -> bool:
+    level, depth = [root], 0
+    while level:
+        depth += 1
+        level = [child for node in level for child in children(node)]
+        if depth > _MAX_TREE_DEPTH:
+            return True
+    return False
 
 
 def _drawn(text: str, issues: list[Issue]) -> str:

@@ -48,7 +48,7 @@ def _formatted(verb: str, precision: str | None, value: Any) -> str:
         case "d" if (kind == "double" and value != value) or value in (float("inf"), float("-inf")):
             return _shown(value)
         case "f" if kind in ("double", "int", "uint"):
-            return f"{value:.{digits}f}"
+            return f"{value:,.{digits}f}"
         case "e" if kind in ("double", "int", "uint"):
             return f"{value:.{digits}e}"
         case "b" if kind in ("int", "uint", "bool"):
@@ -64,15 +64,20 @@ def _formatted(verb: str, precision: str | None, value: Any) -> str:
     raise EvalFault(f"error during formatting: {names[verb]} clause can only be used on numbers, was given {kind}")
 
 
+def _inner(value: Any) -> str:
+    """Within a list or a map strings are quoted."""
+    return quote(value) if isinstance(value, str) else _shown(value)
+
+
 def _shown(value: Any) -> str:
     match value:
         case None:
             return "null"
         case list():
-            return "[" + ", ".join(map(_shown, value)) + "]"
+            return "[" + ", ".join(map(_inner, value)) + "]"
         case dict():
-            entries = sorted((_shown(k), _shown(v)) for k, v in value.items())
-            return "{" + ", ".join(f"{k}: {v}" for k, v in entries) + "}"
+            entries = sorted((_inner(k), _inner(v)) for k, v in value.items())
+            return "{" + ", ".join(f"{k}:{v}" for k, v in entries) + "}"
         case TypeName():
             return value.name
         case bool() | int() | float() | str() | bytes() | Timestamp() | Duration():

@@ -11,7 +11,7 @@ from typing import Any
 
 from kcpshard.cel.values import UInt
 
-MAX_DEPTH = 200  # of nested expressions; Python's own stack ends before the reference's 250 would
+MAX_DEPTH = 60  # of nested expressions; Python's own stack ends before the reference's 250 would
 MAX_LENGTH = 100_000
 RESULT = "@result"
 RESERVED = frozenset((
