@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: protobuf-clients differential differential-custom setup run test verify scenario fix proto lock bench bench-micro robustness powerloss bad-days
+.PHONY: differential-http protobuf-clients differential differential-custom setup run test verify scenario fix proto lock bench bench-micro robustness powerloss bad-days
 
 .venv/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -29,6 +29,7 @@ test: verify
 # Sessions with real clients against real processes; the kubectl of $PEERS_DIR or of the PATH is required here.
 scenario: setup
 	@test -n "$$(PATH="$${PEERS_DIR:+$$PEERS_DIR:$$PEERS_DIR/bin:}$$PATH" command -v kubectl)" || { echo "kubectl is neither on the PATH nor in PEERS_DIR"; exit 1; }
+	set -e; for shards in 1 2 4; do KCP_SCENARIO_SHARDS=$$shards $(BIN)/pytest tests/scenario/test_kubectl_session.py tests/scenario/test_python_session.py; done
 	$(BIN)/pytest tests/scenario
 
 # Beside a real kube-apiserver, or any other server: make bench ARGS="--kubeconfig …"
@@ -76,3 +77,7 @@ powerloss: setup
 # A full disk, a read-only one, no descriptors, damaged data, a wrong clock; small file systems need the right to mount.
 bad-days: setup
 	$(BIN)/pytest tests/robustness -m slow $(ARGS)
+
+# The edge of HTTP, a real kube-apiserver beside a running kcp: make differential-http KUBECONFIG=… OURS=.kcp/admin.kubeconfig
+differential-http: setup
+	$(BIN)/python -m tests.differential.compare_http $(KUBECONFIG) $(OURS)

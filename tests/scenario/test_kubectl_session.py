@@ -92,7 +92,7 @@ def test_apply_creates_then_finds_nothing_to_do_then_changes(
 
 @pytest.mark.usefixtures("applied")
 def test_get_in_every_form(kubectl: Kubectl) -> None:
-    table = kubectl("get", "configmaps", "-n", "session").stdout.splitlines()
+    table = kubectl("get", "configmaps", "-n", "session", "-l", "app=shop").stdout.splitlines()
     assert table[0].split() == ["NAME", "DATA", "AGE"]
     assert [line.split()[:2] for line in table[1:]] == [["settings", "2"]]
     wide = kubectl("get", "leases,roles", "-n", "session", "-o", "wide").stdout
@@ -169,17 +169,17 @@ def test_a_list_in_chunks_is_the_whole_list(kubectl: Kubectl) -> None:
     )
     kubectl("create", "-f", "-", text=items)
     whole = kubectl("get", "configmaps", "-n", "chunks", "-o", "name", "--chunk-size=0").stdout
-    assert len(whole.splitlines()) == 25
+    assert len(whole.splitlines()) == 26  # and kube-root-ca.crt
     assert kubectl("get", "configmaps", "-n", "chunks", "-o", "name", "--chunk-size=7").stdout == whole
 
 
 @pytest.mark.usefixtures("applied")
 def test_watching_shows_changes_as_they_happen(
-    kubectl: Kubectl, kubectl_binary: str, tier: Tier, tmp_path: Path
+    kubectl: Kubectl, kubectl_binary: str, kubeconfig: Path, tmp_path: Path
 ) -> None:
     command = [kubectl_binary, "get", "configmaps", "-n", "session", "-l", "watched", "-w"]
     command += ["--output-watch-events", "--no-headers"]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KUBECONFIG": str(tier.kubeconfig)}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KUBECONFIG": str(kubeconfig)}
     kubectl("create", "configmap", "w", "-n", "session")
     kubectl("label", "configmap", "w", "-n", "session", "watched=1")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as watching:
@@ -203,12 +203,12 @@ def test_wait_for_a_value_and_for_an_end(kubectl: Kubectl) -> None:
     kubectl("get", "namespace", "short", code=1)
 
 
-def test_logical_clusters_do_not_see_each_other(kubectl: Kubectl, tier: Tier) -> None:
+def test_logical_clusters_do_not_see_each_other(kubectl: Kubectl, kubectl_place: str, tier: Tier) -> None:
     kubectl("create", "configmap", "mine", "--context", "admin")
     names = kubectl("get", "configmaps", "--context", "user", "-o", "name").stdout
     assert "configmap/mine" not in names
     kubectl("get", "configmap", "mine", "--context", "admin")
-    server = f"{tier.server}/clusters/somebody-new"
+    server = f"{tier.server}/clusters/somebody-{kubectl_place}"
     kubectl("--server", server, "create", "configmap", "first")
     namespaces = kubectl("--server", server, "get", "namespaces", "-o", "name").stdout.split()
     assert namespaces == ["namespace/default", "namespace/kube-public", "namespace/kube-system"]
