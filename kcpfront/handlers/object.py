@@ -54,6 +54,8 @@ class ObjectHandler:
 
     async def patch(self, exchange: Exchange) -> Reply:
         request = options.new_request(exchange, pb.PATCH)
+        if not exchange.info.name:  # before the media type: there is no collection to patch
+            return await self._ask(exchange, request)
         request.patch_type = pb.PatchType.ValueType(await read_patch(exchange))
         options.set_write_options(request, exchange.info, "PatchOptions")
         options.check_apply(request)

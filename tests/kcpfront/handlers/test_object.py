@@ -35,6 +35,13 @@ async def test_patch(client: HttpClient, router: FakeRouter) -> None:
     assert (router.requests[0].verb, router.requests[0].patch_type) == (pb.PATCH, pb.MERGE_PATCH)
 
 
+async def test_a_patch_of_a_collection_is_for_the_shard_to_refuse_whatever_its_media_type(
+    client: HttpClient, router: FakeRouter
+) -> None:
+    await client.request("PATCH", PATH, b"x", Content_Type="text/plain")
+    assert (router.requests[0].verb, router.requests[0].name, router.requests[0].body) == (pb.PATCH, "", b"")
+
+
 async def test_apply(client: HttpClient, router: FakeRouter) -> None:
     target = PATH + "/a?fieldManager=me&force=true"
     await client.request("PATCH", target, b"x: 1", Content_Type="application/apply-patch+yaml")
