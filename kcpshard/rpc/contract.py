@@ -1,7 +1,7 @@
 """What callers of a shard hold on to: the shapes of the session client, the watch client and the front's router.
 
-`rpc.client.ShardClient` and `rpc.watch_client.WatchClient` talk to one shard; `kcpfront.routing.router.Router` offers the
-same calls for any logical cluster, following the shard map and 421 answers.
+`rpc.client.ShardClient` and `rpc.watch_client.WatchClient` talk to one shard; `kcpfront.routing.router.Router` offers
+the same calls for any logical cluster, following the shard map and 421 answers.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -46,7 +46,7 @@ class Caller(Protocol):
     """Raises ServiceUnavailable when no shard answers, Timeout when the deadline passes. Deadlines are loop times."""
 
     def call(self, request: pb.Request, deadline: float) -> Awaitable[Result]:
-        """Everything but lists; cancelling it sends a Cancel. `id`, `request_id` and `timeout_ms` are filled in here."""
+        """Everything but lists; cancelling it sends a Cancel. `id`, `request_id` and `timeout_ms` are filled in."""
 
     def list(self, request: pb.Request, deadline: float) -> Awaitable[ListStream | Result]:
         """A Result where the answer is a Status (code ≥ 400) or 421."""
@@ -108,8 +108,8 @@ class Watcher(Protocol):
 
 
 MovedWatch = Callable[[WatchHandle, pb.StartWatch, int], None]
-"""What a WatchClient calls (attribute `on_moved`) when the shard gave a watch's logical cluster up: the handle, which is
-dead from here on; a StartWatch that goes on exactly where it ended, also inside the initial events; the shard to ask,
+"""What a WatchClient calls (attribute `on_moved`) when the shard gave a watch's logical cluster up: the handle, which
+is dead from here on; a StartWatch that goes on exactly where it ended, also inside the initial events; the shard to ask,
 0 if only the map can tell. Never called from within `watch`."""
 
 
