@@ -109,8 +109,8 @@ class Watcher(Protocol):
 
 MovedWatch = Callable[[WatchHandle, pb.StartWatch, int], None]
 """What a WatchClient calls (attribute `on_moved`) when the shard gave a watch's logical cluster up: the handle, which
-is dead from here on; a StartWatch that goes on exactly where it ended, also inside the initial events; the shard to ask,
-0 if only the map can tell. Never called from within `watch`."""
+is dead from here on; a StartWatch that goes on exactly where it ended, also inside the initial events; the shard to
+ask, 0 if only the map can tell. Never called from within `watch`."""
 
 
 class ShardChannels(Protocol):

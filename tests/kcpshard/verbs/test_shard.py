@@ -1,21 +1,25 @@
-from typing import Any
-
+from kcpshard.definitions.catalog import Catalog
+from kcpshard.storage.memory_engine import MemoryEngine
+from kcpshard.storage.object_store import Store
 from kcpshard.verbs.namespace_contents import NamespaceContents
 from kcpshard.verbs.shard import Shard
 
 
-class FollowingCatalog:
-    """As much of a catalogue as a Shard touches."""
+class Everything:
+    def check(self, path: str) -> None:
+        return None
 
-    followed: Any = None
 
-    def follow(self, store: Any) -> None:
+class Following(Catalog):
+    followed: Store | None = None
+
+    def follow(self, store: Store) -> None:  # type: ignore[override]
         self.followed = store
 
 
-def test_the_catalogue_follows_the_store_from_the_beginning() -> None:
-    catalog, store = FollowingCatalog(), object()
-    made = Shard(store, catalog, object(), lambda: 7)  # type: ignore[arg-type]
+async def test_the_catalogue_follows_the_store_from_the_beginning() -> None:
+    store, catalog = Store(MemoryEngine(), 1, lambda: 1_800_000_000_000_000), Following()
+    shard = Shard(store, catalog, Everything(), lambda: 0)
     assert catalog.followed is store
-    assert made.now_us() == 7
-    assert made.contents == NamespaceContents()  # nothing, unless the server says otherwise
+    assert isinstance(shard.contents, NamespaceContents)
+    await store.close()
