@@ -15,7 +15,7 @@ After anything that waited the verb looks at the pending state again; what charg
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from kcpshard.admission import limit_range, namespace_lifecycle, resource_quota
+from kcpshard.admission import limit_range, namespace_lifecycle, pod_creation, resource_quota, service_addresses
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage.contract import LogicalCluster, ObjectStore, Put
 
@@ -42,7 +42,12 @@ class Attributes(NamedTuple):
 
 Policy = Callable[[Attributes], None]
 
-MUTATING: tuple[Policy, ...] = (namespace_lifecycle.admit, limit_range.default)
+MUTATING: tuple[Policy, ...] = (
+    namespace_lifecycle.admit,
+    limit_range.default,
+    pod_creation.admit,
+    service_addresses.admit,
+)
 # resource_quota is last: what others refuse is not charged.
 VALIDATING: tuple[Policy, ...] = (limit_range.check, resource_quota.admit)
 

@@ -68,6 +68,7 @@ _NO_UNCONDITIONAL_UPDATE = frozenset(
         "validatingwebhookconfigurations.admissionregistration.k8s.io",
     }
 )  # fmt: skip
+_DEPRECATED = {"endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"}
 _RETENTION = {"events": 1, "leases.coordination.k8s.io": 2}
 
 
@@ -123,7 +124,7 @@ def _resource(entry: ResourceFacts) -> Resource:
     found.unconditional_update = key not in _NO_UNCONDITIONAL_UPDATE
     found.create_on_update = key in _CREATE_ON_UPDATE
     found.virtual = found.verbs == {"create"}
-    found.deprecation, found.definition = "", None
+    found.deprecation, found.definition = _DEPRECATED.get(name, ""), None
     return found
 
 

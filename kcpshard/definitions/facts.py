@@ -241,7 +241,10 @@ def _emitted(schema: Schema, raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]
             yield name, None
         elif name == "name" and name not in schema.required:
             continue  # of LocalObjectReference and its like: a default in the schema, but omitempty in Go
-        elif property_.get("default") in ("", 0, {}) and name != "metadata":  # also False; Go's zero value
+        elif name in _VALUES.get(schema.name, ()):
+            continue  # a zero that is documented, but not written
+        elif property_.get("default") in ("", 0, {}) and (name != "metadata" or "kind" not in raw["properties"]):
+            # Also False: Go's zero value.
             yield name, property_["default"]
 
 

@@ -35,6 +35,7 @@ class Rules(NamedTuple):
     field_aliases: Mapping[str, str] = {}  # instead of `fields`: label → the stored version's label
     generation: bool = False
     keeps_status: bool = False  # status may be written through the main resource
+    creates_status: bool = False  # a creator may set status
     graceful: Callable[[Object, int | None], int] | None = None  # seconds that a deletion takes
 
 
@@ -62,7 +63,7 @@ class KindStrategy:
             fill(obj)
 
     def prepare_create(self, obj: Object) -> None:
-        if self._has_status and obj.get("status"):
+        if self._has_status and obj.get("status") and not self._rules.creates_status:
             obj["status"] = self._zero_status()
         for prepare in self._rules.prepare_create:
             prepare(obj)

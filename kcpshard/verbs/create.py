@@ -42,7 +42,7 @@ def create(shard: Shard, request: Request) -> Outcome:
     try:
         return create_object(shard, target, request, obj, warnings)
     except ApiError as error:
-        error.warnings = warnings
+        error.warnings = [resource.deprecation, *warnings] if resource.deprecation else warnings
         raise
 
 

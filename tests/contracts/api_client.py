@@ -187,6 +187,6 @@ def configmap(name: str = "", data: Any = None, **meta: Any) -> dict[str, Any]:
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 
 
-def memory_shard(clock: Clock | None = None) -> Shard:
+def memory_shard(clock: Clock | None = None, api_set: str = "minimal") -> Shard:
     clock = clock or Clock()
-    return Shard(Store(MemoryEngine(), 1, clock), Catalog(), Everything(), clock)
+    return Shard(Store(MemoryEngine(), 1, clock), Catalog(api_set), Everything(), clock)

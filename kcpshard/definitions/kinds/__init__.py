@@ -4,15 +4,22 @@ from collections.abc import Mapping
 
 from kcpshard.definitions.kinds import (
     apiservices,
+    apps,
+    autoscaling,
+    batch,
     certificates,
+    cluster,
     configuration,
     crds,
     events,
     leases,
     namespaces,
+    networking,
+    pods,
     quotas,
     rbac,
-    workloads,
+    services,
+    volumes,
 )
 from kcpshard.definitions.strategies import Rules
 
@@ -26,5 +33,12 @@ RULES: Mapping[tuple[str, str], Rules] = {
     **namespaces.ROWS,
     **quotas.ROWS,
     **rbac.ROWS,
-    **workloads.ROWS,
+    **apps.ROWS,
+    **autoscaling.ROWS,
+    **batch.ROWS,
+    **cluster.ROWS,
+    **networking.ROWS,
+    **pods.ROWS,
+    **services.ROWS,
+    **volumes.ROWS,
 }

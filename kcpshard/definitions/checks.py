@@ -1,0 +1,213 @@
+"""Faults of single fields that many kinds share: numbers, ports, addresses, label selectors, references.
+
+Each check yields nothing for a good value; the words are kube-apiserver's.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from kcpshard.api.errors import FieldError, forbidden, invalid, required
+from kcpshard.api.names import dns_label_faults, dns_subdomain_faults
+from kcpshard.api.selectors import label_value_faults, qualified_name_faults
+from kcpshard.definitions.contract import Object
+from kcpshard.definitions.quantities import parse_quantity
+
+NEGATIVE = "must be greater than or equal to 0"
+IMMUTABLE = "field is immutable"
+_PORT_NAME = re.compile(r"[-a-z0-9]+")
+_PERCENT = re.compile(r"[0-9]+%")
+
+Faults = Iterator[FieldError]
+
+
+def nonnegative(obj: Object, path: str, *members: str) -> Faults:
+    for member in members:
+        value = obj.get(member)
+        if value is not None and value < 0:
+            yield invalid(f"{path}.{member}", value, NEGATIVE)
+
+
+def unchanged(path: str, new: Any, old: Any) -> Faults:
+    if new != old:
+        yield invalid(path, new, IMMUTABLE)
+
+
+def dns_label(path: str, value: str) -> Faults:
+    yield from (invalid(path, value, text) for text in dns_label_faults(value))
+
+
+def dns_subdomain(path: str, value: str) -> Faults:
+    yield from (invalid(path, value, text) for text in dns_subdomain_faults(value))
+
+
+def qualified_name(path: str, value: str) -> Faults:
+    yield from (invalid(path, value, text) for text in qualified_name_faults(value))
+
+
+def labels(path: str, values: Mapping[str, str] | None) -> Faults:
+    for key, value in (values or {}).items():
+        yield from qualified_name(path, key)
+        yield from (invalid(path, value, text) for text in label_value_faults(value))
+
+
+def annotations(path: str, values: Mapping[str, str] | None) -> Faults:
+    for key in values or ():
+        yield from qualified_name(path, key.lower())
+
+
+def port_number(path: str, value: int) -> Faults:
+    if not 1 <= value <= 65535:
+        yield invalid(path, value, "must be between 1 and 65535, inclusive")
+
+
+def port_name_faults(name: str) -> list[str]:
+    """IsValidPortName: the name of a service in the registry of port names."""
+    faults = []
+    if len(name) > 15:
+        faults.append("must be no more than 15 characters")
+    if not _PORT_NAME.fullmatch(name):
+        faults.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+    if not re.search("[a-z]", name):
+        faults.append("must contain at least one letter (a-z)")
+    if "--" in name:
+        faults.append("must not contain consecutive hyphens")
+    if name.startswith("-") or name.endswith("-"):
+        faults.append("must not begin or end with a hyphen")
+    return faults
+
+
+def port_or_name(path: str, value: int | str) -> Faults:
+    if isinstance(value, int):
+        yield from port_number(path, value)
+    else:
+        yield from (invalid(path, value, text) for text in port_name_faults(value))
+
+
+def int_or_percent(path: str, value: int | str) -> Faults:
+    if isinstance(value, str):
+        if not _PERCENT.fullmatch(value):
+            yield invalid(
+                path, value, "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  "
+                "or '93%', regex used for validation is '[0-9]+%')",
+            )  # fmt: skip
+    elif value < 0:
+        yield invalid(path, value, NEGATIVE)
+
+
+def percent(value: int | str | None) -> int | None:
+    """What stands before the sign; None for a number or anything malformed."""
+    return int(value[:-1]) if isinstance(value, str) and _PERCENT.fullmatch(value) else None
+
+
+def at_most_everything(path: str, value: int | str) -> Faults:
+    found = percent(value)
+    if found is not None and found > 100:
+        yield invalid(path, value, "must not be greater than 100%")
+
+
+def is_ip(text: str) -> bool:
+    try:
+        return "%" not in text and bool(ip_address(text))
+    except ValueError:
+        return False
+
+
+def address(path: str, text: str) -> Faults:
+    if not is_ip(text):
+        yield invalid(path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+
+
+def network(path: str, text: str) -> Faults:
+    try:
+        valid = "/" in text and bool(ip_network(text, strict=False))
+    except ValueError:
+        valid = False
+    if not valid:
+        yield invalid(path, text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")
+
+
+def selector(path: str, given: Object | None) -> Faults:
+    """A metav1.LabelSelector."""
+    if given is None:
+        return
+    yield from labels(f"{path}.matchLabels", given.get("matchLabels"))
+    for place, expression in enumerate(given.get("matchExpressions") or ()):
+        yield from _expression(f"{path}.matchExpressions[{place}]", expression)
+
+
+def _expression(path: str, expression: Object) -> Faults:
+    operator, values = expression.get("operator", ""), expression.get("values") or ()
+    if operator in ("In", "NotIn"):
+        if not values:
+            yield required(f"{path}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+    elif operator in ("Exists", "DoesNotExist"):
+        if values:
+            yield forbidden(f"{path}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+    else:
+        yield invalid(f"{path}.operator", operator, "not a valid selector operator")
+    yield from qualified_name(f"{path}.key", expression.get("key", ""))
+    for place, value in enumerate(values):
+        yield from (invalid(f"{path}.values[{place}]", value, text) for text in label_value_faults(value))
+
+
+def is_empty_selector(given: Object) -> bool:
+    return not (given.get("matchLabels") or given.get("matchExpressions"))
+
+
+def is_selected(given: Object | None, found: Mapping[str, str]) -> bool | None:
+    """Whether the selector takes these labels (none given: nothing); None if it is not a selector."""
+    if given is None:
+        return False
+    wanted = given.get("matchLabels") or {}
+    results: list[bool] = [found.get(key) == value for key, value in wanted.items()]
+    for expression in given.get("matchExpressions") or ():
+        key, values = expression.get("key", ""), expression.get("values") or ()
+        match expression.get("operator"):
+            case "In" if values:
+                results.append(found.get(key) in values)
+            case "NotIn" if values:
+                results.append(found.get(key) not in values)
+            case "Exists" if not values:
+                results.append(key in found)
+            case "DoesNotExist" if not values:
+                results.append(key not in found)
+            case _:
+                return None
+    return all(results)
+
+
+def one_supported(path: str, value: str | None, supported: Sequence[str], *, optional: bool = False) -> Faults:
+    """`optional`: absence is no fault; otherwise an absent value is required, another one not supported."""
+    if value is None or (value == "" and not optional):
+        if not optional:
+            yield required(path)
+    elif value not in supported:
+        listed = ", ".join(f'"{word}"' for word in supported)
+        text = f'Unsupported value: "{value}": supported values: {listed}'
+        yield FieldError(path, "FieldValueNotSupported", text)
+
+
+def not_found(path: str, value: str) -> FieldError:
+    return FieldError(path, "FieldValueNotFound", f'Not found: "{value}"')
+
+
+def present(obj: Object, path: str, *members: str) -> Faults:
+    for member in members:
+        if not obj.get(member):
+            yield required(f"{path}.{member}")
+
+
+def amount(path: str, text: str) -> Faults:
+    """A quantity that may not be negative."""
+    if parse_quantity(text).value < 0:
+        yield invalid(path, text, NEGATIVE)
+
+
+def unique(path: str, values: Iterable[str]) -> Faults:
+    seen: set[str] = set()
+    for place, value in enumerate(values):
+        if value in seen:
+            yield FieldError(f"{path}[{place}]", "FieldValueDuplicate", f'Duplicate value: "{value}"')
+        seen.add(value)

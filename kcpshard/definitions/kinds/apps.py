@@ -1,0 +1,134 @@
+"""Deployment, ReplicaSet, StatefulSet, DaemonSet and ControllerRevision."""
+
+from kcpshard.definitions.contract import Object
+from kcpshard.definitions.kinds.pod_defaults import default_template, fill
+from kcpshard.definitions.kinds.workload_faults import (
+    controller_revision,
+    controller_revision_update,
+    daemon_set,
+    daemon_set_update,
+    deployment,
+    replica_set,
+    stateful_set,
+    stateful_set_update,
+    status_faults,
+    workload_selector_update,
+)
+from kcpshard.definitions.strategies import Rules, keep
+
+
+def _default_deployment(obj: Object) -> None:
+    spec = obj["spec"]
+    default_template(spec.get("template"))
+    fill(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600)
+    strategy = spec.setdefault("strategy", {})
+    fill(strategy, type="RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        strategy["rollingUpdate"] = {
+            "maxUnavailable": "25%",
+            "maxSurge": "25%",
+            **(strategy.get("rollingUpdate") or {}),
+        }
+
+
+def _default_daemon_set(obj: Object) -> None:
+    spec = obj["spec"]
+    default_template(spec.get("template"))
+    fill(spec, revisionHistoryLimit=10)
+    strategy = spec.setdefault("updateStrategy", {})
+    fill(strategy, type="RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        strategy["rollingUpdate"] = {"maxUnavailable": 1, "maxSurge": 0, **(strategy.get("rollingUpdate") or {})}
+
+
+_TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
+
+def _first_template(obj: Object) -> None:
+    annotations = dict(obj["metadata"].get("annotations") or {})
+    obj["metadata"]["annotations"] = {**annotations, _TEMPLATE_GENERATION: annotations.get(_TEMPLATE_GENERATION, "1")}
+
+
+def _next_template(new: Object, old: Object) -> None:
+    """An older API counted changes of the template; its count lives on in an annotation."""
+    keep(new, old, "status")
+    count = int((old["metadata"].get("annotations") or {}).get(_TEMPLATE_GENERATION, "1"))
+    changed = new["spec"].get("template") != old["spec"].get("template")
+    annotations = new["metadata"].get("annotations") or {}
+    new["metadata"]["annotations"] = {**annotations, _TEMPLATE_GENERATION: str(count + changed)}
+
+
+def _default_stateful_set(obj: Object) -> None:
+    spec = obj["spec"]
+    default_template(spec.get("template"))
+    fill(spec, replicas=1, revisionHistoryLimit=10, podManagementPolicy="OrderedReady")
+    strategy = spec.setdefault("updateStrategy", {})
+    if not strategy.get("type"):
+        strategy["type"] = "RollingUpdate"
+        if strategy.get("rollingUpdate") is None:
+            strategy["rollingUpdate"] = {}
+    rolling = strategy.get("rollingUpdate")
+    if strategy["type"] == "RollingUpdate" and rolling is not None:
+        strategy["rollingUpdate"] = {"partition": 0, **rolling}
+    kept = spec.get("persistentVolumeClaimRetentionPolicy")
+    if kept is None:
+        kept = spec["persistentVolumeClaimRetentionPolicy"] = {}
+    fill(kept, whenDeleted="Retain", whenScaled="Retain")
+    for claim in spec.get("volumeClaimTemplates") or ():
+        claim["apiVersion"], claim["kind"] = (
+            claim.get("apiVersion") or "v1",
+            claim.get("kind") or "PersistentVolumeClaim",
+        )
+        fill(claim["spec"], volumeMode="Filesystem")
+        fill(claim["status"], phase="Pending")
+
+
+def _endless_history(obj: Object) -> list[str]:
+    if obj["spec"].get("revisionHistoryLimit", 0) >= 0:
+        return []
+    text = "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"
+    return [text]
+
+
+def _default_replica_set(obj: Object) -> None:
+    default_template(obj["spec"].get("template"))
+    fill(obj["spec"], replicas=1)
+
+
+ROWS = {
+    ("apps", "Deployment"): Rules(
+        default=(_default_deployment,),
+        validate=(deployment,),
+        validate_update=(workload_selector_update,),
+        validate_subresource={"status": (status_faults,)},
+        generation=True,
+    ),
+    ("apps", "DaemonSet"): Rules(
+        default=(_default_daemon_set,),
+        prepare_create=(_first_template,),
+        prepare_update={"": _next_template},
+        validate=(daemon_set,),
+        validate_update=(daemon_set_update,),
+        validate_subresource={"status": (status_faults,)},
+        generation=True,
+    ),
+    ("apps", "StatefulSet"): Rules(
+        default=(_default_stateful_set,),
+        validate_create=(stateful_set,),
+        validate_update=(stateful_set_update,),
+        validate_subresource={"status": (status_faults,)},
+        warnings=_endless_history,
+        generation=True,
+    ),
+    ("apps", "ReplicaSet"): Rules(
+        default=(_default_replica_set,),
+        validate=(replica_set,),
+        validate_update=(workload_selector_update,),
+        validate_subresource={"status": (status_faults,)},
+        fields=(("status.replicas", ("status", "replicas")),),
+        generation=True,
+    ),
+    ("apps", "ControllerRevision"): Rules(
+        validate_create=(controller_revision,), validate_update=(controller_revision_update,)
+    ),
+}

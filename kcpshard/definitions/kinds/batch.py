@@ -1,0 +1,272 @@
+"""Job and CronJob."""
+
+import re
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from kcpshard.api.errors import FieldError, invalid, required
+from kcpshard.definitions import checks
+from kcpshard.definitions.contract import Object
+from kcpshard.definitions.kinds.pod_defaults import default_template, fill
+from kcpshard.definitions.kinds.pod_faults import template_faults
+from kcpshard.definitions.strategies import Rules
+
+Faults = Iterator[FieldError]
+_JOB_NAMES = ("job-name", "batch.kubernetes.io/job-name")
+_OWNERS = ("controller-uid", "batch.kubernetes.io/controller-uid")
+_MACROS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
+_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+_MAX_INDEXED_PARALLELISM = 100_000
+
+
+def _default_job(obj: Object) -> None:
+    spec = obj["spec"]
+    _default_job_spec(spec)
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
+    if labels and not obj["metadata"].get("labels"):
+        obj["metadata"]["labels"] = dict(labels)
+
+
+def _default_job_spec(spec: Object) -> None:
+    default_template(spec.get("template"))
+    if spec.get("completions") is None and spec.get("parallelism") is None:
+        spec["completions"] = 1
+    fill(spec, parallelism=1, completionMode="NonIndexed", suspend=False, manualSelector=False)
+    fill(spec, backoffLimit=2**31 - 1 if spec.get("backoffLimitPerIndex") is not None else 6)
+    policy = spec.get("podFailurePolicy")
+    fill(spec, podReplacementPolicy="TerminatingOrFailed" if policy is None else "Failed")
+    for rule in (policy or {}).get("rules") or ():
+        for pattern in rule.get("onPodConditions") or ():
+            fill(pattern, status="True")
+
+
+def _select_own(obj: Object) -> None:
+    """Unless the creator selects pods, the job's uid does."""
+    spec, meta = obj["spec"], obj["metadata"]
+    if spec.get("manualSelector"):
+        return
+    template = spec["template"] = dict(spec.get("template") or {})
+    template["metadata"] = dict(template.get("metadata") or {})
+    given = template["metadata"].get("labels") or {}
+    labels = template["metadata"]["labels"] = dict(given)
+    if given and meta.get("labels") == given:
+        meta["labels"] = labels  # a job without labels of its own has those of its pods, also the ones made here
+    for key in _JOB_NAMES:
+        labels.setdefault(key, meta.get("name", ""))
+    for key in _OWNERS:
+        labels.setdefault(key, meta["uid"])
+    selector = spec["selector"] = dict(spec.get("selector") or {})
+    selector["matchLabels"] = {_OWNERS[1]: meta["uid"], **(selector.get("matchLabels") or {})}
+
+
+def _job(obj: Object) -> Faults:
+    spec, labels = obj["spec"], ((obj["spec"].get("template") or {}).get("metadata") or {}).get("labels") or {}
+    yield from job_spec_faults(spec, "spec")
+    selector = spec.get("selector")
+    if selector is None:
+        yield required("spec.selector")
+    yield from checks.selector("spec.selector", selector)
+    if not checks.is_selected(selector, labels):
+        yield invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
+
+
+def job_spec_faults(spec: Object, path: str) -> Faults:
+    counted = ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished")
+    yield from checks.nonnegative(spec, path, *counted, "backoffLimitPerIndex", "maxFailedIndexes")
+    if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
+        yield required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified")
+    mode = spec.get("completionMode")
+    yield from checks.one_supported(f"{path}.completionMode", mode, ("NonIndexed", "Indexed"))
+    if mode == "Indexed":
+        if spec.get("completions") is None:
+            yield required(f"{path}.completions", "when completion mode is Indexed")
+        if spec.get("parallelism", 0) > _MAX_INDEXED_PARALLELISM:
+            text = f"must be less than or equal to {_MAX_INDEXED_PARALLELISM} when completion mode is Indexed"
+            yield invalid(f"{path}.parallelism", spec["parallelism"], text)
+        if spec.get("completions") is not None and spec.get("maxFailedIndexes", 0) > spec["completions"]:
+            text = "must be less than or equal to completions"
+            yield invalid(f"{path}.maxFailedIndexes", spec["maxFailedIndexes"], text)
+    else:
+        for member in ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"):
+            if spec.get(member) is not None:
+                yield invalid(f"{path}.{member}", spec[member], "requires indexed completion mode")
+    yield from _failure_policy_faults(spec.get("podFailurePolicy"), f"{path}.podFailurePolicy")
+    policies = ("Failed",) if spec.get("podFailurePolicy") is not None else ("Failed", "TerminatingOrFailed")
+    replacement = spec.get("podReplacementPolicy")
+    if replacement is not None:
+        yield from checks.one_supported(f"{path}.podReplacementPolicy", replacement, policies)
+    yield from template_faults(spec.get("template") or {}, f"{path}.template")
+    yield from _restart_faults(spec, f"{path}.template.spec.restartPolicy")
+
+
+def _restart_faults(spec: Object, path: str) -> Faults:
+    policy = ((spec.get("template") or {}).get("spec") or {}).get("restartPolicy", "")
+    if policy in ("Always", ""):
+        yield required(path, 'valid values: "OnFailure", "Never"')
+    elif policy not in ("OnFailure", "Never"):
+        yield from checks.one_supported(path, policy, ("OnFailure", "Never"))
+    elif spec.get("podFailurePolicy") is not None and policy != "Never":
+        yield invalid(path, policy, 'only "Never" is supported when podFailurePolicy is specified')
+
+
+def _failure_policy_faults(policy: Object | None, path: str) -> Faults:
+    for place, rule in enumerate((policy or {}).get("rules") or ()):
+        here = f"{path}.rules[{place}]"
+        actions = ("Count", "FailIndex", "FailJob", "Ignore")
+        yield from checks.one_supported(f"{here}.action", rule.get("action"), actions)
+        codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
+        if codes is None and not conditions:
+            yield invalid(here, None, "specifying one of OnExitCodes and OnPodConditions is required")
+        if codes is not None and conditions:
+            yield invalid(here, None, "specifying both OnExitCodes and OnPodConditions is not supported")
+        if codes is not None:
+            yield from checks.one_supported(f"{here}.onExitCodes.operator", codes.get("operator"), ("In", "NotIn"))
+            if not codes.get("values"):
+                yield invalid(f"{here}.onExitCodes.values", codes.get("values"), "at least one value is required")
+
+
+_JOB_FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")
+
+
+def _job_update(new: Object, old: Object) -> Faults:
+    after, before = new["spec"], old["spec"]
+    yield from job_spec_faults(after, "spec")
+    labels = (after["template"].get("metadata") or {}).get("labels") or {}
+    if not checks.is_selected(after.get("selector"), labels):
+        yield invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
+    if after.get("completions") != before.get("completions") and not (
+        after.get("completionMode") == "Indexed" and after.get("completions") == after.get("parallelism")
+    ):
+        yield invalid("spec.completions", after.get("completions"), checks.IMMUTABLE)
+    yield from checks.unchanged("spec.selector", after.get("selector"), before.get("selector"))
+    if not (before.get("suspend") and after["template"] != before["template"]):
+        yield from checks.unchanged("spec.template", after["template"], before["template"])
+    for member in _JOB_FIXED:
+        yield from checks.unchanged(f"spec.{member}", after.get(member), before.get(member))
+
+
+def _job_status(new: Object, old: Object) -> Faults:
+    status = new.get("status") or {}
+    counted = [member for member, value in status.items() if isinstance(value, int)]
+    yield from checks.nonnegative(status, "status", *counted)
+
+
+def _default_cron_job(obj: Object) -> None:
+    spec = obj["spec"]
+    fill(spec, concurrencyPolicy="Allow", suspend=False, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1)
+    job = (spec.get("jobTemplate") or {}).get("spec") or {}
+    default_template(job.get("template"))
+
+
+def _cron_job(obj: Object) -> Faults:
+    spec, schedule = obj["spec"], obj["spec"].get("schedule", "")
+    if not schedule:
+        yield required("spec.schedule")
+    else:
+        if fault := schedule_fault(schedule):
+            yield invalid("spec.schedule", schedule, fault)
+        if "TZ" in schedule:
+            text = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+            yield invalid("spec.schedule", schedule, text)
+    yield from checks.nonnegative(spec, "spec", "startingDeadlineSeconds")
+    yield from _zone_faults(spec.get("timeZone"))
+    policies = ("Allow", "Forbid", "Replace")
+    yield from checks.one_supported("spec.concurrencyPolicy", spec.get("concurrencyPolicy"), policies)
+    job = (spec.get("jobTemplate") or {}).get("spec") or {}
+    if job.get("manualSelector"):
+        text = 'Unsupported value: true: supported values: "nil", "false"'
+        yield FieldError("spec.jobTemplate.spec.manualSelector", "FieldValueNotSupported", text)
+    yield from job_spec_faults({"completionMode": "NonIndexed", **job}, "spec.jobTemplate.spec")
+    yield from checks.nonnegative(spec, "spec", "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
+
+
+def _cron_job_create(obj: Object) -> Faults:
+    yield from _cron_job(obj)
+    if len(obj["metadata"].get("name", "")) > 52:
+        yield invalid("metadata.name", obj["metadata"]["name"], "must be no more than 52 characters")
+
+
+def _zone_faults(zone: str | None) -> Faults:
+    if zone is None:
+        return
+    path = "spec.timeZone"
+    if not zone:
+        yield invalid(path, zone, "timeZone must be nil or non-empty string")
+    elif not all(
+        re.fullmatch(r"(?!-)[A-Za-z._0-9+-]{1,14}", part) and part not in (".", "..") for part in zone.split("/")
+    ):
+        yield invalid(path, zone, f"unknown time zone {zone}")
+    elif zone.lower() == "local":
+        text = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+        yield invalid(path, zone, text)
+    else:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            yield invalid(path, zone, f"unknown time zone {zone}")
+
+
+def schedule_fault(schedule: str) -> str:
+    """Why this is not a cron schedule in the words of the parser that kube-apiserver uses; "" if it is one."""
+    text = re.sub(r"^(CRON_)?TZ=\S+\s+", "", schedule)
+    if text.startswith("@"):
+        if text in _MACROS or re.fullmatch(r"@every ([0-9.]+(ns|us|µs|ms|s|m|h))+", text):
+            return ""
+        return f"unrecognized descriptor: {text}"
+    fields = text.split()
+    if len(fields) != 5:
+        return f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]"
+    for field, bounds, names in zip(fields, _RANGES, ([], [], [], _MONTHS, _DAYS), strict=True):
+        for part in field.split(","):
+            if fault := _part_fault(part, bounds, names):
+                return fault
+    return ""
+
+
+def _part_fault(part: str, bounds: tuple[int, int], names: list[str]) -> str:
+    lowest, highest = bounds
+    span, _, step = part.partition("/")
+    if step and not step.isdigit():
+        return f'failed to parse int from {step}: strconv.Atoi: parsing "{step}": invalid syntax'
+    if step and int(step) == 0:
+        return f"step of range should be a positive number: {part}"
+    if span in ("*", "?"):
+        return ""
+    ends = span.split("-")
+    if len(ends) > 2:
+        return f"too many hyphens: {part}"
+    numbers = []
+    for end in ends:
+        if end.lower() in names:
+            numbers.append(names.index(end.lower()) + lowest)
+        elif end.isdigit():
+            numbers.append(int(end))
+        else:
+            return f'failed to parse int from {end}: strconv.Atoi: parsing "{end}": invalid syntax'
+    first, last = numbers[0], numbers[-1]
+    if first < lowest:
+        return f"beginning of range ({first}) below minimum ({lowest}): {part}"
+    if last > highest:
+        return f"end of range ({last}) above maximum ({highest}): {part}"
+    return f"beginning of range ({first}) beyond end of range ({last}): {part}" if first > last else ""
+
+
+ROWS = {
+    ("batch", "Job"): Rules(
+        default=(_default_job,),
+        prepare_create=(_select_own,),
+        validate_create=(_job,),
+        validate_update=(_job_update,),
+        validate_subresource={"status": (_job_status,)},
+        fields=(("status.successful", ("status", "succeeded")),),
+        generation=True,
+    ),
+    ("batch", "CronJob"): Rules(
+        default=(_default_cron_job,),
+        validate_create=(_cron_job_create,),
+        validate_update=(lambda new, old: _cron_job(new),),
+        generation=True,
+    ),
+}

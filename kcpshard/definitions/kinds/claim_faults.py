@@ -1,0 +1,56 @@
+"""Validation of what a PersistentVolumeClaim asks for: of claims, of templates in StatefulSets and pods."""
+
+from collections.abc import Iterator
+
+from kcpshard.api.errors import FieldError, forbidden, invalid, required
+from kcpshard.definitions import checks
+from kcpshard.definitions.contract import Object
+from kcpshard.definitions.quantities import parse_quantity
+
+Faults = Iterator[FieldError]
+ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+VOLUME_MODES = ("Block", "Filesystem")
+
+
+def claim_spec_faults(spec: Object, path: str) -> Faults:
+    modes = spec.get("accessModes") or ()
+    if not modes:
+        yield required(f"{path}.accessModes", "at least 1 access mode is required")
+    yield from checks.selector(f"{path}.selector", spec.get("selector"))
+    yield from access_mode_faults(modes, f"{path}.accessModes")
+    requests = (spec.get("resources") or {}).get("requests") or {}
+    if "storage" not in requests:
+        yield required(f"{path}.resources[storage]")
+    else:
+        yield from positive_amount(f"{path}.resources[storage]", requests["storage"])
+    if name := spec.get("storageClassName"):
+        yield from checks.dns_subdomain(f"{path}.storageClassName", name)
+    if spec.get("volumeMode") not in (None, *VOLUME_MODES):
+        yield from checks.one_supported(f"{path}.volumeMode", spec["volumeMode"], VOLUME_MODES)
+    for member in ("dataSource", "dataSourceRef"):
+        if source := spec.get(member):
+            yield from _source_faults(source, f"{path}.{member}")
+    if name := spec.get("volumeAttributesClassName"):
+        yield from checks.dns_subdomain(f"{path}.volumeAttributesClassName", name)
+
+
+def _source_faults(source: Object, path: str) -> Faults:
+    yield from checks.present(source, path, "name", "kind")
+    group = source.get("apiGroup") or ""
+    if not group and source.get("kind") not in (None, "", "PersistentVolumeClaim"):
+        yield invalid(path, source["kind"], "must be 'PersistentVolumeClaim' when referencing the default apiGroup")
+    if group:
+        yield from checks.dns_subdomain(f"{path}.apiGroup", group)
+
+
+def access_mode_faults(modes: list[str] | tuple[str, ...], path: str) -> Faults:
+    for mode in modes:
+        if mode not in ACCESS_MODES:
+            yield from checks.one_supported(path, mode, ACCESS_MODES)
+    if "ReadWriteOncePod" in modes and len(modes) > 1:
+        yield forbidden(path, "may not use ReadWriteOncePod with other access modes")
+
+
+def positive_amount(path: str, text: str) -> Faults:
+    if parse_quantity(text).value <= 0:
+        yield invalid(path, text, "must be greater than zero")

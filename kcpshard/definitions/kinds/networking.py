@@ -1,0 +1,317 @@
+"""Ingress, IngressClass, NetworkPolicy, Endpoints and EndpointSlice."""
+
+import re
+from collections.abc import Iterator
+
+from kcpshard.api.errors import FieldError, forbidden, invalid, required
+from kcpshard.api.names import dns_label_faults
+from kcpshard.definitions import checks
+from kcpshard.definitions.contract import Object
+from kcpshard.definitions.kinds.pod_defaults import fill
+from kcpshard.definitions.strategies import Rules
+
+Faults = Iterator[FieldError]
+GROUP = "networking.k8s.io"
+_PROTOCOLS = ("TCP", "UDP", "SCTP")
+_BAD_PATHS = ("//", "/./", "/../", "%2f", "%2F")
+_WILDCARD = re.compile(r"\*(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
+_PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
+
+
+def _ingress(obj: Object) -> Faults:
+    spec = obj.get("spec") or {}
+    if not spec.get("rules") and spec.get("defaultBackend") is None:
+        yield invalid("spec", spec.get("rules") or [], "either `defaultBackend` or `rules` must be specified")
+    if spec.get("defaultBackend") is not None:
+        yield from _backend_faults(spec["defaultBackend"], "spec.defaultBackend")
+    for place, rule in enumerate(spec.get("rules") or ()):
+        path = f"spec.rules[{place}]"
+        if rule.get("host"):
+            yield from _host_faults(rule["host"], f"{path}.host")
+        if (http := rule.get("http")) is not None:
+            yield from checks.present(http, f"{path}.http", "paths")
+            for number, entry in enumerate(http.get("paths") or ()):
+                yield from _path_faults(entry, f"{path}.http.paths[{number}]")
+    for place, entry in enumerate(spec.get("tls") or ()):
+        for number, host in enumerate(entry.get("hosts") or ()):
+            yield from _host_faults(host, f"spec.tls[{place}].hosts[{number}]", may_be_address=True)
+    if (name := spec.get("ingressClassName")) is not None:
+        yield from checks.dns_subdomain("spec.ingressClassName", name)
+
+
+def _host_faults(host: str, path: str, may_be_address: bool = False) -> Faults:
+    if not may_be_address and checks.is_ip(host):
+        yield invalid(path, host, "must be a DNS name, not an IP address")
+    if "*" not in host:
+        yield from checks.dns_subdomain(path, host)
+    elif not _WILDCARD.fullmatch(host):
+        text = (
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist "
+            "of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. "
+            "'*.example.com', regex used for validation is "
+            "'\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+        )
+        yield invalid(path, host, text)
+
+
+def _path_faults(entry: Object, path: str) -> Faults:
+    kind, value = entry.get("pathType"), entry.get("path", "")
+    if kind is None:
+        yield required(f"{path}.pathType", "pathType must be specified")
+        return
+    if kind in ("Exact", "Prefix"):
+        if not value.startswith("/"):
+            yield invalid(f"{path}.path", value, "must be an absolute path")
+        for text in _BAD_PATHS:
+            if text in value:
+                yield invalid(f"{path}.path", value, f"must not contain '{text}'")
+        for text in ("/..", "/."):
+            if value.endswith(text):
+                yield invalid(f"{path}.path", value, f"cannot end with '{text}'")
+    elif kind == "ImplementationSpecific":
+        if value and not value.startswith("/"):
+            yield invalid(f"{path}.path", value, "must be an absolute path")
+    else:
+        yield from checks.one_supported(f"{path}.pathType", kind, _PATH_TYPES, optional=True)
+    yield from _backend_faults(entry.get("backend") or {}, f"{path}.backend")
+
+
+def _backend_faults(backend: Object, path: str) -> Faults:
+    service, resource = backend.get("service"), backend.get("resource")
+    if service is not None and resource is not None:
+        yield invalid(path, "", "cannot set both resource and service backends")
+    elif resource is not None:
+        yield from checks.present(resource, f"{path}.resource", "kind", "name")
+        if resource.get("apiGroup"):
+            yield from checks.dns_subdomain(f"{path}.resource.apiGroup", resource["apiGroup"])
+    elif service is not None:
+        name, port = service.get("name", ""), service.get("port") or {}
+        if not name:
+            yield required(f"{path}.service.name")
+        else:
+            yield from (invalid(f"{path}.service.name", name, text) for text in dns_label_faults(name))
+        if port.get("name") and port.get("number"):
+            yield invalid(path, "", "cannot set both port name & port number")
+        elif port.get("name"):
+            yield from checks.port_or_name(f"{path}.service.port.name", port["name"])
+        elif port.get("number"):
+            yield from checks.port_number(f"{path}.service.port.number", port["number"])
+        else:
+            yield required(path, "port name or number is required")
+    else:
+        yield invalid(path, "", "resource or service backend is required")
+
+
+def _ingress_create(obj: Object) -> Faults:
+    yield from _ingress(obj)
+    annotation = "kubernetes.io/ingress.class"
+    if annotation in (obj["metadata"].get("annotations") or {}) and (obj.get("spec") or {}).get("ingressClassName"):
+        text = "can not be set when the class field is also set"
+        yield invalid(f"metadata.annotations[{annotation}]", obj["metadata"]["annotations"][annotation], text)
+
+
+def _ingress_status(new: Object, old: Object) -> Faults:
+    ingress = ((new.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    for place, entry in enumerate(ingress):
+        path = f"status.loadBalancer.ingress[{place}]"
+        if entry.get("ip"):
+            yield from checks.address(f"{path}.ip", entry["ip"])
+        if entry.get("hostname"):
+            yield from _host_faults(entry["hostname"], f"{path}.hostname")
+
+
+def _default_class(obj: Object) -> None:
+    if (parameters := (obj.get("spec") or {}).get("parameters")) is not None:
+        fill(parameters, scope="Cluster")
+
+
+def _class(obj: Object) -> Faults:
+    spec = obj.get("spec") or {}
+    controller = spec.get("controller", "")
+    if len(controller) > 250:
+        yield FieldError("spec.controller", "FieldValueTooLong", "Too long: may not be more than 250 bytes")
+    if not controller:
+        yield required("spec.controller")
+    elif "/" not in controller:
+        yield invalid("spec.controller", controller, 'must be a domain-prefixed path (such as "acme.io/foo")')
+    if (parameters := spec.get("parameters")) is not None:
+        path = "spec.parameters"
+        yield from checks.present(parameters, path, "kind", "name")
+        yield from checks.one_supported(f"{path}.scope", parameters.get("scope"), ("Cluster", "Namespace"))
+        if parameters.get("scope") == "Namespace" and not parameters.get("namespace"):
+            yield required(f"{path}.namespace", "`parameters.scope` is set to 'Namespace'")
+        if parameters.get("scope") == "Cluster" and parameters.get("namespace") is not None:
+            yield forbidden(f"{path}.namespace", "`parameters.scope` is set to 'Cluster'")
+
+
+def _class_update(new: Object, old: Object) -> Faults:
+    after, before = ((o.get("spec") or {}).get("controller") for o in (new, old))
+    yield from checks.unchanged("spec.controller", after, before)
+
+
+def _default_policy(obj: Object) -> None:
+    spec = obj.get("spec") or {}
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+    for rule in [*(spec.get("ingress") or ()), *(spec.get("egress") or ())]:
+        for port in rule.get("ports") or ():
+            fill(port, protocol="TCP")
+
+
+def _policy(obj: Object) -> Faults:
+    spec = obj.get("spec") or {}
+    yield from checks.selector("spec.podSelector", spec.get("podSelector"))
+    for direction, member in (("ingress", "from"), ("egress", "to")):
+        for place, rule in enumerate(spec.get(direction) or ()):
+            path = f"spec.{direction}[{place}]"
+            for number, port in enumerate(rule.get("ports") or ()):
+                yield from _policy_port(port, f"{path}.ports[{number}]")
+            for number, peer in enumerate(rule.get(member) or ()):
+                yield from _peer_faults(peer, f"{path}.{member}[{number}]")
+    types = spec.get("policyTypes") or ()
+    if len(types) > 2:
+        yield invalid("spec.policyTypes", types, "may not specify more than two policyTypes")
+        return
+    for place, kind in enumerate(types):
+        yield from checks.one_supported(f"spec.policyTypes[{place}]", kind, ("Ingress", "Egress"))
+
+
+def _policy_port(port: Object, path: str) -> Faults:
+    number, end = port.get("port"), port.get("endPort")
+    yield from checks.one_supported(f"{path}.protocol", port.get("protocol"), _PROTOCOLS)
+    if number is not None:
+        yield from checks.port_or_name(f"{path}.port", number)
+    if end is None:
+        return
+    if number is None:
+        yield invalid(f"{path}.endPort", end, "may not be specified when `port` is not specified")
+    elif isinstance(number, str):
+        yield invalid(f"{path}.endPort", end, "may not be specified when `port` is non-numeric")
+    else:
+        if end < number:
+            yield invalid(f"{path}.endPort", number, "must be greater than or equal to `port`")
+        yield from checks.port_number(f"{path}.endPort", end)
+
+
+def _peer_faults(peer: Object, path: str) -> Faults:
+    given = [member for member in ("podSelector", "namespaceSelector", "ipBlock") if peer.get(member) is not None]
+    for member in given:
+        if member != "ipBlock":
+            yield from checks.selector(f"{path}.{member}", peer[member])
+            continue
+        block = peer[member]
+        if not block.get("cidr"):
+            yield required(f"{path}.ipBlock.cidr")
+        else:
+            yield from checks.network(f"{path}.ipBlock.cidr", block["cidr"])
+        for place, text in enumerate(block.get("except") or ()):
+            yield from checks.network(f"{path}.ipBlock.except[{place}]", text)
+    if not given:
+        yield required(path, "must specify a peer")
+    elif len(given) > 1 and "ipBlock" in given:
+        yield forbidden(path, "may not specify both ipBlock and another peer")
+
+
+# --- endpoints
+
+
+def _default_endpoints(obj: Object) -> None:
+    for subset in obj.get("subsets") or ():
+        for port in subset.get("ports") or ():
+            fill(port, protocol="TCP")
+
+
+def _endpoints(obj: Object) -> Faults:
+    for place, subset in enumerate(obj.get("subsets") or ()):
+        path, ports = f"subsets[{place}]", subset.get("ports") or ()
+        if not subset.get("addresses") and not subset.get("notReadyAddresses"):
+            yield required(path, "must specify `addresses` or `notReadyAddresses`")
+        for member in ("addresses", "notReadyAddresses"):
+            for number, entry in enumerate(subset.get(member) or ()):
+                yield from _endpoint_address(entry, f"{path}.{member}[{number}]")
+        for number, port in enumerate(ports):
+            here = f"{path}.ports[{number}]"
+            if port.get("name"):
+                yield from checks.dns_label(f"{here}.name", port["name"])
+            elif len(ports) > 1:
+                yield required(f"{here}.name")
+            yield from checks.port_number(f"{here}.port", port.get("port", 0))
+            yield from checks.one_supported(f"{here}.protocol", port["protocol"], ("SCTP", "TCP", "UDP"))
+
+
+def _endpoint_address(entry: Object, path: str) -> Faults:
+    yield from checks.address(f"{path}.ip", entry.get("ip", ""))
+    if entry.get("hostname"):
+        yield from checks.dns_label(f"{path}.hostname", entry["hostname"])
+    if entry.get("nodeName") is not None:
+        yield from checks.dns_subdomain(f"{path}.nodeName", entry["nodeName"])
+
+
+def _default_slice(obj: Object) -> None:
+    for port in obj.get("ports") or ():
+        if port.get("name") is None:
+            port["name"] = ""
+        fill(port, protocol="TCP")
+
+
+def _slice(obj: Object) -> Faults:
+    kind, endpoints, ports = obj.get("addressType", ""), obj.get("endpoints") or (), obj.get("ports") or ()
+    yield from checks.one_supported("addressType", kind, ("FQDN", "IPv4", "IPv6"))
+    if len(endpoints) > 1000:
+        yield FieldError("endpoints", "FieldValueTooMany", f"Too many: {len(endpoints)}: must have at most 1000 items")
+        return
+    for place, endpoint in enumerate(endpoints):
+        path, addresses = f"endpoints[{place}]", endpoint.get("addresses") or ()
+        if not addresses:
+            yield required(f"{path}.addresses", "must contain at least 1 address")
+        for number, text in enumerate(addresses):
+            yield from _slice_address(f"{path}.addresses[{number}]", kind, text)
+        if endpoint.get("nodeName") is not None:
+            yield from checks.dns_subdomain(f"{path}.nodeName", endpoint["nodeName"])
+        if endpoint.get("hostname") is not None:
+            yield from checks.dns_label(f"{path}.hostname", endpoint["hostname"])
+        yield from checks.labels(f"{path}.deprecatedTopology", endpoint.get("deprecatedTopology"))
+    names: set[str] = set()
+    for place, port in enumerate(ports):
+        path, name = f"ports[{place}]", port["name"]
+        if name:
+            yield from checks.dns_label(f"{path}.name", name)
+        if name in names:
+            yield FieldError(f"{path}.name", "FieldValueDuplicate", f'Duplicate value: "{name}"')
+        names.add(name)
+        yield from checks.one_supported(f"{path}.protocol", port["protocol"], ("SCTP", "TCP", "UDP"))
+        if port.get("appProtocol") is not None:
+            yield from checks.qualified_name(f"{path}.appProtocol", port["appProtocol"])
+
+
+def _slice_address(path: str, kind: str, text: str) -> Faults:
+    if kind == "FQDN":
+        yield from checks.dns_subdomain(path, text)
+    elif not checks.is_ip(text) or (":" in text) != (kind == "IPv6"):
+        yield from (
+            checks.address(path, text)
+            if not checks.is_ip(text)
+            else iter([invalid(path, text, f"must be an {kind} address")])
+        )
+
+
+def _slice_update(new: Object, old: Object) -> Faults:
+    yield from checks.unchanged("addressType", new.get("addressType"), old.get("addressType"))
+
+
+ROWS = {
+    (GROUP, "Ingress"): Rules(
+        validate_create=(_ingress_create,),
+        validate_update=(lambda new, old: _ingress(new),),
+        validate_subresource={"status": (_ingress_status,)},
+        generation=True,
+    ),
+    (GROUP, "IngressClass"): Rules(
+        default=(_default_class,), validate=(_class,), validate_update=(_class_update,), generation=True
+    ),
+    (GROUP, "NetworkPolicy"): Rules(default=(_default_policy,), validate=(_policy,), generation=True),
+    ("", "Endpoints"): Rules(default=(_default_endpoints,), validate=(_endpoints,)),
+    ("discovery.k8s.io", "EndpointSlice"): Rules(
+        default=(_default_slice,), validate=(_slice,), validate_update=(_slice_update,), generation=True
+    ),
+}

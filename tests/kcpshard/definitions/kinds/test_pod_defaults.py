@@ -1,0 +1,27 @@
+import pytest
+
+from kcpshard.definitions.kinds.pod_defaults import default_pod, default_pod_spec
+
+
+@pytest.mark.parametrize(
+    ("image", "policy"),
+    [("x", "Always"), ("x:1", "IfNotPresent"), ("r:5000/x", "Always"), ("x@sha256:0", "IfNotPresent")],
+)
+def test_a_moving_tag_is_always_pulled(image: str, policy: str) -> None:
+    spec = {"containers": [{"name": "a", "image": image}]}
+    default_pod_spec(spec)
+    assert spec["containers"][0]["imagePullPolicy"] == policy
+
+
+def test_defaults_are_idempotent() -> None:
+    pod = {"spec": {"containers": [{"name": "a", "image": "x", "livenessProbe": {"httpGet": {"port": 1}}}]}}
+    default_pod(pod)
+    first = repr(pod)
+    default_pod(pod)
+    assert repr(pod) == first
+
+
+def test_a_pod_asks_for_what_it_is_limited_to() -> None:
+    pod = {"spec": {"containers": [{"name": "a", "image": "x", "resources": {"limits": {"cpu": "1"}}}]}}
+    default_pod(pod)
+    assert pod["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "1"}  # type: ignore[index]
