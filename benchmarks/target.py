@@ -135,6 +135,7 @@ class KubeInstance:
     def __init__(self, port: int) -> None:
         self.port = port
         self.directory = Path(tempfile.mkdtemp(prefix="kube-bench-"))
+        self._processes: list[psutil.Process] = []
 
     def wait_ready(self) -> Target:
         environment = {**os.environ, "CONTROLLERS": "0"}
@@ -148,7 +149,11 @@ class KubeInstance:
                 stderr=log,
             )
         roots = [int(p.read_text()) for p in sorted(self.directory.glob("*.pid"))]
+        self._processes = [psutil.Process(pid) for pid in roots]
         return from_kubeconfig("kube-apiserver", self.directory / "admin.kubeconfig", False, roots)
 
     def stop(self) -> None:
         subprocess.run([PEER_SCRIPTS / "cluster", "down", self.directory], check=False)
+        # kube-apiserver takes longer to end than the script waits.
+        for process in psutil.wait_procs(self._processes, 20)[1]:
+            process.kill()
