@@ -27,8 +27,8 @@ Object = dict[str, Any]
 
 
 def admit(attributes: "Attributes") -> None:
-    if attributes.subresource or attributes.object is None:
-        return
+    if attributes.subresource or attributes.object is None or attributes.resource.definition is not None:
+        return  # a definition of the tenant's may use the name too
     if attributes.operation == "UPDATE":
         if attributes.resource.group_resource == "pods":
             _keep(attributes.object, attributes.old or {})

@@ -29,7 +29,10 @@ Object = dict[str, Any]
 
 def admit(attributes: "Attributes") -> None:
     """Fill in what the creator left open; refuse what another Service has."""
-    if attributes.resource.group_resource != "services" or attributes.subresource or attributes.object is None:
+    resource = attributes.resource
+    if resource.group_resource != "services" or resource.definition is not None:
+        return  # a definition of the tenant's may use the name too
+    if attributes.subresource or attributes.object is None:
         return
     spec = attributes.object["spec"]
     if spec.get("type") not in _ALLOCATED:

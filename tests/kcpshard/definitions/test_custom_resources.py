@@ -95,6 +95,21 @@ async def test_kinds_of_kubernetes_may_be_defined(group: str, name: str, url: st
         await client.create(f"{url}/namespaces/default/{plural}", obj)
 
 
+@pytest.mark.parametrize("plural", ["pods", "services", "persistentvolumeclaims", "nodes"])
+async def test_policies_for_kubernetes_kinds_leave_a_definition_of_that_name_alone(plural: str) -> None:
+    async with established() as client:
+        made = crd(version(schema=OPEN), plural=plural, kind="Any")
+        made["metadata"]["name"], made["spec"]["group"] = f"{plural}.core", ""
+        await client.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", made)
+        url = f"/api/v1/namespaces/default/{plural}"
+        async with asyncio.timeout(5):
+            while (await client.do("GET", url)).code != 200:
+                await asyncio.sleep(0)
+        found = await client.create(url, {"apiVersion": "v1", "kind": "Any", "metadata": {"name": "a"}})
+        assert "spec" not in found
+        assert (await client.patch(f"{url}/a", {"data": "x"}, MERGE))["data"] == "x"
+
+
 def test_descriptions_are_not_kept() -> None:
     schema = {
         "type": "object",
