@@ -5,7 +5,7 @@ besides TLS. When the watch ends the connection goes back, ready for the next re
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import orjson
 
@@ -124,8 +124,9 @@ class OpenWatch(asyncio.Protocol):
         if transport is None or pending is None or len(pending) <= _SLICE_EVENTS:
             self.flush()
             return
-        self.pending = pending[_SLICE_EVENTS:]
-        if self._write(transport, pending[:_SLICE_EVENTS]):
+        cut = _whole_revisions(pending, _SLICE_EVENTS)
+        self.pending = pending[cut:] or None
+        if self._write(transport, pending[:cut]) and self.pending:
             self._open_watches.changed(self)
 
     def _write(self, transport: asyncio.Transport, items: list[bytes | WatchedEvent]) -> bool:
@@ -198,6 +199,20 @@ class OpenWatch(asyncio.Protocol):
 
 
 _GONE = orjson.dumps(Timeout("the watch ended").status())
+
+
+def _whole_revisions(pending: Sequence[bytes | WatchedEvent], wanted: int) -> int:
+    """Where to cut so that the events of one revision go in one write: a client that is cut off between them would
+    resume after that revision and miss the rest."""
+    cut = wanted
+    while cut < len(pending) and _revision(pending[cut - 1]) == _revision(pending[cut]) != 0:
+        cut += 1
+    return cut
+
+
+def _revision(item: bytes | WatchedEvent) -> int:
+    """0 for what may be cut: frames, and initial events, which are resumed by position."""
+    return 0 if isinstance(item, bytes) or item.position else item.revision
 
 
 class OpenWatches:

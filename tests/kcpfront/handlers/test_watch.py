@@ -199,6 +199,15 @@ async def test_protobuf(client: HttpClient, router: FakeRouter) -> None:
     assert frame == encode_event("ADDED", encode_object(OBJ))
 
 
+async def test_the_events_of_one_revision_are_one_write(client: HttpClient, router: FakeRouter) -> None:
+    watch = await begin(client, router)
+    for number in range(100):
+        watch.give(1, REVISION + (number if number < 60 else 60), OBJ | {"number": number})
+    await asyncio.sleep(0)
+    assert not getattr(watch.sink, "pending", None)
+    assert [(await line(client))["object"]["number"] for _ in range(100)] == [*range(100)]
+
+
 async def test_a_burst_is_written_in_slices(client: HttpClient, router: FakeRouter) -> None:
     watch = await begin(client, router)
     for number in range(200):
