@@ -22,7 +22,7 @@ _SCHEME = 'in scheme "pkg/runtime/scheme.go:111"'
 def decode_object(body: bytes, resource: Resource, catalog: Catalog, cluster: LogicalCluster | None) -> Object:
     """A new dict with apiVersion and kind of `resource`. Raises BadRequest."""
     try:
-        obj = orjson.loads(body)
+        obj = _loads(body)
     except orjson.JSONDecodeError:
         raise _unrecognized(body, resource, f"json parse error: {syntax_fault(body)}") from None
     if obj is None:
@@ -34,6 +34,14 @@ def decode_object(body: bytes, resource: Resource, catalog: Catalog, cluster: Lo
         _check_type(obj, body, resource, catalog, cluster)
         obj = {**obj, "apiVersion": resource.api_version, "kind": resource.kind}
     return obj
+
+
+def _loads(body: bytes) -> Any:
+    """JSON whose bytes outside UTF-8 become U+FFFD, as in Go."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return orjson.loads(body.decode(errors="replace"))
 
 
 def _unrecognized(body: bytes, resource: Resource, fault: str) -> BadRequest:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from kcpshard.api.errors import BadRequest
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.verbs.decoding import decode_object, go_kind, syntax_fault
+from tests.contracts.api_client import CONFIGMAPS, ApiClient, memory_shard
 
 CATALOG = Catalog()
 CONFIGMAP = CATALOG.find(None, "", "v1", "configmaps")
@@ -85,3 +86,12 @@ def test_syntax_faults_end(text: str) -> None:
 )
 def test_json_kinds(value: object, kind: str) -> None:
     assert go_kind(json.loads(json.dumps(value))) == kind
+
+
+async def test_bytes_outside_utf_8_become_replacement_characters() -> None:
+    client = ApiClient(memory_shard())
+    body = b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"x\xffy"}}'
+    request = client.request("POST", CONFIGMAPS, {})
+    request.body = body
+    reply = await client.send(request)
+    assert (reply.code, reply.json["data"]["k"]) == (201, "x\ufffdy")
