@@ -102,8 +102,9 @@ def spec_for(target: Target, operation: str, tenants: int, **more: Any) -> Spec:
     return Spec(target.host, target.port, target.token, target.authority, operation, listed, **more)
 
 
-def measure(target: Target, spec: Spec) -> Cost:
-    """Run the load and attribute the servers' CPU to its requests. A writer beside it counts as requests too."""
+def measure(target: Target, spec: Spec, write_us: float = 0.0) -> Cost:
+    """Run the load and attribute the servers' CPU to its requests. What a writer beside them costs is taken off at
+    `write_us` each: what an update costs under load, not what it costs alone, when a server's idle work is in it."""
     pids = target.pids()
     with counting_instructions(pids) as instructions, watching_timer(max(1.0, spec.seconds)) as timer:
         before = cpu_seconds(pids)
@@ -112,7 +113,8 @@ def measure(target: Target, spec: Spec) -> Cost:
     bad = {c: n for c, n in outcome.codes.items() if c not in ("200", "201")}
     if bad or not outcome.requests:
         raise RuntimeError(f"{target.name} {spec.operation}: answers {outcome.codes}")
-    count = outcome.requests + outcome.writer_requests
+    count = outcome.requests
+    spent -= write_us / 1e6 * outcome.writer_requests
     return Cost(
         spent / count * 1e6,
         instructions[0] / count / 1000 if instructions else 0.0,
