@@ -126,4 +126,3 @@ def schema() -> facts.Schema | None:
 
 def apply_refused() -> UnsupportedMediaType:
     return UnsupportedMediaType("server-side apply to a Scale is not served; apply the object itself")
-
