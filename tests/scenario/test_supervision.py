@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import socket
 import subprocess
 import sys
 import time
@@ -93,6 +94,12 @@ def test_what_was_acknowledged_survives_every_kind_of_death(start: Callable[[int
     everything_is_there(start(2, 1))
 
 
+def free_port() -> tuple[str, str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return "--listen", f"127.0.0.1:{probe.getsockname()[1]}"
+
+
 def test_more_shards_serve_what_fewer_wrote_and_fewer_are_refused(
     start: Callable[[int, int], Tier], root: Path
 ) -> None:
@@ -103,7 +110,7 @@ def test_more_shards_serve_what_fewer_wrote_and_fewer_are_refused(
     assert [revision(tier, f"tenant-{number}", "kept") for number in range(6)] == written
     assert tier.stop() == 0, tier.log()
     refused = subprocess.run(
-        [sys.executable, "-P", "-m", "kcp", "start", "--root-directory", str(root), "--shards", "3"],
+        [sys.executable, "-P", "-m", "kcp", "start", "--root-directory", str(root), "--shards", "3", *free_port()],
         capture_output=True,
         text=True,
     )
