@@ -1,8 +1,8 @@
 """The real processes die and come back; what was acknowledged stays."""
 
 import json
-import ssl
 import socket
+import ssl
 import subprocess
 import sys
 import time
