@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvloop
 
-from kcpfront import process_log
+from kcpshard import process_log
 from kcpfront.allocator import map_large_buffers
 from kcpfront.credential_files import CredentialError
 from kcpfront.listener import ListenError, raise_descriptor_limit

@@ -1,20 +1,24 @@
-"""How a shard process writes its log: one line per record on standard error, as text or JSON."""
+"""How a process writes its log, a shard or a front: one line per record on standard error, as text or JSON."""
 
 import logging
 import sys
 import time
+from typing import Any
 
 import orjson
+
+_EXTRAS = ("audit_id", "target")
 
 
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
+        line: dict[str, Any] = {
             "time": _utc(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
+        line |= {name: record.__dict__[name] for name in _EXTRAS if name in record.__dict__}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return orjson.dumps(line).decode()
@@ -22,7 +26,8 @@ class _JsonLines(logging.Formatter):
 
 class _TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line = f"{_utc(record.created)} {record.levelname.lower()} {record.name}: {record.getMessage()}"
+        extras = "".join(f" {name}={record.__dict__[name]}" for name in _EXTRAS if name in record.__dict__)
+        line = f"{_utc(record.created)} {record.levelname.lower()} {record.name}: {record.getMessage()}{extras}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

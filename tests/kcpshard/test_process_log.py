@@ -42,3 +42,21 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
     first, *rest = capsys.readouterr().err.splitlines()
     assert first.endswith("error kcpshard.test: it failed: so")
     assert rest[-1] == "ValueError: why"
+
+
+def test_json_lines_name_the_request(capsys: pytest.CaptureFixture[str]) -> None:
+    process_log.configure("info", "json")
+    try:
+        raise ValueError("why")
+    except ValueError:
+        logging.getLogger("x").exception("went %s", "wrong", extra={"audit_id": "i"})
+    found = orjson.loads(capsys.readouterr().err)
+    assert (found["level"], found["logger"], found["message"], found["audit_id"]) == ("error", "x", "went wrong", "i")
+    assert "ValueError: why" in found["traceback"]
+
+
+def test_text_lines_name_the_request(capsys: pytest.CaptureFixture[str]) -> None:
+    process_log.configure("warning", "text")
+    logging.getLogger("x").info("not this")
+    logging.getLogger("x").warning("this", extra={"target": "/a"})
+    assert capsys.readouterr().err.endswith(" warning x: this target=/a\n")
