@@ -13,12 +13,12 @@ from pathlib import Path
 
 import uvloop
 
-from kcpshard import process_log
 from kcpfront.allocator import map_large_buffers
 from kcpfront.credential_files import CredentialError
 from kcpfront.listener import ListenError, raise_descriptor_limit
 from kcpfront.process import FrontProcess, Options
 from kcpfront.settings import Settings
+from kcpshard import process_log
 
 EXIT_REFUSED = 3  # it could not serve; the sentence is on standard error
 _EXPECTED = (CredentialError, ListenError, OSError)
