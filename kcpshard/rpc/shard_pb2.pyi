@@ -40,6 +40,8 @@ class _VerbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verb.ValueType],
     DELETE_COLLECTION: _Verb.ValueType  # 7
     DOCUMENT: _Verb.ValueType  # 8
     """discovery and OpenAPI: `name` holds the path, e.g. "/apis/apps/v1" """
+    AUTHORIZE: _Verb.ValueType  # 9
+    """only whether the identity may: `name` holds a path that is no resource, `body` {"verb": "get"}"""
 
 class Verb(_Verb, metaclass=_VerbEnumTypeWrapper): ...
 
@@ -53,6 +55,8 @@ DELETE: Verb.ValueType  # 6
 DELETE_COLLECTION: Verb.ValueType  # 7
 DOCUMENT: Verb.ValueType  # 8
 """discovery and OpenAPI: `name` holds the path, e.g. "/apis/apps/v1" """
+AUTHORIZE: Verb.ValueType  # 9
+"""only whether the identity may: `name` holds a path that is no resource, `body` {"verb": "get"}"""
 Global___Verb: _TypeAlias = Verb  # noqa: Y015
 
 class _PatchType:
@@ -184,6 +188,9 @@ class Request(_message.Message):
     USER_AGENT_FIELD_NUMBER: _builtins.int
     ACCEPT_FIELD_NUMBER: _builtins.int
     IF_NONE_MATCH_FIELD_NUMBER: _builtins.int
+    IMPERSONATION_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    AUDIT_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """unique on its stream"""
     verb: Global___Verb.ValueType
@@ -232,6 +239,12 @@ class Request(_message.Message):
     """of a DOCUMENT: the chosen media type"""
     if_none_match: _builtins.str
     """of a DOCUMENT"""
+    impersonation: _builtins.bytes
+    """JSON as `identity`: whom the client asks to act as; empty: nobody. Decided by the shard"""
+    proof: _builtins.bytes
+    """JSON: what must still be true of the credential (account, bound object, incarnation)"""
+    audit_id: _builtins.str
+    """of the request, for audit records and webhooks"""
     @_builtins.property
     def duplicate_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """paths that occurred twice in the body, found by the front"""
@@ -272,10 +285,13 @@ class Request(_message.Message):
         user_agent: _builtins.str = ...,
         accept: _builtins.str = ...,
         if_none_match: _builtins.str = ...,
+        impersonation: _builtins.bytes = ...,
+        proof: _builtins.bytes = ...,
+        audit_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "body", b"body", "cluster", b"cluster", "continue_token", b"continue_token", "dry_run", b"dry_run", "duplicate_fields", b"duplicate_fields", "field_manager", b"field_manager", "field_selector", b"field_selector", "field_validation", b"field_validation", "first_sent_us", b"first_sent_us", "force", b"force", "group", b"group", "id", b"id", "identity", b"identity", "if_none_match", b"if_none_match", "label_selector", b"label_selector", "limit", b"limit", "more", b"more", "name", b"name", "namespace", b"namespace", "patch_type", b"patch_type", "repeat", b"repeat", "request_id", b"request_id", "resource", b"resource", "resource_version", b"resource_version", "resource_version_match", b"resource_version_match", "subresource", b"subresource", "timeout_ms", b"timeout_ms", "token_review", b"token_review", "user_agent", b"user_agent", "verb", b"verb", "version", b"version", "want_columns", b"want_columns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "audit_id", b"audit_id", "body", b"body", "cluster", b"cluster", "continue_token", b"continue_token", "dry_run", b"dry_run", "duplicate_fields", b"duplicate_fields", "field_manager", b"field_manager", "field_selector", b"field_selector", "field_validation", b"field_validation", "first_sent_us", b"first_sent_us", "force", b"force", "group", b"group", "id", b"id", "identity", b"identity", "if_none_match", b"if_none_match", "impersonation", b"impersonation", "label_selector", b"label_selector", "limit", b"limit", "more", b"more", "name", b"name", "namespace", b"namespace", "patch_type", b"patch_type", "proof", b"proof", "repeat", b"repeat", "request_id", b"request_id", "resource", b"resource", "resource_version", b"resource_version", "resource_version_match", b"resource_version_match", "subresource", b"subresource", "timeout_ms", b"timeout_ms", "token_review", b"token_review", "user_agent", b"user_agent", "verb", b"verb", "version", b"version", "want_columns", b"want_columns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -417,6 +433,7 @@ class Response(_message.Message):
     CONTENT_TYPE_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_S_FIELD_NUMBER: _builtins.int
     SETTINGS_REVISION_FIELD_NUMBER: _builtins.int
+    AUDIT_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     code: _builtins.int
     """HTTP status; in the first frame"""
@@ -435,6 +452,8 @@ class Response(_message.Message):
     retry_after_s: _builtins.int
     settings_revision: _builtins.int
     """revision of the logical cluster's settings that fronts cache"""
+    audit: _builtins.bytes
+    """JSON: decision, effective user and annotations, for the front's audit record"""
     @_builtins.property
     def list(self) -> Global___ListMetadata:
         """in the last frame of a list"""
@@ -456,10 +475,11 @@ class Response(_message.Message):
         content_type: _builtins.str = ...,
         retry_after_s: _builtins.int = ...,
         settings_revision: _builtins.int = ...,
+        audit: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["list", b"list"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "code", b"code", "columns", b"columns", "content_type", b"content_type", "etag", b"etag", "id", b"id", "list", b"list", "more", b"more", "moved_to", b"moved_to", "retry_after_s", b"retry_after_s", "settings_revision", b"settings_revision", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "body", b"body", "code", b"code", "columns", b"columns", "content_type", b"content_type", "etag", b"etag", "id", b"id", "list", b"list", "more", b"more", "moved_to", b"moved_to", "retry_after_s", b"retry_after_s", "settings_revision", b"settings_revision", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -512,6 +532,9 @@ class StartWatch(_message.Message):
     RESUMED_FIELD_NUMBER: _builtins.int
     CLUSTER_ID_FIELD_NUMBER: _builtins.int
     GIVEN_FIELD_NUMBER: _builtins.int
+    IMPERSONATION_FIELD_NUMBER: _builtins.int
+    PROOF_FIELD_NUMBER: _builtins.int
+    AUDIT_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """unique in the front process, also over reconnects"""
     cluster: _builtins.str
@@ -541,6 +564,12 @@ class StartWatch(_message.Message):
     """with resumed: the incarnation it saw (WatchJoined); 0: not born then"""
     given: _builtins.int
     """between WatchClients: so many events of revision + 1 need not come again"""
+    impersonation: _builtins.bytes
+    """as in Request"""
+    proof: _builtins.bytes
+    """as in Request"""
+    audit_id: _builtins.str
+    """as in Request"""
     def __init__(
         self,
         *,
@@ -563,10 +592,13 @@ class StartWatch(_message.Message):
         resumed: _builtins.bool = ...,
         cluster_id: _builtins.int = ...,
         given: _builtins.int = ...,
+        impersonation: _builtins.bytes = ...,
+        proof: _builtins.bytes = ...,
+        audit_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "cluster_id", b"cluster_id", "field_selector", b"field_selector", "given", b"given", "group", b"group", "id", b"id", "identity", b"identity", "initial", b"initial", "initial_after", b"initial_after", "initial_revision", b"initial_revision", "label_selector", b"label_selector", "minimum_revision", b"minimum_revision", "name", b"name", "namespace", b"namespace", "resource", b"resource", "resumed", b"resumed", "revision", b"revision", "version", b"version", "want_columns", b"want_columns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_id", b"audit_id", "cluster", b"cluster", "cluster_id", b"cluster_id", "field_selector", b"field_selector", "given", b"given", "group", b"group", "id", b"id", "identity", b"identity", "impersonation", b"impersonation", "initial", b"initial", "initial_after", b"initial_after", "initial_revision", b"initial_revision", "label_selector", b"label_selector", "minimum_revision", b"minimum_revision", "name", b"name", "namespace", b"namespace", "proof", b"proof", "resource", b"resource", "resumed", b"resumed", "revision", b"revision", "version", b"version", "want_columns", b"want_columns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -667,6 +699,7 @@ class WatchStarted(_message.Message):
     COLUMNS_FIELD_NUMBER: _builtins.int
     CLUSTER_ID_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    AUDIT_FIELD_NUMBER: _builtins.int
     watch: _builtins.int
     columns: _builtins.bytes
     """as in Response, if asked for"""
@@ -674,6 +707,8 @@ class WatchStarted(_message.Message):
     """as in WatchJoined"""
     kind: _builtins.str
     """of the objects: bookmarks need it"""
+    audit: _builtins.bytes
+    """as in Response"""
     def __init__(
         self,
         *,
@@ -681,10 +716,11 @@ class WatchStarted(_message.Message):
         columns: _builtins.bytes = ...,
         cluster_id: _builtins.int = ...,
         kind: _builtins.str = ...,
+        audit: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "columns", b"columns", "kind", b"kind", "watch", b"watch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "cluster_id", b"cluster_id", "columns", b"columns", "kind", b"kind", "watch", b"watch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
