@@ -6,6 +6,7 @@ import os
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 import asyncio
+import gc
 import signal
 import sys
 
@@ -32,6 +33,9 @@ async def serve(options: Options) -> None:
         server = ShardServer(options, tasks)
         try:
             await server.start()
+            # What was made so far lives as long as the process: the collector need not walk it again and again.
+            gc.collect()
+            gc.freeze()
             print("ready", flush=True)
             await stopping.wait()
         finally:

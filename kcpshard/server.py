@@ -5,7 +5,6 @@ directory turns out to be this shard → streams are drained → listeners, task
 """
 
 import asyncio
-import gc
 import logging
 import os
 import time
@@ -44,6 +43,7 @@ from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
 from kcpshard.storage.rocksdb_engine import RocksdbEngine
 from kcpshard.sync_service import SyncService
+from kcpshard.verbs import births
 from kcpshard.verbs.dispatch import dispatch
 from kcpshard.verbs.shard import Shard
 from kcpshard.watch_service import WatchService
@@ -79,10 +79,10 @@ class ShardServer:
         enabled = switches.enabled(options.controllers)
         contents = assembly.namespace_contents(enabled, _root_certificate(options.root_ca_file))
         self._shard = Shard(self.store, catalog, self._placement.ownership, now_us, contents)
-        self._execution = Execution(partial(dispatch, self._shard), tasks)
-        self._session = SessionService(self._execution, self._hello)
-        self._watch = WatchService(self._shard, self._hello, self._settings)
-        self._watch.end_watches_on_change(catalog)
+        self.execution = Execution(partial(dispatch, self._shard), tasks)
+        self._session = SessionService(self.execution, self._hello)
+        self.watch = WatchService(self._shard, self._hello, self._settings)
+        self.watch.end_watches_on_change(catalog)
         self._maps = PlacementService(self._placement)
         self._admin = AdminService(self._placement, self.statistics, self._checkpoint, self.store.census)
         self._custom_definitions = CustomDefinitions(self._shard, catalog)
@@ -107,9 +107,6 @@ class ShardServer:
             ("compaction", self._compact),
         ):
             self._running.append(self._tasks.create_task(_enduring(name, run)))
-        # What was made so far lives as long as the process: the collector need not walk it again and again.
-        gc.collect()
-        gc.freeze()
 
     async def stop(self) -> None:
         """Finish what is in flight, at most DRAIN_S, then close everything. Nothing acknowledged is lost either way."""
@@ -117,8 +114,8 @@ class ShardServer:
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S), asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._session.drain())
-                tasks.create_task(self._watch.drain())
-                tasks.create_task(self._execution.wait_until_idle())
+                tasks.create_task(self.watch.drain())
+                tasks.create_task(self.execution.wait_until_idle())
         for server in self._servers:
             await server.stop(None)
         self._metrics.stop()
@@ -126,15 +123,23 @@ class ShardServer:
             task.cancel()
         if self._running:
             await asyncio.wait(self._running)
-        self._execution.close()
+        self.execution.close()
         await self._placement.close()
         await self.store.close()
+
+    async def create_cluster(self, path: str) -> None:
+        """A new logical cluster, durable on return; for whoever embeds the shard. The path must be free."""
+        cluster = births.bear(self._shard, path)
+        if cluster.born_in is not None:
+            durable = asyncio.get_running_loop().create_future()
+            cluster.born_in.when_durable(lambda: durable.set_result(None))
+            await durable
 
     def statistics(self) -> Mapping[str, object]:
         return {
             "store": asdict(self.store.statistics()),
-            "watch": self._watch.hub.statistics(),
-            "jobs": self._execution.jobs,
+            "watch": self.watch.hub.statistics(),
+            "jobs": self.execution.jobs,
             "software": SOFTWARE,
             **self._metrics.statistics(),
         }
@@ -142,12 +147,15 @@ class ShardServer:
     # --- parts
 
     def _listeners(self) -> list[grpc.aio.Server]:
+        """None where the shard is embedded: its front is in the same process."""
         options = self._options
-        found = [
-            self._listener(f"unix:{options.front_socket}", only(FRONT)),
-            self._listener(f"unix:{options.admin_socket}", only(ADMIN, SHARD)),
-            self._sync_listener(f"unix:{options.sync_socket}"),
-        ]
+        found = []
+        if options.front_socket:
+            found = [
+                self._listener(f"unix:{options.front_socket}", only(FRONT)),
+                self._listener(f"unix:{options.admin_socket}", only(ADMIN, SHARD)),
+                self._sync_listener(f"unix:{options.sync_socket}"),
+            ]
         if options.listen:
             found.append(self._listener(options.listen, certificate_roles))
         if options.join_listen:
@@ -157,7 +165,7 @@ class ShardServer:
     def _listener(self, address: str, roles_of: RolesOf) -> grpc.aio.Server:
         server = _server(roles_of)
         self._session.add_to(server)
-        self._watch.add_to(server)
+        self.watch.add_to(server)
         pb_grpc.add_ShardPlacementServicer_to_server(self._maps, server)  # type: ignore[no-untyped-call]
         pb_grpc.add_ShardAdminServicer_to_server(self._admin, server)  # type: ignore[no-untyped-call]
         listen(server, address, self._tls)
@@ -244,7 +252,7 @@ def _entry(options: Options) -> pb.ShardEntry:
     """Where the map says that we are; see rpc.transport for addresses with alternatives."""
 
     def address(socket: str, network: str) -> str:
-        return f"unix:{os.path.abspath(socket)} {network}".rstrip()
+        return f"unix:{os.path.abspath(socket)} {network}".rstrip() if socket else network
 
     return pb.ShardEntry(
         number=options.number,
