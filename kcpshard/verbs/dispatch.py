@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from kcpshard.api.requests import Request
+from kcpshard.verbs.authorize import authorize
 from kcpshard.verbs.create import create
 from kcpshard.verbs.delete import delete
 from kcpshard.verbs.delete_collection import delete_collection
@@ -30,6 +31,7 @@ _VERBS: tuple[Callable[[Shard, Request], Outcome], ...] = (
     delete,
     delete_collection,
     document,
+    authorize,
 )
 
 

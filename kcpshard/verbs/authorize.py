@@ -1,0 +1,15 @@
+"""authorize: whether an identity may ask for a path that is no resource; fronts ask before they answer such a one.
+
+Until authorisation exists every authenticated identity may.
+"""
+
+from kcpshard.api.requests import Answer, Request
+from kcpshard.verbs.outcome import Outcome
+from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.target import check_path
+
+
+def authorize(shard: Shard, request: Request) -> Outcome:
+    shard.ownership.check(request.cluster)
+    check_path(shard.store.find_cluster(request.cluster), request)
+    return Answer(200, b"{}")
