@@ -75,15 +75,22 @@ class Request(Protocol):
     def accept(self) -> str: ...
     @property
     def if_none_match(self) -> str: ...
+    @property
+    def proof(self) -> bytes: ...
 
 
 class Identity(NamedTuple):
-    """Who asks, as the front authenticated it (authentication.k8s.io UserInfo)."""
+    """Who asks, as the front authenticated it (authentication.k8s.io UserInfo).
+
+    `scope` is 0 for an identity of the installation, else the id of the one logical cluster (incarnation) in which it
+    is somebody: there its groups count, system:masters too, and nowhere else.
+    """
 
     username: str
     uid: str = ""
     groups: tuple[str, ...] = ()
     extra: Mapping[str, Sequence[str]] = {}
+    scope: int = 0
 
     def encode(self) -> bytes:
         return orjson.dumps(self._asdict(), option=orjson.OPT_SORT_KEYS)
@@ -102,6 +109,7 @@ def decode_identity(raw: bytes) -> Identity:
             document.get("uid", ""),
             tuple(document.get("groups", ())),
             document.get("extra") or {},
+            document.get("scope", 0),
         )
         if len(_identities) >= _MAX_IDENTITIES:
             _identities.clear()

@@ -60,7 +60,8 @@ def check_path(cluster: LogicalCluster | None, request: Addressed) -> None:
     """Raise unless the identity may address the path, and there is or may be a logical cluster."""
     path = request.cluster
     if path.startswith(SYSTEM):
-        if _MASTERS not in decode_identity(request.identity).groups:
+        identity = decode_identity(request.identity)
+        if identity.scope or _MASTERS not in identity.groups:
             raise Forbidden(
                 f'logical cluster "{path}" is reserved for the installation', name=path, kind="logicalclusters"
             )

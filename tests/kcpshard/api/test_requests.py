@@ -17,3 +17,9 @@ def test_missing_parts_are_empty() -> None:
 
 def test_an_object_is_answered_as_json() -> None:
     assert answer_object(201, {"kind": "X"}) == Answer(201, b'{"kind":"X"}')
+
+
+def test_scope_is_kept() -> None:
+    raw = Identity("ann", groups=("system:masters",), scope=1_700_000_000_000_000_001).encode()
+    assert decode_identity(raw).scope == 1_700_000_000_000_000_001
+    assert decode_identity(Identity("ann").encode()).scope == 0
