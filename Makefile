@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: differential-http protobuf-clients differential differential-custom setup run test verify scenario fix proto lock bench bench-micro robustness powerloss bad-days
+.PHONY: differential-http protobuf-clients differential differential-custom setup run test verify scenario fix proto lock bench bench-micro bench-stalls robustness powerloss bad-days
 
 .venv/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -35,6 +35,10 @@ scenario: setup
 # Beside a real kube-apiserver, or any other server: make bench ARGS="--kubeconfig …"
 bench: setup
 	$(BIN)/python -m benchmarks.compare $(ARGS)
+
+# How long the worst legal requests hold an event loop: make bench-stalls ARGS="--only YAML"
+bench-stalls: setup
+	$(BIN)/python -m benchmarks.stalls $(ARGS)
 
 bench-micro: setup
 	$(BIN)/python -m benchmarks.micro $(ARGS)

@@ -6,7 +6,8 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from kcpfront.shard_metrics import Figures, shard_metrics
+from kcpfront.shard_metrics import Figures, loop_histograms, shard_metrics
+from kcpshard.loop_stalls import LoopStalls
 
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -35,7 +36,7 @@ class Metrics(Collector):
         self.certificate_reloads = 0
         self.certificate_not_after: Callable[[], float] = lambda: 0.0
         self.panics = 0
-        self.loop_stall_seconds = 0.0  # the longest since the start
+        self.loop = LoopStalls()
         self._registry = CollectorRegistry()
         self._registry.register(self)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -80,7 +81,10 @@ class Metrics(Collector):
             self.certificate_not_after(),
         )
         yield CounterMetricFamily("kcp_front_panics", "Requests that ended in an unexpected exception", self.panics)
-        yield GaugeMetricFamily("loop_stall_seconds", "Longest hold of the event loop", self.loop_stall_seconds)
+        yield GaugeMetricFamily(
+            "loop_stall_seconds_longest", "Longest time the event loop came to nobody", self.loop.stalls.longest
+        )
+        yield from loop_histograms("loop", {(): (self.loop.stalls.as_figures(), self.loop.holds.as_figures())})
 
     def _of_shards(self) -> Iterator[Metric]:
         counts = self.shards()

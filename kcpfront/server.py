@@ -18,7 +18,6 @@ from kcpshard.rpc.contract import Caller, Watcher
 _log = logging.getLogger(__name__)
 
 SOFTWARE = "0.1.0"
-_HEARTBEAT_S = 0.1
 
 
 def _well() -> str:
@@ -58,7 +57,6 @@ class Front:
         self.metrics.watches = lambda: len(self.open_watches)
         self.metrics.certificate_not_after = lambda: self._not_after
         self._reload_timer: asyncio.TimerHandle | None = None
-        self._beat_timer: asyncio.TimerHandle | None = None
 
     def _accept_check(self) -> str:
         return "no file descriptors left" if self._listener is not None and self._listener.paused else ""
@@ -72,7 +70,7 @@ class Front:
         listening = bind(host, port, reuse_port, self.settings.backlog)
         self._listener = Listener(listening, self._edge, self.settings, self.metrics)
         await self._listener.start(context)
-        self._beat(asyncio.get_running_loop().time())
+        self.metrics.loop.start()
         return self._listener.port
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -110,14 +108,6 @@ class Front:
         self._stopping = True
         if self._listener is not None:
             self._listener.close()
-        if self._beat_timer is not None:
-            self._beat_timer.cancel()
+        self.metrics.loop.stop()
         self.open_watches.stop()
         await self._edge.drain(self.settings.drain_s)
-
-    def _beat(self, due: float) -> None:
-        """Measures how long the loop was held."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        self.metrics.loop_stall_seconds = max(self.metrics.loop_stall_seconds, now - due)
-        self._beat_timer = loop.call_later(_HEARTBEAT_S, self._beat, now + _HEARTBEAT_S)

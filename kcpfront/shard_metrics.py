@@ -4,10 +4,13 @@ Shards accept no HTTP; whoever scrapes a front learns about all of them. One tha
 has no other figure. Several fronts say the same: take `max by (shard)`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from kcpshard.loop_stalls import BOUNDS
 
 Figures = Mapping[int, Mapping[str, Any] | None]  # shard → its statistics; None: it did not answer
 
@@ -23,7 +26,7 @@ class _Figure(NamedTuple):
 
 
 _FIGURES = (
-    _Figure("loop_stall_seconds", "kcp_shard_loop_stall_seconds", "Longest hold of the shard's event loop"),
+    _Figure("loop_stall_seconds", "kcp_shard_loop_stall_seconds_longest", "Longest stall of the shard's event loop"),
     _Figure("resident_bytes", "kcp_shard_resident_memory_bytes", "Resident memory of the process"),
     _Figure("cpu_seconds", "kcp_shard_cpu_seconds", "CPU time of the process", counts=True),
     _Figure("jobs", "kcp_shard_requests_waiting", "Requests that wait for something other than a sync"),
@@ -70,6 +73,30 @@ def shard_metrics(figures: Figures) -> Iterator[Metric]:
             if value is not None:
                 family.add_metric([str(shard)], value / figure.per)
         yield family
+    loops = {
+        (str(shard),): (found["loop_stalls"], found["loop_holds"])
+        for shard, found in figures.items()
+        if found is not None and "loop_holds" in found
+    }
+    yield from loop_histograms("kcp_shard_loop", loops, ("shard",))
+
+
+Loops = Mapping[Any, tuple[Mapping[str, Any], Mapping[str, Any]]]  # by the labels' values
+
+
+def loop_histograms(name: str, loops: Loops, labels: Sequence[str] = ()) -> Iterator[Metric]:
+    """Stalls and holds (`kcpshard.loop_stalls`) by the values of `labels`."""
+    stalls = HistogramMetricFamily(f"{name}_stall_seconds", "How late the event loop was", labels=labels)
+    holds = HistogramMetricFamily(f"{name}_hold_seconds", "The same, by its own use of the CPU only", labels=labels)
+    for values, found in loops.items():
+        for family, figures in zip((stalls, holds), found, strict=True):
+            family.add_metric(values, _cumulative(figures["counts"]), sum_value=figures["sum"])
+    yield from (stalls, holds)
+
+
+def _cumulative(counts: Sequence[int]) -> list[tuple[str, float]]:
+    bounds = (*map(str, BOUNDS), "+Inf")
+    return list(zip(bounds, accumulate(map(float, counts)), strict=True))
 
 
 def _at(found: Any, place: str) -> Any:

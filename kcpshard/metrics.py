@@ -1,12 +1,11 @@
 """What a shard measures of its own process, for `Statistics`. Fronts show it (`kcpfront/shard_metrics.py`)."""
 
-import asyncio
 import os
 import resource
 import time
 from collections.abc import Mapping
 
-_HEARTBEAT_S = 0.1
+from kcpshard.loop_stalls import LoopStalls
 
 
 class ProcessMetrics:
@@ -14,30 +13,24 @@ class ProcessMetrics:
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
-        self._timer: asyncio.TimerHandle | None = None
-        self.loop_stall_seconds = 0.0  # the longest since the start
+        self.loop = LoopStalls()
         self.compaction_ended = 0.0
         self.compactions_failed = 0
 
     def start(self) -> None:
-        self._beat(asyncio.get_running_loop().time())
+        self.loop.start()
 
     def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self.loop.stop()
 
     def compacted(self) -> None:
         self.compaction_ended = time.time()
 
-    def _beat(self, due: float) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        self.loop_stall_seconds = max(self.loop_stall_seconds, now - due)
-        self._timer = loop.call_later(_HEARTBEAT_S, self._beat, now + _HEARTBEAT_S)
-
     def statistics(self) -> Mapping[str, object]:
         return {
-            "loop_stall_seconds": self.loop_stall_seconds,
+            "loop_stall_seconds": self.loop.stalls.longest,
+            "loop_stalls": self.loop.stalls.as_figures(),
+            "loop_holds": self.loop.holds.as_figures(),
             "resident_bytes": _resident_bytes(),
             "cpu_seconds": time.process_time(),
             "disk": self._disk(),

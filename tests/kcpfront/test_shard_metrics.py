@@ -26,7 +26,7 @@ def shown(figures: Figures) -> str:
 
 def test_figures_by_shard_in_the_units_of_their_names() -> None:
     text = shown({1: FIGURES})
-    assert 'kcp_shard_loop_stall_seconds{shard="1"} 0.25' in text
+    assert 'kcp_shard_loop_stall_seconds_longest{shard="1"} 0.25' in text
     assert 'kcp_shard_cpu_seconds_total{shard="1"} 3.5' in text
     assert 'kcp_shard_disk_free_bytes{shard="1"} 1000.0' in text
     assert 'kcp_shard_durable_revision_timestamp_seconds{shard="1"} 1.7000000005e+09' in text
