@@ -61,6 +61,11 @@ differential: setup
 protobuf-clients: setup
 	GOFLAGS=-mod=readonly $(BIN)/python -m tests.clients.protobuf.compare
 
+# The upstream end-to-end suite. PEERS_DIR: its e2e.test, kubectl and kube-controller-manager. CONFORMANCE_DIR: the list of
+# specs and its runner. ARGS="--match Watchers --times 1" runs some of them.
+conformance: setup
+	$(BIN)/python -m tests.clients.conformance $(ARGS)
+
 # Generated custom resources beside a real kube-apiserver; ARGS is "SEED SCHEMAS".
 differential-custom: setup
 	$(BIN)/python -m tests.differential.custom_resources $(KUBECONFIG) $(ARGS)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.scenario.conftest import Tier
+from tests.clients.tier import Tier
 
 # Small buffers, so that a few megabytes of writes make RocksDB flush, and a full disk needs no gigabytes.
 SMALL_STORE = "write_buffer_bytes=1048576,wal_bytes=2097152,reserved_bytes=8388608"

@@ -6,48 +6,13 @@ the one of the PATH, if it is another, take turns.
 
 import os
 import shutil
-import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-
-class Tier:
-    """`kcp start` in a directory of its own, on a free port."""
-
-    def __init__(self, root: Path, *options: str) -> None:
-        self.root = root
-        self.kubeconfig = root / "admin.kubeconfig"
-        self._options = options
-        self._log = root.with_name(f"{root.name}.log")
-
-    def start(self) -> None:
-        command = [sys.executable, "-P", "-m", "kcp", "start", "--root-directory", str(self.root)]
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--listen", "127.0.0.1:0", *self._options], stdout=subprocess.PIPE, stderr=log, text=True
-            )
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        assert line.startswith("kcp is ready at "), f"kcp start ended:\n{self.log()}"
-        self.server = line.split()[4]
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=60)
-        return self.process.returncode
-
-    def kill(self) -> None:
-        """As `kill -9` does; nothing happens to what has ended."""
-        self.process.kill()
-        if self.process.stdout and not self.process.stdout.closed:
-            self.process.communicate(timeout=60)
-
-    def log(self) -> str:
-        return self._log.read_text()[-5000:]
+from tests.clients.tier import Tier
 
 
 @pytest.fixture(scope="module")

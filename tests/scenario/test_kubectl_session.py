@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.scenario.conftest import Kubectl, Tier
+from tests.clients.tier import Tier
+from tests.scenario.conftest import Kubectl
 
 pytestmark = pytest.mark.process
 

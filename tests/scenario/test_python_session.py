@@ -7,7 +7,7 @@ import pytest
 from kubernetes import client, config, watch
 from kubernetes.client import ApiException, CoreV1Api, V1ConfigMap, V1Namespace, V1ObjectMeta
 
-from tests.scenario.conftest import Tier
+from tests.clients.tier import Tier
 
 pytestmark = pytest.mark.process
 

@@ -17,7 +17,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.scenario.conftest import Tier
+from tests.clients.tier import Tier
 
 pytestmark = pytest.mark.process
 
