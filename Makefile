@@ -63,8 +63,14 @@ protobuf-clients: setup
 
 # The upstream end-to-end suite. PEERS_DIR: its e2e.test, kubectl and kube-controller-manager. CONFORMANCE_DIR: the list of
 # specs and its runner. ARGS="--match Watchers --times 1" runs some of them.
+.PHONY: conformance
 conformance: setup
 	$(BIN)/python -m tests.clients.conformance $(ARGS)
+
+# Programs on client-go and controller-runtime at work in logical clusters; their exit codes judge. Need Go and its proxy.
+.PHONY: informers operator
+informers operator: setup
+	$(BIN)/python -m tests.clients.go_program $@
 
 # Generated custom resources beside a real kube-apiserver; ARGS is "SEED SCHEMAS".
 differential-custom: setup

@@ -85,8 +85,8 @@ def tenant(tier: Tier, path: str) -> Tenant:
     kubeconfig.write_text(yaml.safe_dump(config))
     authority = tier.root / "pki" / "serving-ca.crt"
     made = Tenant(server, config["users"][0]["user"]["token"], authority, kubeconfig)
-    made.ask("/api/v1/namespaces", {"metadata": {"name": "birth"}})
-    made.ask("/api/v1/namespaces/birth", method="DELETE")
+    made.ask("/api/v1/namespaces/default/configmaps", {"metadata": {"name": "birth"}})
+    made.ask("/api/v1/namespaces/default/configmaps/birth", method="DELETE")
     return made
 
 
