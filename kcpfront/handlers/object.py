@@ -34,6 +34,7 @@ class ObjectHandler:
         request = options.new_request(exchange, pb.GET)
         if exchange.info.query:
             request.resource_version = exchange.info.get("resourceVersion")
+            request.at = exchange.info.get("at")
         return await self._ask(exchange, request)
 
     async def create(self, exchange: Exchange) -> Reply:
