@@ -90,6 +90,15 @@ def set_write_options(request: pb.Request, info: RequestInfo, kind: str) -> None
     refuse(kind, faults)
 
 
+def set_history_options(request: pb.Request, info: RequestInfo) -> None:
+    """Of a get with `history`: which part of it."""
+    request.verb = pb.HISTORY
+    limit = integer(info, "limit")
+    if limit is not None and limit > 0:
+        request.limit = limit
+    request.continue_token = info.get("continue")
+
+
 def refuse_past(info: RequestInfo, what: str) -> None:
     """The past can only be read: a client that means something else by `at` must be told."""
     if "at" in info.query:

@@ -35,6 +35,8 @@ class ObjectHandler:
         if exchange.info.query:
             request.resource_version = exchange.info.get("resourceVersion")
             request.at = exchange.info.get("at")
+            if options.flag(exchange.info, "history"):
+                options.set_history_options(request, exchange.info)
         return await self._ask(exchange, request)
 
     async def create(self, exchange: Exchange) -> Reply:

@@ -40,6 +40,8 @@ class _VerbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verb.ValueType],
     DELETE_COLLECTION: _Verb.ValueType  # 7
     DOCUMENT: _Verb.ValueType  # 8
     """discovery and OpenAPI: `name` holds the path, e.g. "/apis/apps/v1" """
+    HISTORY: _Verb.ValueType  # 10
+    """the changes to one object, newest first; limit, continue_token. Permitted like GET"""
     AUTHORIZE: _Verb.ValueType  # 9
     """only whether the identity may: `name` holds a path that is no resource, `body` {"verb": "get"}"""
 
@@ -55,6 +57,8 @@ DELETE: Verb.ValueType  # 6
 DELETE_COLLECTION: Verb.ValueType  # 7
 DOCUMENT: Verb.ValueType  # 8
 """discovery and OpenAPI: `name` holds the path, e.g. "/apis/apps/v1" """
+HISTORY: Verb.ValueType  # 10
+"""the changes to one object, newest first; limit, continue_token. Permitted like GET"""
 AUTHORIZE: Verb.ValueType  # 9
 """only whether the identity may: `name` holds a path that is no resource, `body` {"verb": "get"}"""
 Global___Verb: _TypeAlias = Verb  # noqa: Y015
