@@ -21,6 +21,7 @@ from kcpfront.request_info import parse_request
 from kcpfront.responses import error_reply, text_reply
 from kcpshard.api.errors import ApiError, InternalError, MethodNotAllowed, resource_not_found
 from kcpshard.rpc.contract import Caller, Watcher
+from kcpshard.workers.pool import WorkerPool
 
 _log = logging.getLogger(__name__)
 
@@ -39,13 +40,14 @@ class HandlerChain:
         health: Health,
         metrics: Metrics,
         software: str,
+        workers: WorkerPool,
     ) -> None:
         self._authenticator, self._health, self._metrics, self._software = authenticator, health, metrics, software
         self._loop_time = asyncio.get_running_loop().time
-        self._documents = DocumentHandler(caller)
+        self._documents = DocumentHandler(caller, workers)
         self._verbs: dict[str, Handle] = {
-            **ObjectHandler(caller, authenticator).verbs,
-            "list": ListHandler(caller).list,
+            **ObjectHandler(caller, authenticator, workers).verbs,
+            "list": ListHandler(caller, workers).list,
             "watch": WatchHandler(watcher, open_watches).watch,
         }
 

@@ -14,6 +14,7 @@ from kcpfront.listener import Listener, bind
 from kcpfront.metrics import Metrics
 from kcpfront.settings import Settings
 from kcpshard.rpc.contract import Caller, Watcher
+from kcpshard.workers.pool import WorkerPool
 
 _log = logging.getLogger(__name__)
 
@@ -48,8 +49,16 @@ class Front:
         live |= kubernetes_checks(_well)  # a front without shards is alive: to restart it would not bring them back
         ready = {"shard-map": map_check, "file-descriptors": self._accept_check, "shutdown": self._shutdown_check}
         ready |= kubernetes_checks(map_check)
+        self.workers = WorkerPool()
         chain = HandlerChain(
-            caller, watcher, self._authenticator, self.open_watches, Health(live, ready), self.metrics, SOFTWARE
+            caller,
+            watcher,
+            self._authenticator,
+            self.open_watches,
+            Health(live, ready),
+            self.metrics,
+            SOFTWARE,
+            self.workers,
         )
         self._edge.handle = chain.handle
         self._not_after = files.not_after() if tls else 0.0
@@ -111,3 +120,4 @@ class Front:
         self.metrics.loop.stop()
         self.open_watches.stop()
         await self._edge.drain(self.settings.drain_s)
+        await self.workers.close()

@@ -5,11 +5,13 @@ import orjson
 from kcpfront import discovery
 from kcpfront.exchange import Exchange, Reply
 from kcpfront.negotiation import JSON, PROTOBUF, YAML, Representation, negotiate_document
-from kcpfront.representations import finished, result_reply
+from kcpfront.rendering import finished_reply
+from kcpfront.representations import result_reply
 from kcpfront.responses import json_reply
 from kcpshard.api.errors import MethodNotAllowed
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Caller
+from kcpshard.workers.pool import WorkerPool
 
 _GROUPS = f"{JSON};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _JSON = Representation(JSON)
@@ -17,8 +19,8 @@ _MADE_HERE = {media_type: Representation(media_type) for media_type in (JSON, YA
 
 
 class DocumentHandler:
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+    def __init__(self, caller: Caller, workers: WorkerPool) -> None:
+        self._caller, self._workers = caller, workers
 
     async def root(self, exchange: Exchange, checks: list[str]) -> Reply:
         """The paths served: groups and versions as aggregated discovery names them."""
@@ -55,6 +57,6 @@ class DocumentHandler:
             # The type of what the client has: kubectl's cache takes over each header of this answer.
             return Reply(304, b"", result.content_type or chosen, headers)
         if chosen in _MADE_HERE:
-            reply = finished(exchange, _MADE_HERE[chosen], result.code, result.body, headers)
+            reply = await finished_reply(self._workers, exchange, _MADE_HERE[chosen], result.code, result.body, headers)
             return reply._replace(content_type=result.content_type) if result.content_type else reply
         return Reply(result.code, result.body, result.content_type or chosen, headers)

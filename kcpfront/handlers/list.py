@@ -2,15 +2,16 @@
 
 import asyncio
 import zlib
+from collections.abc import AsyncIterator
 
 from kcpfront import options, tables
 from kcpfront.exchange import Exchange, Reply
-from kcpfront.negotiation import JSON, PLAIN, PROTOBUF, TABLE, YAML, Representation, negotiate
+from kcpfront.negotiation import JSON, PLAIN, PROTOBUF, TABLE, Representation, negotiate
 from kcpfront.protobuf.facts import message_of, resource_kind
-from kcpfront.protobuf.item_list import ItemList
 from kcpfront.protobuf.objects import PARTIAL as PARTIAL_MESSAGE
-from kcpfront.protobuf.objects import NoProtobuf
-from kcpfront.representations import finished, has_protobuf, result_reply, transformed_list, wants_pretty
+from kcpfront.protobuf.objects import NoProtobuf, encode_list
+from kcpfront.rendering import finished_reply, renderer_for, reply_of, shown_items
+from kcpfront.representations import around_items, has_protobuf, wants_pretty
 from kcpfront.responses import (
     CHUNKED,
     LAST_CHUNK,
@@ -24,15 +25,15 @@ from kcpfront.responses import (
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Caller, ListStream, Result
+from kcpshard.workers.pool import WorkerPool
 
 # kube-apiserver's threshold: below it compressing costs more than it saves.
 COMPRESS_BYTES = 128 * 1024
-_PROTOBUF_SLICE = 32  # objects encoded before the loop is free again: 1 to 4 ms
 
 
 class ListHandler:
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+    def __init__(self, caller: Caller, workers: WorkerPool) -> None:
+        self._caller, self._workers = caller, workers
 
     async def list(self, exchange: Exchange) -> Reply | None:
         accept = exchange.headers.get("Accept")
@@ -44,7 +45,7 @@ class ListHandler:
         request.want_columns = shown.as_ == TABLE
         answer = await self._caller.list(request, exchange.deadline)
         if isinstance(answer, Result):
-            return result_reply(exchange, shown, answer)
+            return await reply_of(self._workers, exchange, shown, answer)
         try:
             if shown.media_type is PROTOBUF:
                 return await self._protobuf(exchange, shown, answer)
@@ -80,13 +81,11 @@ class ListHandler:
 
     async def _protobuf(self, exchange: Exchange, shown: Representation, stream: ListStream) -> Reply:
         """Whole, as the length of a protobuf list comes before its items; encoded slice by slice."""
-        items, pieces = ItemList(_item_message(exchange, shown)), []
+        pieces: list[bytes] = []
+        renderer = renderer_for(exchange, shown, stream.columns, _item_message(exchange, shown))
         source = aiter(stream)
         try:
-            async for piece in source:
-                pieces.append(piece)
-                for _ in items.add(piece, _PROTOBUF_SLICE):
-                    await asyncio.sleep(0)
+            items = await shown_items(_remembered(source, pieces), renderer, self._workers)
         except NoProtobuf:
             pieces += [piece async for piece in source]
             assert stream.info is not None
@@ -96,25 +95,24 @@ class ListHandler:
         assert info is not None
         if shown.as_:
             info = info._replace(api_version=f"meta.k8s.io/{shown.version}", kind=shown.as_)
-        body = items.finished(info.api_version, info.kind, list_metadata(info))
+        body = encode_list(info.api_version, info.kind, list_metadata(info), items)
         return await self._maybe_compressed(exchange, stream, body, PROTOBUF)
 
     async def _represented(self, exchange: Exchange, shown: Representation, stream: ListStream) -> Reply:
-        """Forms that need all items at once."""
-        items = b"".join([piece async for piece in stream])
-        info = stream.info
-        assert info is not None
+        """Forms that are sent when they are complete."""
         if shown.as_:
-            body = transformed_list(exchange, shown, items, info, stream.columns)
+            renderer = renderer_for(exchange, shown, stream.columns, "")
+            items = await shown_items(aiter(stream), renderer, self._workers)
+            assert stream.info is not None
+            before, after = around_items(exchange, shown, stream.info, stream.columns)
         else:
-            before, after = list_around(info)
-            body = before + items + after
+            items = b"".join([piece async for piece in stream])
+            assert stream.info is not None
+            before, after = list_around(stream.info)
         headers = warning_headers(stream.warnings) if stream.warnings else b""
-        if shown.media_type is YAML and len(body) >= COMPRESS_BYTES:  # slow, and nobody's hot path
-            return await asyncio.get_running_loop().run_in_executor(
-                None, finished, exchange, shown, stream.code, body, headers
-            )
-        return finished(exchange, shown, stream.code, body, headers)
+        return await finished_reply(
+            self._workers, exchange, shown, stream.code, b"".join((before, items, after)), headers
+        )
 
     async def _streamed(self, exchange: Exchange, stream: ListStream) -> None:
         """Chunks as they come. What goes around the items is known only at the end, so the items go first."""
@@ -142,6 +140,12 @@ class ListHandler:
         if data:
             exchange.connection.write(chunk(data))
             await exchange.connection.drain()
+
+
+async def _remembered(source: AsyncIterator[bytes], pieces: list[bytes]) -> AsyncIterator[bytes]:
+    async for piece in source:
+        pieces.append(piece)
+        yield piece
 
 
 def _item_message(exchange: Exchange, shown: Representation) -> str:

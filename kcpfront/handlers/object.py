@@ -9,9 +9,11 @@ from kcpfront.exchange import Exchange, Reply
 from kcpfront.filters.authentication import Authenticator
 from kcpfront.filters.request_body import read_object, read_patch
 from kcpfront.negotiation import PLAIN, TABLE, negotiate
-from kcpfront.representations import has_protobuf, result_reply, wants_pretty
+from kcpfront.rendering import reply_of
+from kcpfront.representations import has_protobuf, wants_pretty
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Caller, Result
+from kcpshard.workers.pool import WorkerPool
 
 _REVIEW_GROUPS = frozenset(("authentication.k8s.io", "authorization.k8s.io"))
 
@@ -19,8 +21,8 @@ _REVIEW_GROUPS = frozenset(("authentication.k8s.io", "authorization.k8s.io"))
 class ObjectHandler:
     """get, create, update, patch, delete, deletecollection: the shapes are the same, the message differs."""
 
-    def __init__(self, caller: Caller, authenticator: Authenticator) -> None:
-        self._caller, self._authenticator = caller, authenticator
+    def __init__(self, caller: Caller, authenticator: Authenticator, workers: WorkerPool) -> None:
+        self._caller, self._authenticator, self._workers = caller, authenticator, workers
         self.verbs = {
             "get": self.get,
             "create": self.create,
@@ -34,15 +36,12 @@ class ObjectHandler:
         request = options.new_request(exchange, pb.GET)
         if exchange.info.query:
             request.resource_version = exchange.info.get("resourceVersion")
-            request.at = exchange.info.get("at")
-            if options.flag(exchange.info, "history"):
-                options.set_history_options(request, exchange.info)
         return await self._ask(exchange, request)
 
     async def create(self, exchange: Exchange) -> Reply:
         request = options.new_request(exchange, pb.CREATE)
         options.set_write_options(request, exchange.info, "CreateOptions")
-        await read_object(exchange)
+        await read_object(exchange, self._workers)
         self._take_body(exchange, request)
         if exchange.info.resource == "tokenreviews":
             request.token_review = self._review(exchange.body)
@@ -51,7 +50,7 @@ class ObjectHandler:
     async def update(self, exchange: Exchange) -> Reply:
         request = options.new_request(exchange, pb.UPDATE)
         options.set_write_options(request, exchange.info, "UpdateOptions")
-        await read_object(exchange)
+        await read_object(exchange, self._workers)
         self._take_body(exchange, request)
         return await self._ask(exchange, request)
 
@@ -59,7 +58,7 @@ class ObjectHandler:
         request = options.new_request(exchange, pb.PATCH)
         if not exchange.info.name:  # before the media type: there is no collection to patch
             return await self._ask(exchange, request)
-        request.patch_type = pb.PatchType.ValueType(await read_patch(exchange))
+        request.patch_type = pb.PatchType.ValueType(await read_patch(exchange, self._workers))
         options.set_write_options(request, exchange.info, "PatchOptions")
         options.check_apply(request)
         self._take_body(exchange, request)
@@ -81,7 +80,7 @@ class ObjectHandler:
     async def _read_delete_options(self, exchange: Exchange) -> None:
         headers = exchange.headers
         if headers.get("Content-Length") not in (None, "0") or headers.get("Transfer-Encoding") is not None:
-            await read_object(exchange)
+            await read_object(exchange, self._workers)
 
     def _take_body(self, exchange: Exchange, request: pb.Request) -> None:
         request.body = exchange.body
@@ -99,7 +98,7 @@ class ObjectHandler:
         is_object = result.info is None and not result.warnings and not result.retry_after_s
         if shown is PLAIN and is_object and not wants_pretty(exchange):
             return Reply(result.code, result.body)
-        return result_reply(exchange, shown, result)
+        return await reply_of(self._workers, exchange, shown, result)
 
     def _review(self, body: bytes) -> bytes:
         """The verdict on spec.token; a body that is no TokenReview is the shard's to refuse."""

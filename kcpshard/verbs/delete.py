@@ -26,7 +26,6 @@ from kcpshard.verbs.target import Target, find_target
 from kcpshard.verbs.update import stored_object
 from kcpshard.verbs.writes import (
     REMOVED,
-    author,
     commit_object,
     dry_run_body,
     object_answer,
@@ -117,7 +116,7 @@ def _remove(
     if options.dry_run:
         return answer
     remove = remove_of(stored, namespace, name, value)
-    pending: PendingCommit = shard.store.commit(cluster, (remove,), request.request_id, REMOVED, author(request))
+    pending: PendingCommit = shard.store.commit(cluster, (remove,), request.request_id, REMOVED)
     return AfterSync(answer, pending.group)
 
 

@@ -1,9 +1,11 @@
 import orjson
 import pytest
+import yaml
 
 from kcpfront.filters.request_body import MAX_BODY_BYTES, read_object, read_patch
 from kcpfront.protobuf.objects import encode_object
 from kcpshard.api.errors import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from kcpshard.workers.pool import WorkerPool
 from tests.kcpfront.exchanges import exchange
 
 
@@ -138,3 +140,27 @@ async def test_large_protobuf() -> None:
     asked = exchange(CONFIG_MAPS, "POST", PROTOBUF, encode_object(sent))
     await read_object(asked)
     assert orjson.loads(asked.body) == sent
+
+
+async def test_a_large_body_is_read_by_a_worker_as_here() -> None:
+    workers = WorkerPool(1)
+    data = {f"k{n:06d}": "v" for n in range(8000)}
+    text = orjson.dumps({"kind": "ConfigMap", "apiVersion": "v1", "data": data})
+    try:
+        for content_type, body in (
+            ("application/json", text.replace(b'"k000001":"v"', b'"k000001":"v","k000001":"v"')),
+            ("application/yaml", yaml.safe_dump(orjson.loads(text)).encode() + b"kind: ConfigMap\n"),
+        ):
+            here = exchange(CONFIG_MAPS, "POST", {"Content-Type": content_type}, body)
+            there = exchange(CONFIG_MAPS, "POST", {"Content-Type": content_type}, body)
+            await read_object(here)
+            await read_object(there, workers)
+            assert there.body == here.body
+            assert there.duplicate_fields == here.duplicate_fields != []
+        nested = b'{"a":"' + b"x" * 100_000 + b'","b":' + b"[" * 101
+        deep = exchange(CONFIG_MAPS, "POST", {"Content-Type": "application/json"}, nested)
+        with pytest.raises(BadRequest, match="max depth"):
+            await read_object(deep, workers)
+        assert workers.statistics().jobs == 3
+    finally:
+        await workers.close()
