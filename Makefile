@@ -72,6 +72,16 @@ conformance: setup
 informers operator: setup
 	$(BIN)/python -m tests.clients.go_program $@
 
+# Bent requests: no server error, nothing of another logical cluster. ARGS is "SEED EXAMPLES".
+.PHONY: fuzz
+fuzz: setup
+	$(BIN)/python -m tests.clients.fuzz $(ARGS)
+
+# kube-controller-manager, kube-scheduler and KWOK (all from PEERS_DIR) at work in one logical cluster beside another.
+.PHONY: controllers
+controllers: setup
+	$(BIN)/python -m tests.clients.controllers
+
 # Generated custom resources beside a real kube-apiserver; ARGS is "SEED SCHEMAS".
 differential-custom: setup
 	$(BIN)/python -m tests.differential.custom_resources $(KUBECONFIG) $(ARGS)

@@ -168,14 +168,16 @@ class _Handler(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        refused = super().handle_error(request, status, exc, message)
-        if isinstance(exc, BadHttpMethod):
+        if status >= 500:
+            refused: web.StreamResponse = super().handle_error(request, status, exc, message)
+        elif isinstance(exc, BadHttpMethod):
             error = MethodNotAllowed("the server does not allow this method on the requested resource")
             refused = web.Response(body=error.body(), status=error.code, content_type="application/json")
         elif isinstance(exc, LineTooLong):
             refused = web.Response(text="431 Request Header Fields Too Large", status=431)
-        elif status < 500:
+        else:
             refused = web.Response(text="400 Bad Request", status=400)
+        # Not logged: what clients get wrong is no fault of ours, and a log that they fill at will hides those that are.
         refused.force_close()
         return refused
 

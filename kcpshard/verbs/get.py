@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import orjson
 
-from kcpshard.api.errors import ApiError, Cause, Timeout, object_not_found
+from kcpshard.api.errors import BadRequest, Cause, Timeout, object_not_found
 from kcpshard.api.requests import Answer, Request
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
@@ -111,8 +111,8 @@ def _revision(text: str) -> int:
         return 0
     if text.isascii() and text.isdigit():
         return int(text)
-    # kube-apiserver answers 500 here, where list answers 400.
-    raise ApiError(f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+    # kube-apiserver answers 500 here, to a fault of the client; list answers 400 in both.
+    raise BadRequest(f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
 
 
 async def wait_for_revision(shard: Shard, wanted: int) -> None:

@@ -10,7 +10,7 @@ import orjson
 
 from kcpshard.admission import chain
 from kcpshard.admission.chain import Attributes
-from kcpshard.api.errors import ApiError, BadRequest, invalid, object_conflict, object_invalid, object_not_found
+from kcpshard.api.errors import BadRequest, invalid, object_conflict, object_invalid, object_not_found
 from kcpshard.api.objects import Object, metadata
 from kcpshard.api.requests import Answer, Request
 from kcpshard.definitions.contract import Resource
@@ -102,7 +102,8 @@ def check_version(meta: Object, value: bytes, resource: Resource, request: Reque
     """The resourceVersion in the client's object: none or "0" means whatever there is, where that is allowed."""
     wanted = meta.get("resourceVersion") or "0"
     if not (wanted.isascii() and wanted.isdigit()):
-        raise ApiError(f'strconv.ParseUint: parsing "{wanted}": invalid syntax')
+        # 500 in kube-apiserver, though the fault is the client's.
+        raise BadRequest(f'strconv.ParseUint: parsing "{wanted}": invalid syntax')
     if int(wanted) == 0:
         if resource.unconditional_update:
             return

@@ -65,12 +65,20 @@ class Tenant:
 
     def ask(self, path: str, body: Any = None, method: str = "") -> Any:
         """The JSON answer to one request; urllib.error.HTTPError for what is refused."""
+        with self._open(path, body, method) as response:
+            return json.load(response)
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """The lines of an answer as they come."""
+        with self._open(path, None, "GET") as response:
+            yield from response
+
+    def _open(self, path: str, body: Any, method: str) -> Any:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.server + path, data, headers, method=method or None)
         trust = ssl.create_default_context(cafile=str(self.authority))
-        with urllib.request.urlopen(request, context=trust, timeout=60) as response:
-            return json.load(response)
+        return urllib.request.urlopen(request, context=trust, timeout=60)
 
 
 def tenant(tier: Tier, path: str) -> Tenant:

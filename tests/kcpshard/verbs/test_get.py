@@ -26,7 +26,7 @@ async def test_the_stored_bytes_are_the_answer(client: ApiClient) -> None:
         pytest.param("/apis/authentication.k8s.io/v1/tokenreviews/x", 405, id="create only"),
         pytest.param(CONFIGMAPS + "/a?resourceVersion=0", 200, id="any version"),
         pytest.param(CONFIGMAPS + "/a?resourceVersion=1", 200, id="at least an old version"),
-        pytest.param(CONFIGMAPS + "/a?resourceVersion=x", 500, id="no version"),
+        pytest.param(CONFIGMAPS + "/a?resourceVersion=x", 400, id="no version"),
         pytest.param("/api/v1/namespaces/default/status", 200, id="status shows the whole object"),
     ],
 )

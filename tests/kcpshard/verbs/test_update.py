@@ -50,7 +50,7 @@ async def test_no_change_of_what_is_not_durable_waits(client: ApiClient) -> None
         pytest.param(
             configmap("a", resourceVersion="1"), 409, "the object has been modified; please apply", id="version"
         ),
-        pytest.param(configmap("a", resourceVersion="x"), 500, 'strconv.ParseUint: parsing "x"', id="no number"),
+        pytest.param(configmap("a", resourceVersion="x"), 400, 'strconv.ParseUint: parsing "x"', id="no number"),
         pytest.param(configmap("a", uid="x"), 409, "Precondition failed: UID in precondition: x", id="uid"),
         pytest.param(
             configmap("a", deletionTimestamp="2020-01-01T00:00:00Z"), 422, "field is immutable", id="deletion"
