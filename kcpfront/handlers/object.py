@@ -36,6 +36,9 @@ class ObjectHandler:
         request = options.new_request(exchange, pb.GET)
         if exchange.info.query:
             request.resource_version = exchange.info.get("resourceVersion")
+            request.at = exchange.info.get("at")
+            if options.flag(exchange.info, "history"):
+                options.set_history_options(request, exchange.info)
         return await self._ask(exchange, request)
 
     async def create(self, exchange: Exchange) -> Reply:

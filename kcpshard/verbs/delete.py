@@ -26,6 +26,7 @@ from kcpshard.verbs.target import Target, find_target
 from kcpshard.verbs.update import stored_object
 from kcpshard.verbs.writes import (
     REMOVED,
+    author,
     commit_object,
     dry_run_body,
     object_answer,
@@ -116,7 +117,7 @@ def _remove(
     if options.dry_run:
         return answer
     remove = remove_of(stored, namespace, name, value)
-    pending: PendingCommit = shard.store.commit(cluster, (remove,), request.request_id, REMOVED)
+    pending: PendingCommit = shard.store.commit(cluster, (remove,), request.request_id, REMOVED, author(request))
     return AfterSync(answer, pending.group)
 
 

@@ -9,6 +9,7 @@ from kcpshard.verbs.delete import delete
 from kcpshard.verbs.delete_collection import delete_collection
 from kcpshard.verbs.document import document
 from kcpshard.verbs.get import get
+from kcpshard.verbs.history import history
 from kcpshard.verbs.list import list_objects
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.patch import patch
@@ -32,6 +33,7 @@ _VERBS: tuple[Callable[[Shard, Request], Outcome], ...] = (
     delete_collection,
     document,
     authorize,
+    history,
 )
 
 

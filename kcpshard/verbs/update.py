@@ -25,6 +25,7 @@ from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target, find_target
 from kcpshard.verbs.writes import (
+    author,
     commit_object,
     dry_run_body,
     object_answer,
@@ -198,5 +199,5 @@ def _finish(
     if request.dry_run:
         return answer
     remove = remove_of(stored, request.namespace, request.name, value)
-    pending = shard.store.commit(cluster, (remove,), request.request_id, 200)
+    pending = shard.store.commit(cluster, (remove,), request.request_id, 200, author(request))
     return AfterSync(answer, pending.group)

@@ -120,6 +120,9 @@ class ApiClient:
         found.resource_version_match = query.get("resourceVersionMatch", "")
         found.label_selector, found.field_selector = query.get("labelSelector", ""), query.get("fieldSelector", "")
         found.limit, found.continue_token = int(query.get("limit", "0")), query.get("continue", "")
+        found.at = query.get("at", "")
+        if method == "GET" and query.get("history") == "true":
+            found.verb = pb.HISTORY
         found.dry_run = query.get("dryRun") == "All"
         found.field_manager, found.field_validation = query.get("fieldManager", ""), query.get("fieldValidation", "")
         found.force = query.get("force") == "true"
