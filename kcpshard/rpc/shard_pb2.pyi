@@ -210,7 +210,7 @@ class Request(_message.Message):
     name: _builtins.str
     subresource: _builtins.str
     body: _builtins.bytes
-    """JSON; of a delete: DeleteOptions, may be empty"""
+    """JSON; of a delete: DeleteOptions, may be empty; of log, exec, proxy …: their options"""
     more: _builtins.bool
     """RequestFrame messages with this id follow"""
     identity: _builtins.bytes

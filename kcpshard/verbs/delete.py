@@ -165,8 +165,11 @@ def delete_options(request: Request) -> DeleteOptions:
         given = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise BadRequest(f"couldn't get version/kind; json parse error: {syntax_fault(body)}") from None
-    if given is None:
-        given = {}
+    return read_options({} if given is None else given, request)
+
+
+def read_options(given: Any, request: Request) -> DeleteOptions:
+    """As `delete_options`, of decoded ones."""
     _check_types(given)
     policy, orphan = given.get("propagationPolicy"), given.get("orphanDependents")
     dry_run = given.get("dryRun") or []

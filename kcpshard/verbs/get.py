@@ -70,7 +70,7 @@ def _read(shard: Shard, request: Request) -> Answer:
         value = (_past if request.at else _durable)(shard, cluster, stored, request)
     if value is None:
         raise object_not_found(resource.group, resource.plural, request.name)
-    if request.subresource == scale.SCALE and resource.definition is not None:
+    if request.subresource == scale.SCALE:
         body = orjson.dumps(scale.shown(resource, orjson.loads(served_body(shard, resource, value))))
         return Answer(200, body)
     columns = resource.columns if request.want_columns else b""

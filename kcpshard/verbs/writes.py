@@ -125,6 +125,12 @@ def recorded_answer(shard: Shard, target: Target, request: Request) -> Answer | 
     return object_answer(target.resource, request, found.code, served_body(shard, target.resource, found.value))
 
 
+def success(code: int, warnings: Sequence[str] = ()) -> Answer:
+    """Of a write that has no object to show."""
+    status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code}
+    return Answer(code, orjson.dumps(status), None, warnings)
+
+
 def removed_status(resource: Resource, name: str, uid: str) -> bytes:
     details: dict[str, Any] = {"name": name}
     if resource.group:

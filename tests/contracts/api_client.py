@@ -18,6 +18,7 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.contract import NotDurable
 from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
+from kcpshard.verbs.connections import CONNECTIONS
 from kcpshard.verbs.dispatch import dispatch
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.shard import Shard
@@ -116,6 +117,8 @@ class ApiClient:
             found.patch_type = PATCH_TYPES[content_type]
         if method == "DELETE" and "propagationPolicy" in query:
             found.body = orjson.dumps({"propagationPolicy": query["propagationPolicy"]})
+        if found.subresource in CONNECTIONS:
+            found.body = orjson.dumps(query)
         found.resource_version = query.get("resourceVersion", "")
         found.resource_version_match = query.get("resourceVersionMatch", "")
         found.label_selector, found.field_selector = query.get("labelSelector", ""), query.get("fieldSelector", "")
