@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from kcpshard.callouts.addresses import AddressPolicy
+from kcpshard.callouts.calls import Callouts
 from kcpshard.definitions.contract import Catalog
+from kcpshard.definitions.service_endpoints import ServiceEndpoints
 from kcpshard.storage.contract import ObjectStore
 from kcpshard.verbs.namespace_contents import NamespaceContents
 
@@ -18,10 +21,11 @@ class Ownership(Protocol):
 class Shard:
     """The parts that verbs use. `now_us` is the wall clock in microseconds.
 
-    `contents` is what a namespace is born with.
+    `contents` is what a namespace is born with. `callouts` asks webhooks; the one that is made here if none is given
+    reaches public addresses only.
     """
 
-    __slots__ = ("catalog", "contents", "now_us", "ownership", "store")
+    __slots__ = ("callouts", "catalog", "contents", "now_us", "ownership", "store")
 
     def __init__(
         self,
@@ -30,10 +34,12 @@ class Shard:
         ownership: Ownership,
         now_us: Callable[[], int],
         contents: NamespaceContents = _EMPTY,
+        callouts: Callouts | None = None,
     ) -> None:
         self.store = store
         self.catalog = catalog
         self.ownership = ownership
         self.now_us = now_us
         self.contents = contents
+        self.callouts = callouts or Callouts(AddressPolicy(), ServiceEndpoints(store).addresses)
         catalog.follow(store)

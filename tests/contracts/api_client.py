@@ -5,7 +5,7 @@ The front is not part of it: only as much of its work is done here (URL to Reque
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,7 +13,10 @@ import orjson
 
 from kcpshard.api.errors import ApiError
 from kcpshard.api.requests import Answer, Identity
+from kcpshard.callouts.addresses import AddressPolicy, parse_networks
+from kcpshard.callouts.calls import Callouts
 from kcpshard.definitions.catalog import Catalog
+from kcpshard.definitions.service_endpoints import ServiceEndpoints
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.contract import NotDurable
 from kcpshard.storage.memory_engine import MemoryEngine
@@ -193,6 +196,9 @@ def configmap(name: str = "", data: Any = None, **meta: Any) -> dict[str, Any]:
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 
 
-def memory_shard(clock: Clock | None = None, api_set: str = "minimal") -> Shard:
+def memory_shard(clock: Clock | None = None, api_set: str = "minimal", webhooks_at: Sequence[str] = ()) -> Shard:
+    """`webhooks_at` are ranges of addresses that webhooks may be at besides public ones."""
     clock = clock or Clock()
-    return Shard(Store(MemoryEngine(), 1, clock), Catalog(api_set), Everything(), clock)
+    store = Store(MemoryEngine(), 1, clock)
+    callouts = Callouts(AddressPolicy(parse_networks(webhooks_at)), ServiceEndpoints(store).addresses)
+    return Shard(store, Catalog(api_set), Everything(), clock, callouts=callouts)
