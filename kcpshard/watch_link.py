@@ -176,11 +176,11 @@ class FrontLink:
             self._open(start, beginning, messages)
 
     def _open(self, start: pb.StartWatch, beginning: Beginning, messages: "_Messages") -> None:
-        resource, selection, cursor = beginning
-        watch = Watch(start.id, self.link, start.cluster, resource.group_resource, selection)
+        resource, selection, cursor, identity, audit = beginning
+        watch = Watch(start.id, self.link, start.cluster, resource.group_resource, selection, identity)
         self.link.watches[start.id] = watch
         cluster_id = cursor.cluster.id if cursor else 0
-        messages.started(start.id, cluster_id, resource.columns if start.want_columns else b"", resource.kind)
+        messages.started(start.id, cluster_id, resource.columns if start.want_columns else b"", resource.kind, audit)
         if cursor is not None:
             watch.cursor = cursor
             self._advance(watch, messages)
@@ -202,6 +202,9 @@ class FrontLink:
                 self._hub.stop(self.link, watch.id)
                 messages.ended(Ended(watch.id))  # it starts again, and finds out what it is now
                 return
+            if watch.doubted:
+                self._starts.may_go_on(watch, cursor.cluster)
+                watch.doubted = False
             step = cursor.step(self._store, self._hub.history)
         except NotDurable as reason:
             reason.group.when_durable(partial(self._lag, watch))
@@ -309,8 +312,9 @@ class _Messages:
         self._bytes += size
         return self._batch
 
-    def started(self, watch: int, cluster_id: int, columns: bytes, kind: str) -> None:
-        self._room(30 + len(columns)).started.add(watch=watch, cluster_id=cluster_id, columns=columns, kind=kind)
+    def started(self, watch: int, cluster_id: int, columns: bytes, kind: str, audit: bytes) -> None:
+        batch = self._room(30 + len(columns) + len(audit))
+        batch.started.add(watch=watch, cluster_id=cluster_id, columns=columns, kind=kind, audit=audit)
 
     def events(self, watch: int, events: Iterable[Occurrence]) -> None:
         only, last = (watch,), 0

@@ -13,17 +13,22 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from kcpshard.api.errors import ApiError
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.messages import ProtocolMismatch, check_hello
 from kcpshard.settings import Settings
+from kcpshard.storage.contract import LogicalCluster, NotDurable
 from kcpshard.verbs.shard import Shard
 from kcpshard.watch.history import History
-from kcpshard.watch.hub import Hub
+from kcpshard.watch.hub import Ended, Hub, Watch
 from kcpshard.watch_link import FrontLink, LinkClosed
 from kcpshard.watch_start import WatchStarts
 
 _log = logging.getLogger(__name__)
+
+RECHECK_S = 0.25  # after a change of rights, once for all changes of that time
+_RECHECKED = 500  # watches looked at in one go: 1 ms
 
 
 class WatchService:
@@ -44,6 +49,8 @@ class WatchService:
         self._links: dict[int, FrontLink] = {}
         self._streams: set[asyncio.Task[None]] = set()
         self._is_draining = False
+        self._changed: set[int] = set()  # ids of logical clusters whose watches are to be looked at
+        shard.authorizer.on_change(self._rights_changed)
 
     def add_to(self, server: grpc.aio.Server) -> None:
         # Messages stay bytes in grpc: it then does not keep a decoded one of each.
@@ -57,6 +64,36 @@ class WatchService:
         """A type that a logical cluster defines has changed or gone: its watches start again, and find out."""
         assert catalog.custom is not None
         catalog.custom.on_change(lambda cluster_id, resource: self.hub.end_cluster(cluster_id, b"", resource))
+
+    def _rights_changed(self, cluster: LogicalCluster) -> None:
+        """Watches of whoever has lost a right end within RECHECK_S."""
+        if not self._changed:
+            asyncio.get_running_loop().call_later(RECHECK_S, self._recheck)
+        self._changed.add(cluster.id)
+
+    def _recheck(self) -> None:
+        changed, self._changed = self._changed, set()
+        self._recheck_some(changed, self.hub.watches())
+
+    def _recheck_some(self, changed: set[int], watches: list[Watch]) -> None:
+        """A slice; the loop is free in between."""
+        for watch in watches[:_RECHECKED]:
+            if watch.cursor is not None:
+                watch.doubted = True  # finds out when it reads on
+            elif watch.cluster_id in changed and (cluster := self._store.cluster_by_id(watch.cluster_id)):
+                self._recheck_one(watch, cluster)
+        if len(watches) > _RECHECKED:
+            asyncio.get_running_loop().call_soon(self._recheck_some, changed, watches[_RECHECKED:])
+
+    def _recheck_one(self, watch: Watch, cluster: LogicalCluster) -> None:
+        try:
+            self._starts.may_go_on(watch, cluster)
+        except NotDurable:
+            self._rights_changed(cluster)  # its policy is being read
+        except ApiError as error:
+            link = watch.link
+            self.hub.stop(link, watch.id)
+            link.end(Ended(watch.id, error.body()))
 
     def open(self) -> FrontLink:
         """A front's watches without a transport; its owner closes it."""

@@ -18,6 +18,7 @@ from kcpshard.definitions.contract import Resource
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster
+from kcpshard.verbs import access, impersonation
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import check_path, method_not_allowed
 from kcpshard.watch.cursor import Cursor, Phase, decode_position
@@ -37,6 +38,8 @@ class Beginning(NamedTuple):
     resource: Resource
     selection: Selection
     cursor: Cursor[LogicalCluster] | None  # None: the logical cluster is not born yet
+    identity: bytes  # as whom
+    audit: bytes  # as WatchStarted.audit
 
 
 class WatchStarts:
@@ -51,9 +54,14 @@ class WatchStarts:
     def judge(self, start: pb.StartWatch) -> Beginning:
         if start.cluster == WILDCARD:
             raise MethodNotAllowed("watching all logical clusters at once is not available yet")
+        record = access.Record(start.identity)
+        if start.impersonation:
+            start = impersonation.effective(self._shard, start)
+            record.impersonated = start.identity
         self.check_owned(start.cluster)
         cluster = self._shard.store.find_cluster(start.cluster)
-        check_path(cluster, start)
+        record.decision = access.check_watch(self._shard, start, cluster)
+        check_path(cluster, start.cluster)
         resource = self._shard.catalog.find(cluster, start.group, start.version, start.resource)
         if resource is None or (start.namespace and not resource.namespaced):
             raise resource_not_found()
@@ -61,7 +69,17 @@ class WatchStarts:
             raise method_not_allowed()
         selection = self._selection(start, resource)
         self._check_reached(start)
-        return Beginning(resource, selection, self._cursor(start, cluster, resource, selection))
+        cursor = self._cursor(start, cluster, resource, selection)
+        audit = record.encode() if start.audit_id else b""
+        return Beginning(resource, selection, cursor, start.identity, audit)
+
+    def may_go_on(self, watch: Watch, cluster: LogicalCluster) -> None:
+        """Raises Forbidden or Unauthorized if whoever began the watch has lost the right to it."""
+        form = watch.selection.form
+        assert isinstance(form, _ResourceForm)
+        place = (form.resource.group, form.resource.version, form.resource.plural)
+        wanted = access.watched(*place, watch.selection.namespace, watch.selection.name)
+        self._shard.authorizer.check(cluster, watch.path, watch.identity, wanted)
 
     def is_served(self, watch: Watch, cluster: LogicalCluster) -> bool:
         """Whether the type that the watch began with is still what its logical cluster defines."""

@@ -95,6 +95,7 @@ class ApiError(Exception):
     code: ClassVar[int] = 500
     reason: ClassVar[str] = ""
     warnings: Sequence[str] = ()  # for `Warning:` headers beside the error
+    audit: bytes = b""  # as Answer.audit
 
     def __init__(
         self,

@@ -36,6 +36,10 @@ class Request(Protocol):
     @property
     def identity(self) -> bytes: ...
     @property
+    def impersonation(self) -> bytes: ...
+    @property
+    def audit_id(self) -> str: ...
+    @property
     def request_id(self) -> bytes: ...
     @property
     def repeat(self) -> bool: ...
@@ -77,8 +81,6 @@ class Request(Protocol):
     def if_none_match(self) -> str: ...
     @property
     def proof(self) -> bytes: ...
-    @property
-    def at(self) -> str: ...
 
 
 class Identity(NamedTuple):
@@ -141,6 +143,7 @@ class Answer(NamedTuple):
     etag: str = ""
     content_type: str = ""
     retry_after_s: int = 0
+    audit: bytes = b""  # JSON, see Response.audit; only of a request with an audit id
 
 
 def answer_object(code: int, document: Any) -> Answer:

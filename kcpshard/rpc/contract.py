@@ -24,6 +24,7 @@ class Result(NamedTuple):
     content_type: str = ""
     retry_after_s: int = 0
     settings_revision: int = 0
+    audit: bytes = b""  # JSON, see Response.audit; only of a request with an audit id
 
 
 class ListStream(Protocol):

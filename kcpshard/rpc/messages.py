@@ -120,6 +120,7 @@ def _head(id_: int, answer: Answer, body: bytes) -> pb.Response:
         etag=answer.etag,
         content_type=answer.content_type,
         retry_after_s=answer.retry_after_s,
+        audit=answer.audit,
     )
 
 
@@ -156,4 +157,5 @@ def result_of(response: pb.Response, body: bytes, info: ListInfo | None) -> Resu
         response.content_type,
         response.retry_after_s,
         response.settings_revision,
+        response.audit,
     )

@@ -8,7 +8,7 @@ one. Everything here runs on the shard's event loop and awaits nothing unless it
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from kcpshard.api.events import Commit, EventType
+from kcpshard.api.events import Commit
 from kcpshard.storage.owners import Dependent
 
 
@@ -124,16 +124,6 @@ class RecordedWrite(NamedTuple):
     value: bytes
 
 
-class PastChange(NamedTuple):
-    """One change to one object: who, when, and the state it led to (of a deletion: the last one)."""
-
-    type: EventType
-    revision: int
-    time_us: int
-    author: str  # empty: not known
-    value: bytes  # envelope
-
-
 class ScanItem(NamedTuple):
     namespace: str
     name: str
@@ -185,15 +175,9 @@ class ObjectStore(Protocol):
         """The newest accepted envelope, durable or not: what a precondition is checked against."""
 
     def commit(
-        self,
-        cluster: LogicalCluster,
-        writes: Sequence[Put | Remove],
-        request_id: bytes = b"",
-        code: int = 0,
-        author: str = "",
+        self, cluster: LogicalCluster, writes: Sequence[Put | Remove], request_id: bytes = b"", code: int = 0
     ) -> PendingCommit:
         """All writes at one revision, atomically. The caller has checked everything in this same loop turn.
-        `author` is the user's name, for `history`.
 
         Raises ReadOnly (never for a commit of Removes only, as long as the disk takes them).
         """
@@ -230,10 +214,26 @@ class ObjectStore(Protocol):
     ) -> bytes | None:
         """The envelope as of that durable revision. Raises Compacted as `scan` does."""
 
-    def history(
-        self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str, before: int, limit: int
-    ) -> list[PastChange]:
-        """What is retained of the changes to one name below the revision `before`, newest first, at most `limit`."""
+    def scan_own(
+        self, cluster: LogicalCluster, group_resource: str, after: tuple[str, str] | None, limit: int
+    ) -> list[ScanItem]:
+        """The newest accepted envelopes that the logical cluster itself holds, in key order after `after`; fewer than
+        `limit` are the last."""
+
+    def pending_own(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bytes | None:
+        """As `pending`, of what the logical cluster itself holds."""
+
+    def is_removed(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bool:
+        """Whether the logical cluster has removed that object of the template, so that it does not come back."""
+
+    def follow_writes(
+        self,
+        group_resources: frozenset[str],
+        accepted: Callable[[LogicalCluster, str, str, str], None],
+        undone: Callable[[LogicalCluster], None],
+    ) -> None:
+        """Call `accepted` with the place of each accepted write of these types, in its loop turn, and `undone` where
+        the disk has refused accepted writes of a logical cluster. Once per store."""
 
     def count(self, cluster: LogicalCluster, group_resource: str) -> int:
         """Objects of that type. Constant time. Exact for the durable state unless something of the type is pending."""

@@ -22,7 +22,6 @@ from kcpshard.storage.contract import (
     KeyValueEngine,
     LogicalCluster,
     NotDurable,
-    PastChange,
     PendingCommit,
     Put,
     ReadOnly,
@@ -92,6 +91,9 @@ class Store:
         self._overlay = self._writer.overlay
         self._touched = self._writer.touched
         self._namespace_counts: dict[bytes, int] = {}  # of namespaces that somebody paged through, by type prefix
+        self._followed: frozenset[str] = frozenset()
+        self._accepted: Callable[[LogicalCluster, str, str, str], None] = lambda *_: None
+        self._undone: Callable[[LogicalCluster], None] = lambda _: None
 
     @property
     def durable_revision(self) -> int:
@@ -157,15 +159,10 @@ class Store:
         return self._past.get(cluster.prefix + f"{group_resource}\0{namespace}\0{name}".encode(), revision)
 
     def commit(
-        self,
-        cluster: LogicalCluster,
-        writes: Sequence[Put | Remove],
-        request_id: bytes = b"",
-        code: int = 0,
-        author: str = "",
+        self, cluster: LogicalCluster, writes: Sequence[Put | Remove], request_id: bytes = b"", code: int = 0
     ) -> PendingCommit:
         now_us = self._check_writable(writes)
-        return self._apply(cluster, self._clock.next(now_us), now_us, writes, request_id, code, author)
+        return self._apply(cluster, self._clock.next(now_us), now_us, writes, request_id, code)
 
     def recorded(self, cluster: LogicalCluster, request_id: bytes, since_us: int) -> RecordedWrite | None:
         if not request_id:
@@ -175,12 +172,6 @@ class Store:
             raise NotDurable(pending[1])
         since = (since_us - self._settings.request_clock_difference_us) * 1000
         return self._log.request(cluster.id, request_id, max(since, cluster.created_revision))
-
-    def history(
-        self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str, before: int, limit: int
-    ) -> list[PastChange]:
-        key = cluster.prefix + f"{group_resource}\0{namespace}\0{name}".encode()
-        return self._past.changes(key, min(before, self._writer.durable + 1), limit)
 
     # --- ranges
 
@@ -227,6 +218,40 @@ class Store:
                     if value is not None:
                         found[key] = value
         return [found[key] for key in sorted(found)]
+
+    def scan_own(
+        self, cluster: LogicalCluster, group_resource: str, after: tuple[str, str] | None, limit: int
+    ) -> list[ScanItem]:
+        base = keyspace.type_prefix(cluster.prefix, group_resource, "")
+        start = base if after is None else base + f"{after[0]}\0{after[1]}\0".encode()
+        end = base[:-1] + b"\1"
+        pending: dict[bytes, bytes | None] = {}
+        if base in self._touched:
+            pending = {key: value for key, (value, _) in self._overlay.items() if start <= key < end}
+        found = dict(self._engine.scan(keyspace.OBJECTS, start, end, limit + len(pending)))
+        found.update((key, value) for key, value in pending.items() if value is not None)
+        for key, value in pending.items():
+            if value is None:
+                found.pop(key, None)
+        items = []
+        for key in sorted(found)[:limit]:
+            namespace, _, name = key[len(base) :].decode().partition("\0")
+            items.append(ScanItem(namespace, name, found[key]))
+        return items
+
+    def pending_own(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bytes | None:
+        return self.pending(cluster, group_resource, namespace, name)
+
+    def is_removed(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bool:
+        return False
+
+    def follow_writes(
+        self,
+        group_resources: frozenset[str],
+        accepted: Callable[[LogicalCluster, str, str, str], None],
+        undone: Callable[[LogicalCluster], None],
+    ) -> None:
+        self._followed, self._accepted, self._undone = group_resources, accepted, undone
 
     def count(self, cluster: LogicalCluster, group_resource: str) -> int:
         raw = self._writer.get_meta(keyspace.count_key(group_resource, cluster.prefix))
@@ -369,7 +394,6 @@ class Store:
         writes: Sequence[Put | Remove],
         request_id: bytes,
         code: int,
-        author: str = "",
     ) -> PendingCommit:
         """One commit into the gathering group: objects, log, versions, order, counts, overlay."""
         writer, overlay = self._writer, self._overlay
@@ -379,7 +403,6 @@ class Store:
         log_prefix = cluster.prefix + raw_revision
         # Where the clock was stepped back the revision counts on from the past; then the record tells the time.
         wall_us = 0 if revision // 1000 == now_us else now_us
-        origin = commit_log.origin(request_id, author)
         changes: list[Change] = []
         values: list[bytes] = []
         bits = log_bytes = 0
@@ -427,7 +450,7 @@ class Store:
             if owners.MARK in write.json or (previous is not None and owners.MARK in previous):
                 self._index_owners(group, cluster, text, previous, write)
             record = commit_log.encode(
-                type_, write.retention, code, previous_revision, wall_us, origin, text, value, embedded
+                type_, write.retention, code, previous_revision, wall_us, request_id, text, value, embedded
             )
             raw_n = n.to_bytes(2, "big")
             put(keyspace.LOG, log_prefix + raw_n, record)
@@ -437,6 +460,8 @@ class Store:
             bits |= _RETENTION_BITS[write.retention]
             changes.append(Change(type_, revision, group_resource, namespace, name, value, previous))
             values.append(value)
+            if group_resource in self._followed:
+                self._accepted(cluster, group_resource, namespace, name)
         put(keyspace.ORDER, raw_revision, cluster.prefix + bytes((bits,)))
         cluster.log_bytes += log_bytes
         group.usages[cluster.id] = cluster
@@ -486,6 +511,8 @@ class Store:
         self._namespace_counts.clear()
         self._clusters.reload(group)
         self._compaction.reload()
+        for cluster in group.usages.values():
+            self._undone(cluster)
 
 
 def _newest_revision(engine: KeyValueEngine) -> int:

@@ -1,6 +1,6 @@
 """authorize: whether an identity may ask for a path that is no resource; fronts ask before they answer such a one.
 
-Until authorisation exists every authenticated identity may.
+Whoever gets here may (`access`).
 """
 
 from kcpshard.api.requests import Answer, Request
@@ -11,5 +11,5 @@ from kcpshard.verbs.target import check_path
 
 def authorize(shard: Shard, request: Request) -> Outcome:
     shard.ownership.check(request.cluster)
-    check_path(shard.store.find_cluster(request.cluster), request)
+    check_path(shard.store.find_cluster(request.cluster), request.cluster)
     return Answer(200, b"{}")

@@ -1,23 +1,23 @@
-"""From a request to its verb. The numbers are those of the enum Verb in proto/shard.proto."""
+"""From a request to its verb: who asks, whether they may, then what it means. The numbers are those of the enum Verb in
+proto/shard.proto. A verb is never called for somebody who may not."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
-from kcpshard.api.requests import Request
+from kcpshard.api.errors import ApiError
+from kcpshard.api.requests import Answer, Request
 from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.verbs import access, impersonation
 from kcpshard.verbs.authorize import authorize
-from kcpshard.verbs.binding import bind
-from kcpshard.verbs.connections import CONNECTIONS, connect
 from kcpshard.verbs.create import create
 from kcpshard.verbs.delete import delete
 from kcpshard.verbs.delete_collection import delete_collection
 from kcpshard.verbs.document import document
-from kcpshard.verbs.eviction import evict
 from kcpshard.verbs.get import get
-from kcpshard.verbs.history import history
 from kcpshard.verbs.list import list_objects
-from kcpshard.verbs.outcome import Outcome
+from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.patch import patch
-from kcpshard.verbs.scale_writes import patch_scale, update_scale
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import method_not_allowed
 from kcpshard.verbs.update import update
@@ -38,25 +38,63 @@ _VERBS: tuple[Callable[[Shard, Request], Outcome], ...] = (
     delete_collection,
     document,
     authorize,
-    history,
 )
 
 
-# Subresources whose writes are no writes of the object in its own form.
-_SUBRESOURCES: Mapping[tuple[int, str], Callable[[Shard, Request], Outcome]] = {
-    (pb.UPDATE, "scale"): update_scale,
-    (pb.PATCH, "scale"): patch_scale,
-    (pb.CREATE, "binding"): bind,
-    (pb.CREATE, "eviction"): evict,
-    **{(verb, name): connect for verb in (pb.GET, pb.CREATE, pb.UPDATE, pb.PATCH, pb.DELETE) for name in CONNECTIONS},
-}
-
-
-def dispatch(shard: Shard, request: Request) -> Outcome:
+def dispatch(shard: Shard, request: pb.Request) -> Outcome:
     """Begin the request. Raises ApiError, NotOwned, NotDurable, ReadOnly; see `verbs.outcome` for what it returns."""
+    if request.audit_id:
+        return _audited(shard, request)
+    if request.impersonation:
+        request = impersonation.effective(shard, request)
+    access.check(shard, request)
     verb = request.verb
-    if request.subresource and (own := _SUBRESOURCES.get((verb, request.subresource))) is not None:
-        return own(shard, request)
-    if verb == pb.CREATE and request.resource == "bindings" and not request.group:
-        return bind(shard, request)
     return _VERBS[verb if verb < len(_VERBS) else 0](shard, request)
+
+
+def _audited(shard: Shard, request: pb.Request) -> Outcome:
+    """The same, and every answer tells who asked, as whom, and why they might."""
+    record = access.Record(request.identity)
+    try:
+        if request.impersonation:
+            request = impersonation.effective(shard, request)
+            record.impersonated = request.identity
+        record.decision = access.check(shard, request)
+        verb = request.verb
+        outcome = _VERBS[verb if verb < len(_VERBS) else 0](shard, request)
+    except ApiError as error:
+        raise _with_record(error, record) from error.__cause__
+    if isinstance(outcome, Answer):
+        return outcome._replace(audit=record.encode())
+    if isinstance(outcome, AfterSync):
+        return outcome._replace(answer=outcome.answer._replace(audit=record.encode()))
+    if asyncio.iscoroutine(outcome):
+        return _waited(outcome, record)
+    assert isinstance(outcome, AsyncIterator)
+    return _streamed(outcome, record)
+
+
+def _with_record(error: ApiError, record: access.Record) -> ApiError:
+    error.audit = record.encode()
+    return error
+
+
+async def _waited(outcome: Coroutine[Any, Any, Answer | AfterSync], record: access.Record) -> Answer | AfterSync:
+    try:
+        found = await outcome
+    except ApiError as error:
+        raise _with_record(error, record) from error.__cause__
+    if isinstance(found, Answer):
+        return found._replace(audit=record.encode())
+    return found._replace(answer=found.answer._replace(audit=record.encode()))
+
+
+async def _streamed(pieces: AsyncIterator[Answer], record: access.Record) -> AsyncIterator[Answer]:
+    """Of a list in pieces the first one tells."""
+    audit = record.encode()
+    try:
+        async for piece in pieces:
+            yield piece._replace(audit=audit)
+            audit = b""
+    except ApiError as error:
+        raise _with_record(error, record) from error.__cause__

@@ -14,7 +14,7 @@ from kcpshard.verbs.target import check_path
 def document(shard: Shard, request: Request) -> Outcome:
     shard.ownership.check(request.cluster)
     cluster = shard.store.find_cluster(request.cluster)
-    check_path(cluster, request)
+    check_path(cluster, request.cluster)
     found = shard.catalog.document(cluster, request.name, request.accept, request.if_none_match)
     if isinstance(found, Coroutine):
         return _wait(found)

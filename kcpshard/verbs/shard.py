@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from kcpshard.callouts.addresses import AddressPolicy
-from kcpshard.callouts.calls import Callouts
+from kcpshard.authorization.authorizer import Authorizer
 from kcpshard.definitions.contract import Catalog
-from kcpshard.definitions.service_endpoints import ServiceEndpoints
 from kcpshard.storage.contract import ObjectStore
 from kcpshard.verbs.namespace_contents import NamespaceContents
 
@@ -21,11 +19,10 @@ class Ownership(Protocol):
 class Shard:
     """The parts that verbs use. `now_us` is the wall clock in microseconds.
 
-    `contents` is what a namespace is born with. `callouts` asks webhooks; the one that is made here if none is given
-    reaches public addresses only.
+    `contents` is what a namespace is born with. `authorizer` answers who may do what; None: the usual one.
     """
 
-    __slots__ = ("callouts", "catalog", "contents", "now_us", "ownership", "store")
+    __slots__ = ("authorizer", "catalog", "contents", "now_us", "ownership", "store")
 
     def __init__(
         self,
@@ -34,12 +31,12 @@ class Shard:
         ownership: Ownership,
         now_us: Callable[[], int],
         contents: NamespaceContents = _EMPTY,
-        callouts: Callouts | None = None,
+        authorizer: Authorizer | None = None,
     ) -> None:
         self.store = store
         self.catalog = catalog
         self.ownership = ownership
         self.now_us = now_us
         self.contents = contents
-        self.callouts = callouts or Callouts(AddressPolicy(), ServiceEndpoints(store).addresses)
+        self.authorizer = authorizer or Authorizer(store)
         catalog.follow(store)

@@ -1,21 +1,20 @@
 """What a request is about: the logical cluster at its path and the resource type in it.
 
-Decides who may address which path and what a path without a logical cluster means: a top-level one reads as empty and
-is born by its first write (`births`), anything deeper does not exist, `system:*` belongs to the installation. Until
-authorisation exists, every authenticated identity is an administrator of all other paths.
+Decides what a path without a logical cluster means: a top-level one reads as empty and is born by its first write
+(`births`), anything deeper does not exist. Who may address it has been decided before (`access`): somebody without
+rights never learns which of the two it is.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from kcpshard.api.errors import Forbidden, MethodNotAllowed, NotFound, resource_not_found
-from kcpshard.api.requests import Request, decode_identity
+from kcpshard.api.errors import MethodNotAllowed, NotFound, resource_not_found
+from kcpshard.api.requests import Request
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage.contract import LogicalCluster
 from kcpshard.verbs.shard import Shard
 
 SYSTEM = "system:"
 _ON_COLLECTIONS = frozenset(("create", "list", "deletecollection"))
-_MASTERS = "system:masters"
 
 
 class Target(NamedTuple):
@@ -32,7 +31,7 @@ def find_target(shard: Shard, request: Request, verb: str, *, pending: bool) -> 
     path = request.cluster
     shard.ownership.check(path)
     cluster = shard.store.pending_cluster(path) if pending else shard.store.find_cluster(path)
-    check_path(cluster, request)
+    check_path(cluster, path)
     resource = shard.catalog.find(cluster, request.group, request.version, request.resource)
     if resource is None or not is_in_scope(resource, request):
         raise resource_not_found()
@@ -47,25 +46,9 @@ def find_target(shard: Shard, request: Request, verb: str, *, pending: bool) -> 
     return Target(cluster, resource, resource.storage_resource or resource)
 
 
-class Addressed(Protocol):
-    """A Request or a StartWatch."""
-
-    @property
-    def cluster(self) -> str: ...
-    @property
-    def identity(self) -> bytes: ...
-
-
-def check_path(cluster: LogicalCluster | None, request: Addressed) -> None:
-    """Raise unless the identity may address the path, and there is or may be a logical cluster."""
-    path = request.cluster
-    if path.startswith(SYSTEM):
-        identity = decode_identity(request.identity)
-        if identity.scope or _MASTERS not in identity.groups:
-            raise Forbidden(
-                f'logical cluster "{path}" is reserved for the installation', name=path, kind="logicalclusters"
-            )
-    elif cluster is None and ":" in path:
+def check_path(cluster: LogicalCluster | None, path: str) -> None:
+    """Raise unless there is or may be a logical cluster."""
+    if cluster is None and ":" in path and not path.startswith(SYSTEM):
         raise NotFound(f'logical cluster "{path}" not found', name=path, kind="logicalclusters")
 
 

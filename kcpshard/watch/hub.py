@@ -42,14 +42,28 @@ class Joined(NamedTuple):
 class Watch:
     """One watch of one front. `cluster_id` is 0 until its logical cluster is born; `place` says where it is filed."""
 
-    __slots__ = ("cluster_id", "cursor", "group_resource", "id", "link", "path", "selection", "unborn")
+    __slots__ = (
+        "cluster_id",
+        "cursor",
+        "doubted",
+        "group_resource",
+        "id",
+        "identity",
+        "link",
+        "path",
+        "selection",
+        "unborn",
+    )
 
-    def __init__(self, id_: int, link: "Link", path: str, group_resource: str, selection: Selection) -> None:
-        self.id, self.link, self.path = id_, link, path
+    def __init__(
+        self, id_: int, link: "Link", path: str, group_resource: str, selection: Selection, identity: bytes = b""
+    ) -> None:
+        self.id, self.link, self.path, self.identity = id_, link, path, identity
         self.group_resource, self.selection = group_resource, selection
         self.cluster_id = 0  # ≠ 0: live, filed in a bucket
         self.unborn = False  # filed under its path
         self.cursor: Cursor[Any] | None = None  # lagging
+        self.doubted = False  # lagging, and rights have changed since it began
 
 
 class Link:
@@ -212,8 +226,12 @@ class Hub:
                 self.stop(link, watch.id)
                 link.end(ended._replace(watch=watch.id))
 
+    def watches(self) -> list[Watch]:
+        """All that have begun."""
+        return [w for link in self._links for w in link.watches.values() if w is not None]
+
     def statistics(self) -> dict[str, int]:
-        watches = [w for link in self._links for w in link.watches.values() if w is not None]
+        watches = self.watches()
         return {
             "links": len(self._links),
             "watches": len(watches),

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from kcpshard.api.requests import Identity
 from kcpshard.definitions.contract import Document, Object, Resource
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import WatchedEvent, WatchHandle
@@ -180,8 +181,12 @@ class Reader:
                 await asyncio.sleep(0.001)
 
 
+ADMINISTRATOR = Identity("admin", "", ("system:masters",)).encode()
+
+
 def start(cluster: str = "root", plural: str = "configmaps", **changes: Any) -> pb.StartWatch:
-    return pb.StartWatch(**{"cluster": cluster, "version": "v1", "resource": plural, **changes})
+    place = {"cluster": cluster, "version": "v1", "resource": plural, "identity": ADMINISTRATOR}
+    return pb.StartWatch(**{**place, **changes})
 
 
 __all__ = ["Reader", "WatchTier", "put", "resource", "start"]

@@ -40,8 +40,7 @@ def test_order_of_faults() -> None:
     assert [f.field for f in strategy.validate_create({})] == ["always", "create"]
     assert [f.field for f in strategy.validate_update({}, {}, "")] == ["update", "always"]
     assert [f.field for f in strategy.validate_update({}, {}, "status")] == ["status"]
-    assert [f.field for f in strategy.validate_update({}, {}, "scale")] == ["update", "always"]
-    assert strategy.validate_update({}, {}, "approval") == []
+    assert strategy.validate_update({}, {}, "scale") == []
 
 
 def test_selectable_fields_are_text() -> None:

@@ -15,7 +15,7 @@ def test_every_verb_of_the_protocol_has_a_function(verb: int) -> None:
 
 @pytest.mark.parametrize("verb", [0, 99])
 async def test_unknown_verbs(client: ApiClient, verb: int) -> None:
-    request = pb.Request(cluster="root")
+    request = pb.Request(cluster="root", identity=client.identity.encode())
     request.verb = verb  # type: ignore[assignment]
     with pytest.raises(MethodNotAllowed):
         dispatch(client.shard, request)

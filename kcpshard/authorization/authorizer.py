@@ -1,0 +1,221 @@
+"""Keeps the policy of each logical cluster, exact with every accepted write, and answers who may do what.
+
+A policy is made when somebody first asks, from the pending state (what verbs decide by), and hangs on
+`LogicalCluster.cached`. A write of an RBAC object marks its place; the next question reads that place anew and forgets
+all decisions, so none outlives a change, durable or not. One with very many objects is read in slices before the first
+answer: whoever asks meanwhile is told to ask again.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+import orjson
+
+from kcpshard.api.errors import Unauthorized
+from kcpshard.api.requests import Identity, decode_identity
+from kcpshard.authorization.attributes import Attributes, refused
+from kcpshard.authorization.bootstrap import BootstrapObject, bootstrap_objects
+from kcpshard.authorization.layer import TYPES, Layer, Place
+from kcpshard.authorization.policy import ALLOWED, DENIED, MASTERS, Decision, Grants, Policy
+from kcpshard.authorization.rules import Rule
+from kcpshard.storage import envelope
+from kcpshard.storage.contract import LogicalCluster, NotDurable, ReadOnly, ScanItem
+
+_CACHED = "policy"  # key in LogicalCluster.cached
+_SLICE = 128  # objects compiled in one go: about a millisecond
+SYSTEM = "system:"
+# Of the installation: whoever is in it may make top-level logical clusters, and is their administrator.
+CREATORS = "system:kcp:logical-cluster-creators"
+
+
+class Source(Protocol):
+    """What is read; the ObjectStore is one."""
+
+    def scan_own(
+        self, cluster: LogicalCluster, group_resource: str, after: tuple[str, str] | None, limit: int
+    ) -> Sequence[ScanItem]: ...
+    def pending_own(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bytes | None: ...
+    def is_removed(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bool: ...
+    def follow_writes(
+        self,
+        group_resources: frozenset[str],
+        accepted: Callable[[LogicalCluster, str, str, str], None],
+        undone: Callable[[LogicalCluster], None],
+    ) -> None: ...
+
+
+class _Entry:
+    """A policy on its way or in force, and the places in which it is behind."""
+
+    __slots__ = ("loading", "policy", "stale")
+
+    def __init__(self, policy: Policy, loading: "_Loading | None") -> None:
+        self.policy, self.loading = policy, loading
+        self.stale: dict[tuple[str, Place], None] = {}
+
+
+class Authorizer:
+    def __init__(self, source: Source, template: Sequence[BootstrapObject] | None = None) -> None:
+        self._source = source
+        self._template = Layer()
+        for each in bootstrap_objects() if template is None else template:
+            self._template.put(each.group_resource, each.namespace, each.name, each.document)
+        # Of every path without a logical cluster: nobody is named there.
+        self._unborn = Policy(0, Layer(), self._template, lambda _type, _place: False)
+        self._changed: list[Callable[[LogicalCluster], None]] = []
+        source.follow_writes(TYPES, self._accepted, self._undone)
+
+    def on_change(self, listener: Callable[[LogicalCluster], None]) -> None:
+        """Call when rights in a logical cluster may have changed, in the turn of the write."""
+        self._changed.append(listener)
+
+    # --- questions
+
+    def grants(self, cluster: LogicalCluster | None, path: str, raw: bytes) -> Grants:
+        """Of an identity that addresses `path`. Raises Unauthorized to one that belongs elsewhere, and NotDurable while
+        a large policy is being read."""
+        if not raw:
+            raise Unauthorized("Unauthorized")
+        policy = self._unborn if cluster is None else self._policy(cluster)
+        found = policy.remembered(raw)
+        if found is not None and path[:7] != SYSTEM:
+            return found
+        identity = decode_identity(raw)
+        if identity.scope and (cluster is None or identity.scope != cluster.id):
+            # Worth nothing here, and not to be told whether "here" exists.
+            raise Unauthorized("Unauthorized")
+        if path[:7] == SYSTEM and (MASTERS not in identity.groups or identity.scope):
+            return self._nothing
+        return found or policy.remember(raw, identity)
+
+    def decide(self, cluster: LogicalCluster | None, path: str, raw: bytes, wanted: Attributes) -> Decision:
+        found = self.grants(cluster, path, raw).decide(wanted)
+        return found if found.allowed or cluster is not None else self._may_create(path, raw)
+
+    def check(self, cluster: LogicalCluster | None, path: str, raw: bytes, wanted: Attributes) -> Decision:
+        """Raises Forbidden."""
+        found = self.decide(cluster, path, raw, wanted)
+        if not found.allowed:
+            raise refused(decode_identity(raw).username, wanted, found.reason)
+        return found
+
+    def decide_about(self, cluster: LogicalCluster | None, identity: Identity, wanted: Attributes) -> Decision:
+        """What an access review is told of `identity`, whoever it is."""
+        policy = self._unborn if cluster is None else self._policy(cluster)
+        return policy.grants_to(identity).decide(wanted)
+
+    def rules(
+        self, cluster: LogicalCluster | None, path: str, raw: bytes, namespace: str
+    ) -> tuple[list[Rule], list[str]]:
+        """Everything granted to an identity in a namespace, and what could not be found out."""
+        return self.grants(cluster, path, raw).rules(namespace)
+
+    def role(self, cluster: LogicalCluster | None, kind: str, namespace: str, name: str) -> tuple[Rule, ...] | None:
+        """The rules of a Role or ClusterRole (`namespace` ""); None: there is none."""
+        policy = self._unborn if cluster is None else self._policy(cluster)
+        return policy.role(kind, (namespace, name))
+
+    def _may_create(self, path: str, raw: bytes) -> Decision:
+        identity = decode_identity(raw)
+        may = CREATORS in identity.groups and not identity.scope and not path.startswith(SYSTEM)
+        return ALLOWED if may else DENIED
+
+    # --- policies
+
+    def _policy(self, cluster: LogicalCluster) -> Policy:
+        found = cluster.cached.get(_CACHED)
+        entry = found if type(found) is _Entry else self._load(cluster)
+        if entry.loading is not None:
+            raise NotDurable(entry.loading)
+        if entry.stale:
+            self._refresh(cluster, entry)
+        return entry.policy
+
+    def _load(self, cluster: LogicalCluster) -> _Entry:
+        own = Layer()
+        hidden = partial(self._is_hidden, cluster)
+        entry = _Entry(Policy(cluster.id, own, self._template, hidden), None)
+        loading = _Loading(self._source, cluster, own)
+        if not loading.read():
+            entry.loading = loading
+            loading.when_durable(lambda: setattr(entry, "loading", None))
+            loading.go_on()
+        cluster.cached[_CACHED] = entry
+        return entry
+
+    def _is_hidden(self, cluster: LogicalCluster, group_resource: str, place: Place) -> bool:
+        return self._source.is_removed(cluster, group_resource, *place)
+
+    def _refresh(self, cluster: LogicalCluster, entry: _Entry) -> None:
+        stale, entry.stale = entry.stale, {}
+        for group_resource, (namespace, name) in stale:
+            value = self._source.pending_own(cluster, group_resource, namespace, name)
+            obj = None if value is None else orjson.loads(envelope.body(value))
+            entry.policy.own.put(group_resource, namespace, name, obj)
+        entry.policy.forget()
+
+    def _accepted(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> None:
+        entry = cluster.cached.get(_CACHED)
+        if type(entry) is _Entry:
+            entry.stale[group_resource, (namespace, name)] = None
+        for listener in self._changed:
+            listener(cluster)
+
+    def _undone(self, cluster: LogicalCluster) -> None:
+        """The disk has refused writes: whatever they changed is as it was."""
+        cluster.cached.pop(_CACHED, None)
+        for listener in self._changed:
+            listener(cluster)
+
+    @property
+    def _nothing(self) -> Grants:
+        return Grants(self._unborn, [], False, True)
+
+
+class _Loading:
+    """A large policy being read: a Group to whoever waits for it (`storage.contract.NotDurable`)."""
+
+    def __init__(self, source: Source, cluster: LogicalCluster, own: Layer) -> None:
+        self._source, self._cluster, self._own = source, cluster, own
+        self._types = sorted(TYPES)
+        self._after: Place | None = None
+        self._waiting: list[Callable[[], None]] = []
+
+    def read(self) -> bool:
+        """One slice; whether that was all."""
+        left = _SLICE
+        while self._types and left > 0:
+            group_resource = self._types[-1]
+            items = self._source.scan_own(self._cluster, group_resource, self._after, left)
+            for item in items:
+                obj = orjson.loads(envelope.body(item.value))
+                self._own.put(group_resource, item.namespace, item.name, obj)
+            if len(items) < left:
+                self._types.pop()
+                self._after = None
+            else:
+                self._after = (items[-1].namespace, items[-1].name)
+            left -= len(items)
+        return not self._types
+
+    def go_on(self) -> None:
+        asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        if not self.read():
+            self.go_on()
+            return
+        for callback in self._waiting:
+            callback()
+        self._waiting.clear()
+
+    def when_durable(self, callback: Callable[[], None]) -> None:
+        self._waiting.append(callback)
+
+    def when_refused(self, callback: Callable[[ReadOnly], None]) -> None:
+        """Never."""
+
+
+__all__ = ["Authorizer", "Source"]
