@@ -55,6 +55,7 @@ def shard_program(
     accept_clock: bool = False,
     api_set: str = "minimal",
     controllers: str = "*",
+    callout_allow: Sequence[str] = (),
 ) -> Program:
     arguments = [*PYTHON, "kcpshard", "--data", str(installation.shard_directory(number) / "data")]
     arguments += ["--number", str(number), "--initial-shards", str(installation.initial_shards)]
@@ -71,6 +72,8 @@ def shard_program(
     if controllers != "*":
         # One word: it may begin with a dash.
         arguments.append(f"--controllers={controllers}")
+    for network in callout_allow:
+        arguments += ["--callout-allow", network]
     if internal := internal_addresses(installation):
         directory = installation.tls_directory(f"shard-{number}")
         arguments += ["--listen", internal.shard(number), "--tls-directory", str(directory)]

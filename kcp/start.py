@@ -6,6 +6,7 @@ import resource
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 import click
@@ -58,6 +59,16 @@ class Options:
     accept_clock: bool
     api_set: str = "minimal"
     controllers: str = "*"
+    callout_allow: tuple[str, ...] = ()
+
+
+def _networks(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    for text in value:
+        try:
+            ip_network(text)
+        except ValueError as fault:
+            raise click.BadParameter(str(fault)) from None
+    return value
 
 
 root_option = click.option(
@@ -111,6 +122,13 @@ form_option = click.option(
     metavar="NAMES",
     help="Those that work inside logical clusters, as kube-controller-manager names them; -NAME leaves one out.",
 )
+@click.option(
+    "--callout-allow",
+    multiple=True,
+    metavar="CIDR",
+    callback=_networks,
+    help="Addresses that webhooks of tenants may be at although they are not public, or are this machine's.",
+)
 @click.option("--accept-clock", is_flag=True, help="Start although the clock is far behind the newest revision.")
 def start(
     root: Path,
@@ -124,6 +142,7 @@ def start(
     accept_clock: bool,
     api_set: str,
     controllers: str,
+    callout_allow: tuple[str, ...],
 ) -> None:
     """Start kcp on this machine: shards, fronts and, the first time, everything they need.
 
@@ -133,7 +152,17 @@ def start(
     internal = _internal(*internal_listen) if internal_listen else ""
     serve(
         Options(
-            root.absolute(), listen, advertise, shards, fronts, internal, logging, accept_clock, api_set, controllers
+            root.absolute(),
+            listen,
+            advertise,
+            shards,
+            fronts,
+            internal,
+            logging,
+            accept_clock,
+            api_set,
+            controllers,
+            callout_allow,
         )
     )
 
@@ -184,7 +213,15 @@ def default_processes() -> int:
 
 def _programs(made: Installation, options: Options, reserved: Reservation) -> Sequence[Program]:
     shards = [
-        shard_program(made, number, options.logging, options.accept_clock, options.api_set, options.controllers)
+        shard_program(
+            made,
+            number,
+            options.logging,
+            options.accept_clock,
+            options.api_set,
+            options.controllers,
+            options.callout_allow,
+        )
         for number in range(1, made.shards + 1)
     ]
     fronts = [

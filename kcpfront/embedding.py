@@ -17,6 +17,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from ipaddress import ip_network
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -49,6 +50,10 @@ class EmbeddedCluster(NamedTuple):
     authority: str  # PEM of the CA that signed the server's certificate
     authority_file: Path
     kubeconfig: Path  # mode 0600; goes with the server
+
+
+# A test's webhooks are in its own process.
+_LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 class EmbeddedServer:
@@ -209,7 +214,7 @@ class EmbeddedServer:
             data="", number=1, initial_shards=1, front_socket="", admin_socket="", sync_socket="", peers=(),
             accept_clock=False, listen="", tls_directory="", join_listen="", pki="", engine="memory",
             api_set=self._api_set, controllers=self._controllers, root_ca_file=str(self.authority_file),
-            log_level="warning", log_format="text",
+            callout_allow=_LOOPBACK, log_level="warning", log_format="text",
         )  # fmt: skip
 
     async def _bear(self, path: str) -> None:

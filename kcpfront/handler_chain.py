@@ -11,7 +11,7 @@ from kcpfront.filters.authentication import Authenticator
 from kcpfront.filters.request_deadline import request_timeout_s
 from kcpfront.handlers.document import DocumentHandler
 from kcpfront.handlers.list import ListHandler
-from kcpfront.handlers.object import ObjectHandler
+from kcpfront.handlers.object import CONNECTIONS, ObjectHandler
 from kcpfront.handlers.watch import OpenWatches, WatchHandler
 from kcpfront.health import Health, version_reply
 from kcpfront.metrics import Metrics
@@ -45,8 +45,10 @@ class HandlerChain:
         self._authenticator, self._health, self._metrics, self._software = authenticator, health, metrics, software
         self._loop_time = asyncio.get_running_loop().time
         self._documents = DocumentHandler(caller, workers)
+        objects = ObjectHandler(caller, authenticator, workers)
+        self._connect = objects.connect
         self._verbs: dict[str, Handle] = {
-            **ObjectHandler(caller, authenticator, workers).verbs,
+            **objects.verbs,
             "list": ListHandler(caller, workers).list,
             "watch": WatchHandler(watcher, open_watches).watch,
         }
@@ -70,6 +72,8 @@ class HandlerChain:
             # Authorisation, admission and fairness among tenants: in the shard.
             if info.resource:
                 handler = self._verbs.get(verb)
+                if info.subresource and info.subresource.partition("/")[0] in CONNECTIONS:
+                    handler = handler and self._connect
                 if handler is None:
                     raise MethodNotAllowed("the server does not allow this method on the requested resource")
                 reply = await handler(exchange)

@@ -6,6 +6,7 @@ import orjson
 
 from kcpfront.exchange import Exchange
 from kcpfront.request_info import RequestInfo, boolean
+from kcpshard.api import points_in_time
 from kcpshard.api.errors import BadRequest, FieldError, Invalid, forbidden, invalid, not_supported, required, too_long
 from kcpshard.rpc import shard_pb2 as pb
 
@@ -71,6 +72,7 @@ def set_write_options(request: pb.Request, info: RequestInfo, kind: str) -> None
     query = info.query
     if not query:
         return
+    refuse_past(info, "writes")
     faults: list[FieldError] = []
     request.field_manager = manager = info.get("fieldManager")
     request.field_validation = validation = info.get("fieldValidation")
@@ -86,6 +88,21 @@ def set_write_options(request: pb.Request, info: RequestInfo, kind: str) -> None
     if validation not in ("", "Ignore", "Warn", "Strict"):
         faults.append(not_supported("fieldValidation", validation, ["", "Ignore", "Warn", "Strict"]))
     refuse(kind, faults)
+
+
+def set_history_options(request: pb.Request, info: RequestInfo) -> None:
+    """Of a get with `history`: which part of it."""
+    request.verb = pb.HISTORY
+    limit = integer(info, "limit")
+    if limit is not None and limit > 0:
+        request.limit = limit
+    request.continue_token = info.get("continue")
+
+
+def refuse_past(info: RequestInfo, what: str) -> None:
+    """The past can only be read: a client that means something else by `at` must be told."""
+    if "at" in info.query:
+        raise points_in_time.refuse(what)
 
 
 def check_apply(request: pb.Request) -> None:
@@ -119,11 +136,14 @@ def set_list_options(request: pb.Request, info: RequestInfo) -> None:
     request.resource_version = info.get("resourceVersion")
     request.resource_version_match = info.get("resourceVersionMatch")
     request.continue_token = info.get("continue")
+    if request.verb == pb.LIST:
+        request.at = info.get("at")
 
 
 def set_delete_options(request: pb.Request, exchange: Exchange) -> None:
     """The body is the DeleteOptions; without one they are made of the query."""
     info = exchange.info
+    refuse_past(info, "writes")
     if exchange.body:
         request.body = exchange.body
         return

@@ -4,7 +4,7 @@ import random
 from typing import NamedTuple
 
 from kcpfront.exchange import Exchange
-from kcpfront.options import flag, integer, refuse
+from kcpfront.options import flag, integer, refuse, refuse_past
 from kcpfront.request_info import RequestInfo
 from kcpshard.api.errors import FieldError, forbidden, not_supported
 from kcpshard.api.resource_versions import parse_resource_version
@@ -28,6 +28,7 @@ class WatchOptions(NamedTuple):
 
 def watch_options(info: RequestInfo) -> WatchOptions:
     """Raises BadRequest or Invalid."""
+    refuse_past(info, "watches")
     timeout = integer(info, "timeoutSeconds")
     integer(info, "limit")
     bookmarks = flag(info, "allowWatchBookmarks")

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from kcpshard.callouts.addresses import Network, parse_networks
 from kcpshard.controllers.switches import enabled
 
 
@@ -24,6 +25,7 @@ class Options(NamedTuple):
     api_set: str
     controllers: str
     root_ca_file: str
+    callout_allow: tuple[Network, ...]
     log_level: str
     log_format: str
 
@@ -52,6 +54,13 @@ def parse(arguments: Sequence[str]) -> Options:
         help="those inside logical clusters that run: * for all, name, or -name for not this one",
     )
     parser.add_argument("--root-ca-file", default="", metavar="FILE", help="what kube-root-ca.crt shall hold")
+    parser.add_argument(
+        "--callout-allow",
+        action="append",
+        default=[],
+        metavar="CIDR",
+        help="addresses that webhooks of tenants may be at although they are not public, or are ours",
+    )
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     parser.add_argument("--log-format", choices=["text", "json"], default="text")
     found = parser.parse_args(arguments)
@@ -61,6 +70,10 @@ def parse(arguments: Sequence[str]) -> Options:
         enabled(found.controllers)
     except ValueError as error:
         parser.error(f"--controllers: {error}")
+    try:
+        found.callout_allow = parse_networks(found.callout_allow)
+    except ValueError as error:
+        parser.error(f"--callout-allow: {error}")
     if found.engine == "rocksdb" and not found.data:
         parser.error("--data is needed")
     if (found.listen or found.join_listen) and not found.tls_directory:

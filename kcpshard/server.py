@@ -20,9 +20,12 @@ import grpc.aio
 from kcpshard.bootstrap.authority import Authority
 from kcpshard.bootstrap.token_file import TokenFile
 from kcpshard.bootstrap_service import BootstrapService
+from kcpshard.callouts.addresses import AddressPolicy
+from kcpshard.callouts.calls import Callouts
 from kcpshard.controllers import assembly, switches
 from kcpshard.controllers.custom_definitions import CustomDefinitions
 from kcpshard.definitions.catalog import Catalog
+from kcpshard.definitions.service_endpoints import ServiceEndpoints
 from kcpshard.execution import Execution
 from kcpshard.metrics import ProcessMetrics
 from kcpshard.options import Options
@@ -78,7 +81,8 @@ class ShardServer:
         catalog = Catalog(options.api_set)
         enabled = switches.enabled(options.controllers)
         contents = assembly.namespace_contents(enabled, _root_certificate(options.root_ca_file))
-        self._shard = Shard(self.store, catalog, self._placement.ownership, now_us, contents)
+        self._callouts = Callouts(AddressPolicy(options.callout_allow), ServiceEndpoints(self.store).addresses)
+        self._shard = Shard(self.store, catalog, self._placement.ownership, now_us, contents, self._callouts)
         self.execution = Execution(partial(dispatch, self._shard), tasks)
         self._session = SessionService(self.execution, self._hello)
         self.watch = WatchService(self._shard, self._hello, self._settings)
@@ -124,6 +128,7 @@ class ShardServer:
         if self._running:
             await asyncio.wait(self._running)
         self.execution.close()
+        await self._callouts.close()
         await self._placement.close()
         await self.store.close()
 
@@ -140,6 +145,7 @@ class ShardServer:
             "store": asdict(self.store.statistics()),
             "watch": self.watch.hub.statistics(),
             "jobs": self.execution.jobs,
+            "callouts": self._callouts.statistics(),
             "software": SOFTWARE,
             **self._metrics.statistics(),
         }

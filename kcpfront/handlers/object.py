@@ -16,6 +16,9 @@ from kcpshard.rpc.contract import Caller, Result
 from kcpshard.workers.pool import WorkerPool
 
 _REVIEW_GROUPS = frozenset(("authentication.k8s.io", "authorization.k8s.io"))
+_CONNECTING = {"get": pb.GET, "create": pb.CREATE, "update": pb.UPDATE, "patch": pb.PATCH, "delete": pb.DELETE}
+# Subresources of pods, nodes and services that are no objects.
+CONNECTIONS = frozenset(("attach", "exec", "log", "portforward", "proxy"))
 
 
 class ObjectHandler:
@@ -36,6 +39,9 @@ class ObjectHandler:
         request = options.new_request(exchange, pb.GET)
         if exchange.info.query:
             request.resource_version = exchange.info.get("resourceVersion")
+            request.at = exchange.info.get("at")
+            if options.flag(exchange.info, "history"):
+                options.set_history_options(request, exchange.info)
         return await self._ask(exchange, request)
 
     async def create(self, exchange: Exchange) -> Reply:
@@ -76,6 +82,17 @@ class ObjectHandler:
         await self._read_delete_options(exchange)
         options.set_delete_options(request, exchange)
         return await self._ask(exchange, request)
+
+    async def connect(self, exchange: Exchange) -> Reply:
+        """A way into a pod, node or service: whether there is one is the shard's to say. Its options are the query."""
+        info = exchange.info
+        request = options.new_request(exchange, _CONNECTING[info.verb])
+        request.subresource = info.subresource.partition("/")[0]
+        request.body = orjson.dumps({key: values[0] for key, values in info.query.items()})
+        result: Result = await self._caller.call(request, exchange.deadline)
+        if not result.body:
+            return Reply(result.code, b"")
+        return await reply_of(self._workers, exchange, PLAIN, result)
 
     async def _read_delete_options(self, exchange: Exchange) -> None:
         headers = exchange.headers

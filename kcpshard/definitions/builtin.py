@@ -1,7 +1,7 @@
 """The built-in resource types as Resource values: facts from discovery plus what discovery does not say.
 
-Two API sets: `minimal` is what a control plane without workloads needs; `full` is all that the facts describe, as far
-as the generic verbs serve it (a type or subresource that needs code of its own, such as pods/exec, is left out).
+Two API sets: `minimal` is what a control plane without workloads needs; `full` is all that the facts describe. Nothing
+is ever stored under componentstatuses, whose components are not ours.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,9 +27,8 @@ _MINIMAL = frozenset(
     }
 )  # fmt: skip
 
-# Nothing is stored under these and no generic verb answers them yet.
-_NOT_SERVED = frozenset({"bindings", "componentstatuses"})
-_GENERIC_SUBRESOURCES = frozenset({"status", "finalize", "approval"})
+# What a tenant needs an issuer of tokens for.
+_NOT_SERVED = frozenset({"token"})
 
 # Kinds stored in another version or group than the one asked for; everything else is stored as served.
 _STORED_AS = {
@@ -68,7 +67,10 @@ _NO_UNCONDITIONAL_UPDATE = frozenset(
         "validatingwebhookconfigurations.admissionregistration.k8s.io",
     }
 )  # fmt: skip
-_DEPRECATED = {"endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"}
+_DEPRECATED = {
+    "componentstatuses": "v1 ComponentStatus is deprecated in v1.19+",
+    "endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+}
 _RETENTION = {"events": 1, "leases.coordination.k8s.io": 2}
 
 
@@ -92,7 +94,7 @@ def group_resource(group: str, plural: str) -> str:
 
 def _is_served(entry: ResourceFacts, api_set: str) -> bool:
     name = group_resource(entry.group, entry.plural)
-    return name in _MINIMAL if api_set == "minimal" else name not in _NOT_SERVED
+    return name in _MINIMAL if api_set == "minimal" else True
 
 
 def _resource(entry: ResourceFacts) -> Resource:
@@ -129,5 +131,5 @@ def _resource(entry: ResourceFacts) -> Resource:
 
 
 def _subresources(entry: ResourceFacts) -> Mapping[str, Subresource]:
-    served: Iterable[facts.SubresourceFacts] = (s for s in entry.subresources if s.name in _GENERIC_SUBRESOURCES)
+    served: Iterable[facts.SubresourceFacts] = (s for s in entry.subresources if s.name not in _NOT_SERVED)
     return {s.name: Subresource(s.name, s.verbs, s.kind, s.group, s.version) for s in served}

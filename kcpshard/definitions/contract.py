@@ -103,8 +103,10 @@ class Resource:
 class Catalog(Protocol):
     """Which resource types a logical cluster serves. Point reads; what is derived per cluster hangs on `cached`.
 
-    `cluster` is None for a path that is not alive yet: it serves the built-ins.
+    `cluster` is None for a path that is not alive yet: it serves the built-ins. `api_set` names these: minimal or full.
     """
+
+    api_set: str
 
     def follow(self, store: ObjectStore) -> None:
         """Serve what the logical clusters of this store define. Once, before the first request."""

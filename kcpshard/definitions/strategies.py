@@ -35,6 +35,7 @@ class Rules(NamedTuple):
     field_aliases: Mapping[str, str] = {}  # instead of `fields`: label → the stored version's label
     generation: bool = False
     keeps_status: bool = False  # status may be written through the main resource
+    status_alone: bool = False  # a status update takes nothing of metadata
     creates_status: bool = False  # a creator may set status
     graceful: Callable[[Object, int | None], int] | None = None  # seconds that a deletion takes
 
@@ -77,10 +78,14 @@ class KindStrategy:
         return status
 
     def prepare_update(self, new: Object, old: Object, subresource: str) -> None:
+        if subresource == "scale":  # a write of the object itself, seen through its Scale
+            subresource = ""
         if (own := self._rules.prepare_update.get(subresource)) is not None:
             own(new, old)
         elif subresource:
             keep_all_but(new, old, "status")
+            if self._rules.status_alone:
+                keep_metadata(new, old)
         elif self._has_status:
             keep(new, old, "status")
 
@@ -90,7 +95,7 @@ class KindStrategy:
 
     def validate_update(self, new: Object, old: Object, subresource: str) -> list[FieldError]:
         rules = self._rules
-        if subresource:
+        if subresource not in ("", "scale"):
             checks = rules.validate_subresource.get(subresource, ())
             return [fault for check in checks for fault in check(new, old)]
         found = [fault for check in rules.validate_update for fault in check(new, old)]
@@ -124,6 +129,12 @@ def keep_all_but(new: Object, old: Object, member: str) -> None:
     for name in [*old, *new]:
         if name not in (member, "metadata", "apiVersion", "kind"):
             keep(new, old, name)
+
+
+def keep_metadata(new: Object, old: Object) -> None:
+    """What a write of a part of the object may not change of its metadata (apimachinery `ResetObjectMetaForStatus`)."""
+    for member in ("labels", "annotations", "ownerReferences", "finalizers"):
+        keep(new["metadata"], old["metadata"], member)
 
 
 def field_text(obj: Object, path: tuple[str, ...]) -> str:

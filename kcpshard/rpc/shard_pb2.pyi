@@ -40,6 +40,8 @@ class _VerbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verb.ValueType],
     DELETE_COLLECTION: _Verb.ValueType  # 7
     DOCUMENT: _Verb.ValueType  # 8
     """discovery and OpenAPI: `name` holds the path, e.g. "/apis/apps/v1" """
+    HISTORY: _Verb.ValueType  # 10
+    """the changes to one object, newest first; limit, continue_token. Permitted like GET"""
     AUTHORIZE: _Verb.ValueType  # 9
     """only whether the identity may: `name` holds a path that is no resource, `body` {"verb": "get"}"""
 
@@ -55,6 +57,8 @@ DELETE: Verb.ValueType  # 6
 DELETE_COLLECTION: Verb.ValueType  # 7
 DOCUMENT: Verb.ValueType  # 8
 """discovery and OpenAPI: `name` holds the path, e.g. "/apis/apps/v1" """
+HISTORY: Verb.ValueType  # 10
+"""the changes to one object, newest first; limit, continue_token. Permitted like GET"""
 AUTHORIZE: Verb.ValueType  # 9
 """only whether the identity may: `name` holds a path that is no resource, `body` {"verb": "get"}"""
 Global___Verb: _TypeAlias = Verb  # noqa: Y015
@@ -191,6 +195,7 @@ class Request(_message.Message):
     IMPERSONATION_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
     AUDIT_ID_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """unique on its stream"""
     verb: Global___Verb.ValueType
@@ -205,7 +210,7 @@ class Request(_message.Message):
     name: _builtins.str
     subresource: _builtins.str
     body: _builtins.bytes
-    """JSON; of a delete: DeleteOptions, may be empty"""
+    """JSON; of a delete: DeleteOptions, may be empty; of log, exec, proxy …: their options"""
     more: _builtins.bool
     """RequestFrame messages with this id follow"""
     identity: _builtins.bytes
@@ -245,6 +250,8 @@ class Request(_message.Message):
     """JSON: what must still be true of the credential (account, bound object, incarnation)"""
     audit_id: _builtins.str
     """of the request, for audit records and webhooks"""
+    at: _builtins.str
+    """of get and list: the state at this time (RFC 3339) or resourceVersion"""
     @_builtins.property
     def duplicate_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """paths that occurred twice in the body, found by the front"""
@@ -288,10 +295,11 @@ class Request(_message.Message):
         impersonation: _builtins.bytes = ...,
         proof: _builtins.bytes = ...,
         audit_id: _builtins.str = ...,
+        at: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "audit_id", b"audit_id", "body", b"body", "cluster", b"cluster", "continue_token", b"continue_token", "dry_run", b"dry_run", "duplicate_fields", b"duplicate_fields", "field_manager", b"field_manager", "field_selector", b"field_selector", "field_validation", b"field_validation", "first_sent_us", b"first_sent_us", "force", b"force", "group", b"group", "id", b"id", "identity", b"identity", "if_none_match", b"if_none_match", "impersonation", b"impersonation", "label_selector", b"label_selector", "limit", b"limit", "more", b"more", "name", b"name", "namespace", b"namespace", "patch_type", b"patch_type", "proof", b"proof", "repeat", b"repeat", "request_id", b"request_id", "resource", b"resource", "resource_version", b"resource_version", "resource_version_match", b"resource_version_match", "subresource", b"subresource", "timeout_ms", b"timeout_ms", "token_review", b"token_review", "user_agent", b"user_agent", "verb", b"verb", "version", b"version", "want_columns", b"want_columns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "at", b"at", "audit_id", b"audit_id", "body", b"body", "cluster", b"cluster", "continue_token", b"continue_token", "dry_run", b"dry_run", "duplicate_fields", b"duplicate_fields", "field_manager", b"field_manager", "field_selector", b"field_selector", "field_validation", b"field_validation", "first_sent_us", b"first_sent_us", "force", b"force", "group", b"group", "id", b"id", "identity", b"identity", "if_none_match", b"if_none_match", "impersonation", b"impersonation", "label_selector", b"label_selector", "limit", b"limit", "more", b"more", "name", b"name", "namespace", b"namespace", "patch_type", b"patch_type", "proof", b"proof", "repeat", b"repeat", "request_id", b"request_id", "resource", b"resource", "resource_version", b"resource_version", "resource_version_match", b"resource_version_match", "subresource", b"subresource", "timeout_ms", b"timeout_ms", "token_review", b"token_review", "user_agent", b"user_agent", "verb", b"verb", "version", b"version", "want_columns", b"want_columns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,8 +1,9 @@
 """What changed at each revision: one record per change, replayed in order.
 
-    operation  retention  code  previous revision  wall time  three sizes  request id  key  value  previous
+    operation  retention  code  previous revision  wall time  three sizes  origin  key  value  previous
     1          1          2     8                  8          1 + 2 + 4
 
+`origin` is the request's id (16 bytes, zeros if it had none) followed by its author's name; empty if both are unknown.
 `wall time` is 0 where it is the revision's own time. `value` is the envelope of the new state; of a deletion the last
 state with the deletion's revision. `previous` is the envelope before: there whenever it could not be found otherwise or
 matters to a selector (labels or selectable fields changed; the record that made it is compacted).
@@ -20,6 +21,8 @@ from kcpshard.storage.contract import KeyValueEngine, RecordedWrite
 _HEADER = struct.Struct(">BBHQQBHI")
 _SIZE = _HEADER.size
 _TYPES = {int(t): t for t in EventType}
+_NO_REQUEST = bytes(16)
+_MAX_AUTHOR = 255 - len(_NO_REQUEST)
 _PAGE = 512  # log records read at once when their number is not known
 
 
@@ -29,7 +32,7 @@ class Record(NamedTuple):
     code: int  # HTTP code that the writing request was answered with
     previous_revision: int  # 0: the object did not exist
     wall_us: int
-    request_id: bytes
+    origin: bytes
     key: bytes  # group resource∕namespace∕name, as in object keys
     value: bytes
     previous: bytes  # empty: not recorded
@@ -41,15 +44,29 @@ def encode(
     code: int,
     previous_revision: int,
     wall_us: int,
-    request_id: bytes,
+    origin: bytes,
     key: bytes,
     value: bytes,
     previous: bytes,
 ) -> bytes:
-    header = _HEADER.pack(
-        type_, retention, code, previous_revision, wall_us, len(request_id), len(key), len(value)
-    )  # fmt: skip
-    return b"".join((header, request_id, key, value, previous))
+    """`origin` as made by the function of that name."""
+    header = _HEADER.pack(type_, retention, code, previous_revision, wall_us, len(origin), len(key), len(value))
+    return b"".join((header, origin, key, value, previous))
+
+
+def origin(request_id: bytes, author: str) -> bytes:
+    """Who wrote it, and by which request: at most 255 bytes, so that a very long name is cut."""
+    if not author:
+        return request_id
+    name = author.encode()
+    if len(name) > _MAX_AUTHOR:
+        name = name[:_MAX_AUTHOR].decode(errors="ignore").encode()
+    return (request_id or _NO_REQUEST) + name
+
+
+def author(record: Record) -> str:
+    """The name of whoever made the change; empty if the record does not tell."""
+    return record.origin[len(_NO_REQUEST) :].decode()
 
 
 def decode(raw: bytes) -> Record:
@@ -132,7 +149,7 @@ class CommitLog:
         size = _SIZE + len(request_id)
         while pairs := self._engine.scan(keyspace.LOG, start, end, _PAGE):
             for key, raw in pairs:
-                if raw[_SIZE:size] == request_id and raw[20] == len(request_id):
+                if raw[_SIZE:size] == request_id and raw[20] >= len(request_id):
                     record = decode(raw)
                     return RecordedWrite(record.code, int.from_bytes(key[8:16], "big"), record.value)
             start = pairs[-1][0] + b"\0"

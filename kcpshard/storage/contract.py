@@ -8,7 +8,7 @@ one. Everything here runs on the shard's event loop and awaits nothing unless it
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from kcpshard.api.events import Commit
+from kcpshard.api.events import Commit, EventType
 from kcpshard.storage.owners import Dependent
 
 
@@ -124,6 +124,16 @@ class RecordedWrite(NamedTuple):
     value: bytes
 
 
+class PastChange(NamedTuple):
+    """One change to one object: who, when, and the state it led to (of a deletion: the last one)."""
+
+    type: EventType
+    revision: int
+    time_us: int
+    author: str  # empty: not known
+    value: bytes  # envelope
+
+
 class ScanItem(NamedTuple):
     namespace: str
     name: str
@@ -175,9 +185,15 @@ class ObjectStore(Protocol):
         """The newest accepted envelope, durable or not: what a precondition is checked against."""
 
     def commit(
-        self, cluster: LogicalCluster, writes: Sequence[Put | Remove], request_id: bytes = b"", code: int = 0
+        self,
+        cluster: LogicalCluster,
+        writes: Sequence[Put | Remove],
+        request_id: bytes = b"",
+        code: int = 0,
+        author: str = "",
     ) -> PendingCommit:
         """All writes at one revision, atomically. The caller has checked everything in this same loop turn.
+        `author` is the user's name, for `history`.
 
         Raises ReadOnly (never for a commit of Removes only, as long as the disk takes them).
         """
@@ -213,6 +229,11 @@ class ObjectStore(Protocol):
         self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str, revision: int, retention: int = 0
     ) -> bytes | None:
         """The envelope as of that durable revision. Raises Compacted as `scan` does."""
+
+    def history(
+        self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str, before: int, limit: int
+    ) -> list[PastChange]:
+        """What is retained of the changes to one name below the revision `before`, newest first, at most `limit`."""
 
     def scan_own(
         self, cluster: LogicalCluster, group_resource: str, after: tuple[str, str] | None, limit: int

@@ -22,6 +22,7 @@ from kcpshard.storage.contract import (
     KeyValueEngine,
     LogicalCluster,
     NotDurable,
+    PastChange,
     PendingCommit,
     Put,
     ReadOnly,
@@ -159,10 +160,15 @@ class Store:
         return self._past.get(cluster.prefix + f"{group_resource}\0{namespace}\0{name}".encode(), revision)
 
     def commit(
-        self, cluster: LogicalCluster, writes: Sequence[Put | Remove], request_id: bytes = b"", code: int = 0
+        self,
+        cluster: LogicalCluster,
+        writes: Sequence[Put | Remove],
+        request_id: bytes = b"",
+        code: int = 0,
+        author: str = "",
     ) -> PendingCommit:
         now_us = self._check_writable(writes)
-        return self._apply(cluster, self._clock.next(now_us), now_us, writes, request_id, code)
+        return self._apply(cluster, self._clock.next(now_us), now_us, writes, request_id, code, author)
 
     def recorded(self, cluster: LogicalCluster, request_id: bytes, since_us: int) -> RecordedWrite | None:
         if not request_id:
@@ -172,6 +178,12 @@ class Store:
             raise NotDurable(pending[1])
         since = (since_us - self._settings.request_clock_difference_us) * 1000
         return self._log.request(cluster.id, request_id, max(since, cluster.created_revision))
+
+    def history(
+        self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str, before: int, limit: int
+    ) -> list[PastChange]:
+        key = cluster.prefix + f"{group_resource}\0{namespace}\0{name}".encode()
+        return self._past.changes(key, min(before, self._writer.durable + 1), limit)
 
     # --- ranges
 
@@ -394,6 +406,7 @@ class Store:
         writes: Sequence[Put | Remove],
         request_id: bytes,
         code: int,
+        author: str = "",
     ) -> PendingCommit:
         """One commit into the gathering group: objects, log, versions, order, counts, overlay."""
         writer, overlay = self._writer, self._overlay
@@ -403,6 +416,7 @@ class Store:
         log_prefix = cluster.prefix + raw_revision
         # Where the clock was stepped back the revision counts on from the past; then the record tells the time.
         wall_us = 0 if revision // 1000 == now_us else now_us
+        origin = commit_log.origin(request_id, author)
         changes: list[Change] = []
         values: list[bytes] = []
         bits = log_bytes = 0
@@ -450,7 +464,7 @@ class Store:
             if owners.MARK in write.json or (previous is not None and owners.MARK in previous):
                 self._index_owners(group, cluster, text, previous, write)
             record = commit_log.encode(
-                type_, write.retention, code, previous_revision, wall_us, request_id, text, value, embedded
+                type_, write.retention, code, previous_revision, wall_us, origin, text, value, embedded
             )
             raw_n = n.to_bytes(2, "big")
             put(keyspace.LOG, log_prefix + raw_n, record)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from kcpshard.api.events import EventType
 from kcpshard.storage import commit_log, envelope, keyspace
 from kcpshard.storage.commit_log import Record
-from kcpshard.storage.contract import KeyValueEngine
+from kcpshard.storage.contract import KeyValueEngine, PastChange
 
 _PAGE = 64  # versions looked at before jumping to the next object: one seek costs as much as five of them
 
@@ -37,6 +37,16 @@ class PastReads:
         if record.previous_revision and not record.previous:
             raise RuntimeError("a compacted version is recorded nowhere: run kcp shard verify")
         return record.previous or None
+
+    def changes(self, key: bytes, before: int, limit: int) -> list[PastChange]:
+        """Of that object, below the revision `before`, newest first."""
+        end = keyspace.version_key(key, before)
+        found = self._engine.scan(keyspace.VERSIONS, key + b"\0", end, limit, reverse=True)
+        return [self._change(int.from_bytes(raw[-8:], "big"), self._record(raw, n)) for raw, n in found]
+
+    def _change(self, revision: int, record: Record) -> PastChange:
+        time_us = record.wall_us or revision // 1000
+        return PastChange(record.type, revision, time_us, commit_log.author(record), record.value)
 
     def scan(
         self, start: bytes, end: bytes, revision: int, limit: int, has_deletions: bool

@@ -35,22 +35,14 @@ _MAX_ANNOTATION_BYTES = 256 * 1024
 def apply(shard: Shard, target: Target, request: Request) -> Outcome:
     """Target and options are checked, but for the manager's name."""
     resource = target.resource
-    if not request.field_manager:
-        raise options_invalid("PatchOptions", [required("fieldManager", "is required for apply patch")])
+    check_manager(request)
     value = pending_value(shard, target, request)
     if value is None and request.subresource:
         raise object_not_found(resource.group, resource.plural, request.name)
-    config = _decoded(request)
-    warnings = _duplicates(request)
     live = stored_object(shard, target, value) if value is not None else field_managers.unborn(resource)
-    applied = _applied(shard, target, request, config, live)
+    applied, warnings = merged(shard, target, request, live)
     obj, entries = applied.obj, managed_fields.encode(applied.managers)
-    if obj is live:
-        obj = dict(live)
-    # What was merged is written in the kind's form, as any other body is.
-    _read(request, resource, obj)
-    meta = obj["metadata"] = dict(metadata(obj))
-    meta.pop("managedFields", None)
+    meta = metadata(obj)
     if value is None:
         check_name(meta, request.name)
         check_namespace(meta, request.namespace)
@@ -60,6 +52,24 @@ def apply(shard: Shard, target: Target, request: Request) -> Outcome:
     check_namespace(meta, request.namespace)
     check_version(meta, value, resource, request)
     return store_update(shard, target, request, obj, value, warnings, entries)
+
+
+def check_manager(request: Request) -> None:
+    if not request.field_manager:
+        raise options_invalid("PatchOptions", [required("fieldManager", "is required for apply patch")])
+
+
+def merged(shard: Shard, target: Target, request: Request, live: Object) -> tuple[Applied, Sequence[str]]:
+    """The configuration in the body merged into `live`, in the kind's form and without managedFields; and warnings."""
+    config = _decoded(request)
+    warnings = _duplicates(request)
+    applied = _applied(shard, target, request, config, live)
+    obj = dict(live) if applied.obj is live else applied.obj
+    # What was merged is written in the kind's form, as any other body is.
+    _read(request, target.resource, obj)
+    obj["metadata"] = dict(metadata(obj))
+    obj["metadata"].pop("managedFields", None)
+    return applied._replace(obj=obj), warnings
 
 
 def _read(request: Request, resource: Resource, obj: Object) -> None:

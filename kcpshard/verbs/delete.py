@@ -26,6 +26,7 @@ from kcpshard.verbs.target import Target, find_target
 from kcpshard.verbs.update import stored_object
 from kcpshard.verbs.writes import (
     REMOVED,
+    author,
     commit_object,
     dry_run_body,
     object_answer,
@@ -116,7 +117,7 @@ def _remove(
     if options.dry_run:
         return answer
     remove = remove_of(stored, namespace, name, value)
-    pending: PendingCommit = shard.store.commit(cluster, (remove,), request.request_id, REMOVED)
+    pending: PendingCommit = shard.store.commit(cluster, (remove,), request.request_id, REMOVED, author(request))
     return AfterSync(answer, pending.group)
 
 
@@ -164,8 +165,11 @@ def delete_options(request: Request) -> DeleteOptions:
         given = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise BadRequest(f"couldn't get version/kind; json parse error: {syntax_fault(body)}") from None
-    if given is None:
-        given = {}
+    return read_options({} if given is None else given, request)
+
+
+def read_options(given: Any, request: Request) -> DeleteOptions:
+    """As `delete_options`, of decoded ones."""
     _check_types(given)
     policy, orphan = given.get("propagationPolicy"), given.get("orphanDependents")
     dry_run = given.get("dryRun") or []

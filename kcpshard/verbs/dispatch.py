@@ -2,7 +2,7 @@
 proto/shard.proto. A verb is never called for somebody who may not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
 from kcpshard.api.errors import ApiError
@@ -10,14 +10,19 @@ from kcpshard.api.requests import Answer, Request
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.verbs import access, impersonation
 from kcpshard.verbs.authorize import authorize
+from kcpshard.verbs.binding import bind
+from kcpshard.verbs.connections import CONNECTIONS, connect
 from kcpshard.verbs.create import create
 from kcpshard.verbs.delete import delete
 from kcpshard.verbs.delete_collection import delete_collection
 from kcpshard.verbs.document import document
+from kcpshard.verbs.eviction import evict
 from kcpshard.verbs.get import get
+from kcpshard.verbs.history import history
 from kcpshard.verbs.list import list_objects
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.patch import patch
+from kcpshard.verbs.scale_writes import patch_scale, update_scale
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import method_not_allowed
 from kcpshard.verbs.update import update
@@ -38,7 +43,18 @@ _VERBS: tuple[Callable[[Shard, Request], Outcome], ...] = (
     delete_collection,
     document,
     authorize,
+    history,
 )
+
+
+# Subresources whose writes are no writes of the object in its own form.
+_SUBRESOURCES: Mapping[tuple[int, str], Callable[[Shard, Request], Outcome]] = {
+    (pb.UPDATE, "scale"): update_scale,
+    (pb.PATCH, "scale"): patch_scale,
+    (pb.CREATE, "binding"): bind,
+    (pb.CREATE, "eviction"): evict,
+    **{(verb, name): connect for verb in (pb.GET, pb.CREATE, pb.UPDATE, pb.PATCH, pb.DELETE) for name in CONNECTIONS},
+}
 
 
 def dispatch(shard: Shard, request: pb.Request) -> Outcome:
@@ -48,7 +64,15 @@ def dispatch(shard: Shard, request: pb.Request) -> Outcome:
     if request.impersonation:
         request = impersonation.effective(shard, request)
     access.check(shard, request)
+    return _begin(shard, request)
+
+
+def _begin(shard: Shard, request: pb.Request) -> Outcome:
     verb = request.verb
+    if request.subresource and (own := _SUBRESOURCES.get((verb, request.subresource))) is not None:
+        return own(shard, request)
+    if verb == pb.CREATE and request.resource == "bindings" and not request.group:
+        return bind(shard, request)
     return _VERBS[verb if verb < len(_VERBS) else 0](shard, request)
 
 
@@ -60,8 +84,7 @@ def _audited(shard: Shard, request: pb.Request) -> Outcome:
             request = impersonation.effective(shard, request)
             record.impersonated = request.identity
         record.decision = access.check(shard, request)
-        verb = request.verb
-        outcome = _VERBS[verb if verb < len(_VERBS) else 0](shard, request)
+        outcome = _begin(shard, request)
     except ApiError as error:
         raise _with_record(error, record) from error.__cause__
     if isinstance(outcome, Answer):

@@ -4,19 +4,18 @@ The entries are made of the object as the client meant it, defaults filled in, b
 anything: what an endpoint resets is named in `_RESET` and owned by nobody.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Any
 
-from kcpshard.api.field_sets import FieldSet, intersection
+from kcpshard.api.field_sets import FieldSet
 from kcpshard.api.objects import Object, timestamp
 from kcpshard.api.requests import Request
 from kcpshard.api.structured_merge import FieldSchema
 from kcpshard.definitions.contract import Resource
-from kcpshard.definitions.custom_fields import steps_of
 from kcpshard.definitions.facts import Schema
 from kcpshard.definitions.fields import check_fields, object_meta
-from kcpshard.verbs import managed_fields, scale
+from kcpshard.verbs import managed_fields
 from kcpshard.verbs.managed_fields import UPDATE, Manager, Managers, View
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target
@@ -155,37 +154,11 @@ def after_update(shard: Shard, target: Target, request: Request, new: Object, ol
         managers = managers or managed_fields.decode(kept)
     if not managers:
         return []  # an object that nobody manages stays so until it is applied
-    if request.subresource == scale.SCALE and not _owns_replicas(managers, target.resource):
-        return list(kept)  # through scale that is an object that nobody manages
     manager = manager_of(request, target.resource)
     view = view_of(shard, target, request.subresource)
     before = managed_fields.without_entries(old)
-    # What came through scale is noted without a time: upstream makes its entries anew of the Scale object.
-    now = "" if request.subresource == scale.SCALE else timestamp(shard.now_us())
-    found = managed_fields.after_update(before, new, managers, manager, view, now)
+    found = managed_fields.after_update(before, new, managers, manager, view, timestamp(shard.now_us()))
     return managed_fields.encode(found)
-
-
-def _owns_replicas(managers: Managers, resource: Resource) -> bool:
-    for managed in managers.values():
-        replicas = _replicas(resource, managed.api_version.rpartition("/")[2])
-        if replicas and intersection(managed.fields, replicas):
-            return True
-    return False
-
-
-def _replicas(resource: Resource, version: str) -> FieldSet:
-    """The field that scale sets in that version; nothing if the version has no scale."""
-    steps: Sequence[str] = ("spec", "replicas")
-    if resource.definition is not None:
-        schema = resource.definition.schemas.get(version)
-        if schema is None or not schema.scale:
-            return {}
-        steps = steps_of(schema.scale["specReplicasPath"])
-    found: FieldSet = {}
-    for step in reversed(list(steps)):
-        found = {f"f:{step}": found}
-    return found
 
 
 def set_entries(new: Object, old: Object, entries: list[Object]) -> None:

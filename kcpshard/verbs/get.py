@@ -9,11 +9,12 @@ from collections.abc import Callable
 
 import orjson
 
+from kcpshard.api import points_in_time
 from kcpshard.api.errors import BadRequest, Cause, Timeout, object_not_found
 from kcpshard.api.requests import Answer, Request
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
-from kcpshard.storage.contract import LogicalCluster, NotDurable
+from kcpshard.storage.contract import Compacted, LogicalCluster, NotDurable
 from kcpshard.verbs import scale
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
@@ -25,7 +26,7 @@ _POLL_S = 0.05
 
 
 def get(shard: Shard, request: Request) -> Outcome:
-    if request.subresource or request.resource_version:
+    if request.subresource or request.resource_version or request.at:
         return _get_unusual(shard, request)
     path = request.cluster
     shard.ownership.check(path)
@@ -50,7 +51,7 @@ def get(shard: Shard, request: Request) -> Outcome:
 
 
 def _get_unusual(shard: Shard, request: Request) -> Outcome:
-    wanted = _revision(request.resource_version)
+    wanted = past_revision(shard, request) if request.at else _revision(request.resource_version)
     if wanted <= shard.store.durable_revision:
         return _read(shard, request)
     return _get_later(shard, request, wanted)
@@ -66,15 +67,33 @@ def _read(shard: Shard, request: Request) -> Answer:
     cluster, resource, stored = target
     value = None
     if cluster is not None:
-        value = _durable(shard, cluster, stored, request)
+        value = (_past if request.at else _durable)(shard, cluster, stored, request)
     if value is None:
         raise object_not_found(resource.group, resource.plural, request.name)
-    if request.subresource == scale.SCALE and resource.definition is not None:
+    if request.subresource == scale.SCALE:
         body = orjson.dumps(scale.shown(resource, orjson.loads(served_body(shard, resource, value))))
         return Answer(200, body)
     columns = resource.columns if request.want_columns else b""
     warnings = (resource.deprecation,) if resource.deprecation else ()
     return Answer(200, served_body(shard, resource, value), None, warnings, columns)
+
+
+def past_revision(shard: Shard, request: Request) -> int:
+    """The revision that the parameter `at` asks for; a time that has passed never lies beyond the newest one."""
+    if request.resource_version:
+        raise BadRequest("specifying resource version is not allowed when using at")
+    wanted = points_in_time.point_in_time(request.at, shard.now_us())
+    return wanted if request.at.isdigit() else min(wanted, shard.store.durable_revision)
+
+
+def _past(shard: Shard, cluster: LogicalCluster, stored: Resource, request: Request) -> bytes | None:
+    revision = past_revision(shard, request)
+    try:
+        return shard.store.get_at(
+            cluster, stored.group_resource, request.namespace, request.name, revision, stored.retention
+        )
+    except Compacted as error:
+        raise points_in_time.too_old(error.oldest) from None
 
 
 def _durable(shard: Shard, cluster: LogicalCluster, stored: Resource, request: Request) -> bytes | None:

@@ -8,11 +8,12 @@ with the loop free in between. A page without a limit is never longer than the s
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
+from kcpshard.api import points_in_time
 from kcpshard.api.requests import Answer, ListInfo, Request
 from kcpshard.api.resource_versions import ContinueToken, encode_continue, expired_continue, expired_list
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage.contract import Compacted, LogicalCluster, NotDurable, ScanItem
-from kcpshard.verbs.get import body_maker, wait_for_revision
+from kcpshard.verbs.get import body_maker, past_revision, wait_for_revision
 from kcpshard.verbs.list_options import ListOptions, list_options
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
@@ -31,6 +32,8 @@ _MAX_COUNTED = 512
 def list_objects(shard: Shard, request: Request) -> Outcome:
     target = find_target(shard, request, "list", pending=False)
     options = list_options(request, target.resource, target.cluster)
+    if request.at and options.token is None:
+        options = options._replace(exact=past_revision(shard, request), minimum=0, is_past=True)
     wanted = options.exact or options.minimum
     if wanted > shard.store.durable_revision:
         return _list_later(shard, request, target, options, wanted)
@@ -175,10 +178,12 @@ class Reader:
                 self._is_newest = False
         try:
             return self._store.scan(*arguments, self.revision, self._after, limit, stored.retention)
-        except Compacted:
-            raise self._expired() from None
+        except Compacted as error:
+            raise self._expired(error.oldest) from None
 
-    def _expired(self) -> Exception:
+    def _expired(self, oldest: int) -> Exception:
+        if self._options.is_past and not self._delivered:
+            return points_in_time.too_old(oldest)
         if self._token is None and not self._delivered:
             return expired_list()
         after = self._after or ("", "")

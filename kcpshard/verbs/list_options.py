@@ -47,6 +47,7 @@ class ListOptions(NamedTuple):
     minimum: int  # the state at this revision or a later one
     limit: int  # 0: everything
     token: ContinueToken | None
+    is_past: bool = False  # asked for by the parameter `at`
 
 
 def selection_of(request: Request, resource: Resource) -> Selection:

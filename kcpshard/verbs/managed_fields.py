@@ -109,8 +109,14 @@ def encode(managers: Managers) -> list[Object]:
     """Entries in upstream's order: Apply first, then by time, manager, version, subresource."""
     if len(managers) == 1:
         return [_entry(*pair) for pair in managers.items()]
-    ordered = sorted(managers.items(), key=lambda m: (m[0].operation, m[1].time, m[0].name, m[1].api_version, m[0][3]))
-    return [_entry(key, managed) for key, managed in ordered]
+    return encode_all([managers])
+
+
+def encode_all(parts: Sequence[Managers]) -> list[Object]:
+    """The same of several that may name one manager twice."""
+    pairs = [pair for managers in parts for pair in managers.items()]
+    pairs.sort(key=lambda m: (m[0].operation, m[1].time, m[0].name, m[1].api_version, m[0][3]))
+    return [_entry(key, managed) for key, managed in pairs]
 
 
 def _entry(key: Manager, managed: Managed) -> Object:

@@ -5,7 +5,7 @@ kube-apiserver retries up to five times, here the first try is the last. (When m
 retry belongs here.) Server-side apply is `verbs.apply`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -26,7 +26,6 @@ from kcpshard.api.patches import PatchFault
 from kcpshard.api.requests import Request
 from kcpshard.api.strategic_merge import strategic_merge
 from kcpshard.definitions.contract import Resource
-from kcpshard.verbs import scale
 from kcpshard.verbs.apply import apply
 from kcpshard.verbs.create import check_namespace
 from kcpshard.verbs.decoding import go_kind, syntax_fault, type_fault
@@ -35,7 +34,7 @@ from kcpshard.verbs.metadata import ordered
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target, find_target
-from kcpshard.verbs.update import check_name, check_version, store_scale, store_update, stored_object
+from kcpshard.verbs.update import check_name, check_version, store_update, stored_object
 from kcpshard.verbs.writes import pending_value, recorded_answer
 
 JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY = 1, 2, 3, 4
@@ -44,22 +43,17 @@ JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH, APPLY = 1, 2, 3, 4
 def patch(shard: Shard, request: Request) -> Outcome:
     target = find_target(shard, request, "patch", pending=True)
     resource = target.resource
-    is_scale = request.subresource == scale.SCALE and scale.paths_of(resource) is not None
     if request.repeat and (found := recorded_answer(shard, target, request)):
-        return scale.answered(resource, found) if is_scale else found
-    if not is_scale:
-        _check_type(request, resource)
+        return found
+    _check_type(request, resource)
     check_options(request, "PatchOptions")
-    if is_scale:
-        return _patch_scale(shard, target, request)
     if request.patch_type == APPLY:
         return apply(shard, target, request)
-    if request.force:
-        raise options_invalid("PatchOptions", [forbidden("force", "may not be specified for non-apply patch")])
+    check_not_forced(request)
     value = pending_value(shard, target, request)
     if value is None:
         raise object_not_found(resource.group, resource.plural, request.name)
-    obj, warnings = _patched(shard, target, request, value)
+    obj, warnings = patched(shard, target, request, lambda: stored_object(shard, target, value))
     meta = metadata(obj)
     check_name(meta, request.name)
     if request.namespace and not meta.get("namespace"):
@@ -69,18 +63,9 @@ def patch(shard: Shard, request: Request) -> Outcome:
     return store_update(shard, target, request, obj, value, warnings)
 
 
-def _patch_scale(shard: Shard, target: Target, request: Request) -> Outcome:
-    if request.patch_type == APPLY:
-        raise scale.apply_refused()
-    value = pending_value(shard, target, request)
-    if value is None:
-        raise object_not_found(target.resource.group, target.resource.plural, request.name)
-    old = scale.shown(target.resource, stored_object(shard, target, value))
-    if request.patch_type == STRATEGIC_MERGE_PATCH:
-        patched = strategic_merge(old, _decoded(request.body, ""), scale.schema())
-    else:
-        patched = _applied(request, target.resource, old)
-    return store_scale(shard, target, request, *scale.checked(patched, request))
+def check_not_forced(request: Request) -> None:
+    if request.force:
+        raise options_invalid("PatchOptions", [forbidden("force", "may not be specified for non-apply patch")])
 
 
 def _check_type(request: Request, resource: Resource) -> None:
@@ -91,9 +76,9 @@ def _check_type(request: Request, resource: Resource) -> None:
     raise UnsupportedMediaType("415: Unsupported Media Type")
 
 
-def _patched(shard: Shard, target: Target, request: Request, value: bytes) -> tuple[Object, Sequence[str]]:
-    """The patched object in the version asked for, without unknown fields, and warnings."""
-    obj = _applied(request, target.resource, stored_object(shard, target, value))
+def patched(shard: Shard, target: Target, request: Request, old: Callable[[], Object]) -> tuple[Object, Sequence[str]]:
+    """The patched object in the version asked for, without unknown fields; and warnings. `old` makes what changes."""
+    obj = _applied(request, target.resource, old())
     try:
         _check_kind(shard, target, obj)
         entries = _untouched_entries(request.body, obj)
@@ -103,7 +88,7 @@ def _patched(shard: Shard, target: Target, request: Request, value: bytes) -> tu
         return obj, warnings
     except FieldFault as found:
         # Reading changes the object as it goes, so what the client is shown is made again.
-        again = _applied(request, target.resource, stored_object(shard, target, value))
+        again = _applied(request, target.resource, old())
         is_strategic = request.patch_type == STRATEGIC_MERGE_PATCH
         if is_strategic:
             raise _cannot_apply(go_text(orjson.loads(request.body)), _converter_fault(found)) from None

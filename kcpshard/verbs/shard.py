@@ -4,7 +4,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from kcpshard.authorization.authorizer import Authorizer
+from kcpshard.callouts.addresses import AddressPolicy
+from kcpshard.callouts.calls import Callouts
 from kcpshard.definitions.contract import Catalog
+from kcpshard.definitions.service_endpoints import ServiceEndpoints
 from kcpshard.storage.contract import ObjectStore
 from kcpshard.verbs.namespace_contents import NamespaceContents
 
@@ -19,10 +22,11 @@ class Ownership(Protocol):
 class Shard:
     """The parts that verbs use. `now_us` is the wall clock in microseconds.
 
-    `contents` is what a namespace is born with. `authorizer` answers who may do what; None: the usual one.
+    `contents` is what a namespace is born with. `callouts` asks webhooks; the one that is made here if none is given
+    reaches public addresses only. `authorizer` answers who may do what; None: the usual one.
     """
 
-    __slots__ = ("authorizer", "catalog", "contents", "now_us", "ownership", "store")
+    __slots__ = ("authorizer", "callouts", "catalog", "contents", "now_us", "ownership", "store")
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class Shard:
         ownership: Ownership,
         now_us: Callable[[], int],
         contents: NamespaceContents = _EMPTY,
+        callouts: Callouts | None = None,
         authorizer: Authorizer | None = None,
     ) -> None:
         self.store = store
@@ -38,5 +43,6 @@ class Shard:
         self.ownership = ownership
         self.now_us = now_us
         self.contents = contents
+        self.callouts = callouts or Callouts(AddressPolicy(), ServiceEndpoints(store).addresses)
         self.authorizer = authorizer or Authorizer(store)
         catalog.follow(store)

@@ -15,7 +15,7 @@ from kcpshard.api.objects import Object, metadata
 from kcpshard.api.requests import Answer, Request
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
-from kcpshard.verbs import field_managers, scale
+from kcpshard.verbs import field_managers
 from kcpshard.verbs import metadata as rules
 from kcpshard.verbs.create import check_namespace, create_object
 from kcpshard.verbs.decoding import decode_object
@@ -25,6 +25,7 @@ from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target, find_target
 from kcpshard.verbs.writes import (
+    author,
     commit_object,
     dry_run_body,
     object_answer,
@@ -35,20 +36,22 @@ from kcpshard.verbs.writes import (
     unchanged_answer,
 )
 
-_MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+# Under which kube-apiserver keeps what is not kept under its plural.
+_STORAGE_PREFIXES = {
+    "endpoints": "services/endpoints", "ingresses.networking.k8s.io": "ingress", "nodes": "minions",
+    "replicationcontrollers": "controllers", "services": "services/specs",
+}  # fmt: skip
+_STATUSES = frozenset(("status", "approval", "finalize"))  # what is written there is no new generation
 _NOT_COUNTED = frozenset(("apiVersion", "kind", "metadata", "status"))
 
 
 def update(shard: Shard, request: Request) -> Outcome:
     target = find_target(shard, request, "update", pending=True)
     cluster, resource, _ = target
-    is_scale = request.subresource == scale.SCALE and scale.paths_of(resource) is not None
     if request.repeat and (found := recorded_answer(shard, target, request)):
-        return scale.answered(resource, found) if is_scale else found
+        return found
     check_options(request, "UpdateOptions")
-    if is_scale:
-        given, warnings = scale.sent(shard, target, request)
-        return store_scale(shard, target, request, given, warnings)
     obj = decode_object(request.body, resource, shard.catalog, cluster)
     warnings = checked_fields(request, resource, obj)
     meta = metadata(obj)
@@ -60,21 +63,9 @@ def update(shard: Shard, request: Request) -> Outcome:
             given = {key: item for key, item in meta.items() if key not in ("resourceVersion", "uid")}
             return create_object(shard, target, request, {**obj, "metadata": given}, warnings)
         raise object_not_found(resource.group, resource.plural, request.name)
-    _check_uid(meta, value, resource, request)
+    check_uid(meta, value, resource, request)
     check_version(meta, value, resource, request)
     return store_update(shard, target, request, obj, value, warnings)
-
-
-def store_scale(
-    shard: Shard, target: Target, request: Request, given: Object, warnings: Sequence[str]
-) -> Answer | AfterSync:
-    """Write the replicas of a Scale into its object."""
-    resource = target.resource
-    value = pending_value(shard, target, request)
-    if value is None:
-        raise object_not_found(resource.group, resource.plural, request.name)
-    obj = scale.written(target, request, given, stored_object(shard, target, value), value)
-    return scale.answered(resource, store_update(shard, target, request, obj, value, warnings))
 
 
 def check_name(meta: Object, name: str) -> None:
@@ -85,17 +76,19 @@ def check_name(meta: Object, name: str) -> None:
         raise BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
 
 
-def _check_uid(meta: Object, value: bytes, resource: Resource, request: Request) -> None:
-    wanted = meta.get("uid")
+def check_uid(meta: Object, value: bytes, resource: Resource, request: Request, name: str = "") -> None:
+    """Raise Conflict if the client's object is of another uid than the stored `value`."""
+    wanted, name = meta.get("uid"), name or request.name
     if wanted and wanted != envelope.uid(value):
-        place = f"{request.namespace}/{request.name}" if request.namespace else request.name
+        place = f"{request.namespace}/{name}" if request.namespace else name
+        prefix = _STORAGE_PREFIXES.get(resource.group_resource, resource.plural)
         # These words come from etcd's client in kube-apiserver; tools match on "Precondition failed: UID".
         detail = (
-            f"StorageError: invalid object, Code: 4, Key: /registry/{resource.plural}/{place}, ResourceVersion: 0, "
+            f"StorageError: invalid object, Code: 4, Key: /registry/{prefix}/{place}, ResourceVersion: 0, "
             f"AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: "
             f"{envelope.uid(value)}"
         )
-        raise object_conflict(resource.group, resource.plural, request.name, detail)
+        raise object_conflict(resource.group, resource.plural, name, detail)
 
 
 def check_version(meta: Object, value: bytes, resource: Resource, request: Request) -> None:
@@ -110,7 +103,7 @@ def check_version(meta: Object, value: bytes, resource: Resource, request: Reque
         fault = invalid("metadata.resourceVersion", 0, "must be specified for an update")
         raise object_invalid(resource.group, resource.plural, request.name, [fault])
     if int(wanted) != envelope.revision(value):
-        raise object_conflict(resource.group, resource.plural, request.name, _MODIFIED)
+        raise object_conflict(resource.group, resource.plural, request.name, MODIFIED)
 
 
 def store_update(
@@ -175,7 +168,7 @@ def _prepared(
     resource = target.resource
     status_counts = resource.definition is not None and "status" not in resource.subresources
     not_counted = _NOT_COUNTED - {"status"} if status_counts else _NOT_COUNTED
-    if subresource in ("", scale.SCALE) and strategy.has_generation() and _has_changed(new, old, not_counted):
+    if subresource not in _STATUSES and strategy.has_generation() and _has_changed(new, old, not_counted):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     field_managers.set_entries(new, old, entries)
     return new
@@ -198,5 +191,5 @@ def _finish(
     if request.dry_run:
         return answer
     remove = remove_of(stored, request.namespace, request.name, value)
-    pending = shard.store.commit(cluster, (remove,), request.request_id, 200)
+    pending = shard.store.commit(cluster, (remove,), request.request_id, 200, author(request))
     return AfterSync(answer, pending.group)

@@ -10,7 +10,7 @@ import orjson
 
 from kcpshard.api.errors import RequestEntityTooLarge
 from kcpshard.api.objects import Object
-from kcpshard.api.requests import Answer, Request
+from kcpshard.api.requests import Answer, Request, decode_identity
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, NotDurable, Put, Remove
@@ -23,6 +23,11 @@ from kcpshard.verbs.target import Target
 # from an update that removed the last finalizer and answered with the object.
 REMOVED = 299
 _MAX_OBJECT_BYTES = 3 * 1024 * 1024
+
+
+def author(request: Request) -> str:
+    """Who the log says has made a change."""
+    return decode_identity(request.identity).username
 
 
 def put_of(stored: Resource, obj: Object, namespace: str) -> Put:
@@ -66,7 +71,7 @@ def commit_object(
     companions: Sequence[Put] = (),
 ) -> AfterSync:
     """`companions` are further writes of the same commit: what admission charges, what a namespace is born with."""
-    pending = shard.store.commit(cluster, (put, *companions), request.request_id, code)
+    pending = shard.store.commit(cluster, (put, *companions), request.request_id, code, author(request))
     body = served_body(shard, resource, pending.values[0])
     return AfterSync(object_answer(resource, request, code, body, warnings), pending.group)
 
@@ -118,6 +123,12 @@ def recorded_answer(shard: Shard, target: Target, request: Request) -> Answer | 
     if found.code == REMOVED:
         return Answer(200, removed_status(target.resource, request.name, envelope.uid(found.value)))
     return object_answer(target.resource, request, found.code, served_body(shard, target.resource, found.value))
+
+
+def success(code: int, warnings: Sequence[str] = ()) -> Answer:
+    """Of a write that has no object to show."""
+    status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code}
+    return Answer(code, orjson.dumps(status), None, warnings)
 
 
 def removed_status(resource: Resource, name: str, uid: str) -> bytes:

@@ -5,7 +5,7 @@ The front is not part of it: only as much of its work is done here (URL to Reque
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,11 +13,15 @@ import orjson
 
 from kcpshard.api.errors import ApiError
 from kcpshard.api.requests import Answer, Identity
+from kcpshard.callouts.addresses import AddressPolicy, parse_networks
+from kcpshard.callouts.calls import Callouts
 from kcpshard.definitions.catalog import Catalog
+from kcpshard.definitions.service_endpoints import ServiceEndpoints
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.contract import NotDurable
 from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
+from kcpshard.verbs.connections import CONNECTIONS
 from kcpshard.verbs.dispatch import dispatch
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.shard import Shard
@@ -116,10 +120,15 @@ class ApiClient:
             found.patch_type = PATCH_TYPES[content_type]
         if method == "DELETE" and "propagationPolicy" in query:
             found.body = orjson.dumps({"propagationPolicy": query["propagationPolicy"]})
+        if found.subresource in CONNECTIONS:
+            found.body = orjson.dumps(query)
         found.resource_version = query.get("resourceVersion", "")
         found.resource_version_match = query.get("resourceVersionMatch", "")
         found.label_selector, found.field_selector = query.get("labelSelector", ""), query.get("fieldSelector", "")
         found.limit, found.continue_token = int(query.get("limit", "0")), query.get("continue", "")
+        found.at = query.get("at", "")
+        if method == "GET" and query.get("history") == "true":
+            found.verb = pb.HISTORY
         found.dry_run = query.get("dryRun") == "All"
         found.field_manager, found.field_validation = query.get("fieldManager", ""), query.get("fieldValidation", "")
         found.force = query.get("force") == "true"
@@ -187,6 +196,9 @@ def configmap(name: str = "", data: Any = None, **meta: Any) -> dict[str, Any]:
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 
 
-def memory_shard(clock: Clock | None = None, api_set: str = "minimal") -> Shard:
+def memory_shard(clock: Clock | None = None, api_set: str = "minimal", webhooks_at: Sequence[str] = ()) -> Shard:
+    """`webhooks_at` are ranges of addresses that webhooks may be at besides public ones."""
     clock = clock or Clock()
-    return Shard(Store(MemoryEngine(), 1, clock), Catalog(api_set), Everything(), clock)
+    store = Store(MemoryEngine(), 1, clock)
+    callouts = Callouts(AddressPolicy(parse_networks(webhooks_at)), ServiceEndpoints(store).addresses)
+    return Shard(store, Catalog(api_set), Everything(), clock, callouts=callouts)

@@ -49,7 +49,7 @@ class RealServer:
         response = self._connection.getresponse()
         raw = response.read()
         warnings = [w.removeprefix("299 - ") for w in response.headers.get_all("Warning") or []]
-        return response.status, json.loads(raw), [json.loads(w) for w in warnings]
+        return response.status, json.loads(raw) if raw else None, [json.loads(w) for w in warnings]
 
 
 def encoded(body: Any) -> str | None:
@@ -58,7 +58,7 @@ def encoded(body: Any) -> str | None:
 
 async def ask_ours(client: ApiClient, exchange: Exchange) -> tuple[int, Any, list[str]]:
     reply = await client.do(exchange.method, exchange.url, encoded(exchange.body), exchange.content_type)
-    return reply.code, reply.json, list(reply.answer.warnings)
+    return reply.code, reply.json if reply.answer.body or reply.answer.info else None, list(reply.answer.warnings)
 
 
 def filled(value: Any, namespace: str, saved: dict[str, Any]) -> Any:

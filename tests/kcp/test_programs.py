@@ -78,3 +78,8 @@ def test_a_shard_is_told_an_api_set_other_than_its_own_default() -> None:
 def test_controllers_are_left_to_others() -> None:
     told = shard_program(MADE, 1, Logging(), controllers="*,-garbagecollector").arguments
     assert "--controllers=*,-garbagecollector" in told
+
+
+def test_ranges_that_webhooks_may_be_at_are_passed_on() -> None:
+    told = options(shard_program(MADE, 1, Logging(), callout_allow=("10.0.0.0/8",)).arguments)
+    assert " --callout-allow 10.0.0.0/8" in told

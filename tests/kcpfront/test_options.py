@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from kcpfront import options
+from kcpfront.request_info import parse_request
 from kcpshard.api.errors import ApiError, BadRequest, Invalid
 from kcpshard.rpc import shard_pb2 as pb
 from tests.kcpfront.exchanges import exchange
@@ -162,3 +163,10 @@ def test_without_options_nothing_is_said() -> None:
     request = pb.Request()
     options.set_delete_options(request, exchange(f"{BASE}/a", "DELETE"))
     assert request == pb.Request()
+
+
+@pytest.mark.parametrize("kind", ["CreateOptions", "UpdateOptions", "PatchOptions"])
+def test_the_past_is_not_written(kind: str) -> None:
+    info = parse_request("POST", "/api/v1/namespaces/default/configmaps?at=1", None)
+    with pytest.raises(BadRequest, match="not allowed for writes"):
+        options.set_write_options(pb.Request(), info, kind)

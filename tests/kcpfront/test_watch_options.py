@@ -1,5 +1,6 @@
 import pytest
 
+from kcpfront.request_info import parse_request
 from kcpfront.watch_options import MIN_TIMEOUT_S, start_watch, watch_options
 from kcpshard.api.errors import BadRequest, Invalid
 from tests.kcpfront.exchanges import exchange
@@ -91,3 +92,8 @@ def test_bookmarks() -> None:
     assert watch_options(exchange(PATH + asked + "&allowWatchBookmarks=true").info)[1:] == (True, True)
     assert watch_options(exchange(PATH + asked).info)[1:] == (False, False)
     assert watch_options(exchange(PATH + "&allowWatchBookmarks=1").info)[1:] == (True, False)
+
+
+def test_the_past_is_not_watched() -> None:
+    with pytest.raises(BadRequest, match="not allowed for watches"):
+        watch_options(parse_request("GET", "/api/v1/configmaps?watch=1&at=1", None))

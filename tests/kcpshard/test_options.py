@@ -41,3 +41,12 @@ def test_controllers_are_chosen_by_name(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit):
         parse(["--number", "1", *SOCKETS, "--data", "d", "--controllers=gardener"])
     assert "gardener" in capsys.readouterr().err
+
+
+def test_ranges_of_addresses_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    base = ["--number", "1", *SOCKETS, "--data", "d"]
+    found = parse([*base, "--callout-allow", "10.0.0.0/8", "--callout-allow", "fd00::/8"])
+    assert [str(network) for network in found.callout_allow] == ["10.0.0.0/8", "fd00::/8"]
+    with pytest.raises(SystemExit):
+        parse([*base, "--callout-allow", "everything"])
+    assert "'everything' is not a range" in capsys.readouterr().err

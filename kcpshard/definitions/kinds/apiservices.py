@@ -83,5 +83,6 @@ ROWS = {
         prepare_create=(_prepare_create,),
         validate=(_validate,),
         validate_subresource={"status": (_status_faults,)},
+        status_alone=True,
     )
 }

@@ -14,7 +14,7 @@ from kcpshard.definitions.kinds.workload_faults import (
     status_faults,
     workload_selector_update,
 )
-from kcpshard.definitions.strategies import Rules, keep
+from kcpshard.definitions.strategies import Rules, keep, keep_all_but
 
 
 def _default_deployment(obj: Object) -> None:
@@ -95,11 +95,17 @@ def _default_replica_set(obj: Object) -> None:
     fill(obj["spec"], replicas=1)
 
 
+def _prepare_deployment_status(new: Object, old: Object) -> None:
+    keep_all_but(new, old, "status")
+    keep(new["metadata"], old["metadata"], "labels")
+
+
 ROWS = {
     ("apps", "Deployment"): Rules(
         default=(_default_deployment,),
         validate=(deployment,),
         validate_update=(workload_selector_update,),
+        prepare_update={"status": _prepare_deployment_status},
         validate_subresource={"status": (status_faults,)},
         generation=True,
     ),

@@ -333,16 +333,18 @@ ROWS = {
         validate_update=(_priority_update,),
     ),
     ("node.k8s.io", "RuntimeClass"): Rules(validate=(_runtime,), validate_update=(_runtime_update,)),
-    (FLOW, "FlowSchema"): Rules(default=(_default_flow,), validate=(_flow,), generation=True),
-    (FLOW, "PriorityLevelConfiguration"): Rules(default=(_default_level,), validate=(_level,), generation=True),
+    (FLOW, "FlowSchema"): Rules(default=(_default_flow,), validate=(_flow,), generation=True, status_alone=True),
+    (FLOW, "PriorityLevelConfiguration"): Rules(
+        default=(_default_level,), validate=(_level,), generation=True, status_alone=True
+    ),
     (ADMISSION, "MutatingWebhookConfiguration"): _HOOKS,
     (ADMISSION, "ValidatingWebhookConfiguration"): _HOOKS,
-    (ADMISSION, "ValidatingAdmissionPolicy"): _POLICY,
+    (ADMISSION, "ValidatingAdmissionPolicy"): _POLICY._replace(status_alone=True),
     (ADMISSION, "ValidatingAdmissionPolicyBinding"): _POLICY,
     (ADMISSION, "MutatingAdmissionPolicy"): _POLICY,
     (ADMISSION, "MutatingAdmissionPolicyBinding"): _POLICY,
     (DRA, "DeviceClass"): Rules(generation=True),
-    (DRA, "ResourceClaim"): Rules(default=(_default_devices,), validate_update=(_claim_update,)),
+    (DRA, "ResourceClaim"): Rules(default=(_default_devices,), validate_update=(_claim_update,), status_alone=True),
     (DRA, "ResourceClaimTemplate"): Rules(default=(_default_devices,), validate_update=(_claim_update,)),
     (DRA, "ResourceSlice"): Rules(generation=True),
 }

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from kcpshard.api.errors import FieldError, forbidden, invalid, required
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
-from kcpshard.definitions.kinds.pod_defaults import containers, default_pod, default_template, fill
+from kcpshard.definitions.kinds import pod_changes
+from kcpshard.definitions.kinds.pod_defaults import default_pod, default_template, fill
 from kcpshard.definitions.kinds.pod_faults import pod_spec_faults, template_faults
 from kcpshard.definitions.kinds.workload_faults import running_faults, status_faults
 from kcpshard.definitions.strategies import Rules, keep, keep_all_but
@@ -36,10 +37,16 @@ def qos_class(spec: Object) -> str:
         resources = container.get("resources") or {}
         limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
         for name in ("cpu", "memory"):
-            limit, request = limits.get(name, "0"), requests.get(name, "0")
+            limit, request = _asked(limits, name), _asked(requests, name)
             asked = asked or limit != "0" or request != "0"
-            guaranteed = guaranteed and limit != "0" and request in ("0", limit)
+            guaranteed = guaranteed and limit != "0" and request == limit
     return "BestEffort" if not asked else "Guaranteed" if guaranteed else "Burstable"
+
+
+def _asked(amounts: Object, name: str) -> str:
+    """Less than nothing is no wish."""
+    amount: str = amounts.get(name, "0")
+    return "0" if amount.startswith("-") else amount
 
 
 def _prepare_status(new: Object, old: Object) -> None:
@@ -48,29 +55,6 @@ def _prepare_status(new: Object, old: Object) -> None:
     if not status.get("qosClass") and before.get("qosClass"):
         status["qosClass"] = before["qosClass"]
     keep(new["metadata"], old["metadata"], "ownerReferences")
-
-
-def _prepare_ephemeral(new: Object, old: Object) -> None:
-    """Of the spec, only the ephemeral containers."""
-    added = (new.get("spec") or {}).get("ephemeralContainers")
-    keep_all_but(new, old, "")
-    new["spec"] = {key: value for key, value in old["spec"].items() if key != "ephemeralContainers"}
-    if added:
-        new["spec"]["ephemeralContainers"] = added
-
-
-def _prepare_resize(new: Object, old: Object) -> None:
-    """Of the spec, only the resources of containers that stay."""
-    wanted = {c.get("name"): c for c in containers(new.get("spec") or {})}
-    keep_all_but(new, old, "")
-    spec = new["spec"] = dict(old["spec"])
-    for member in ("containers", "initContainers"):
-        if spec.get(member):
-            spec[member] = [{**c, **_resized(wanted.get(c.get("name"), c))} for c in spec[member]]
-
-
-def _resized(container: Object) -> Object:
-    return {member: container[member] for member in ("resources", "resizePolicy") if member in container}
 
 
 def _pod(obj: Object) -> Faults:
@@ -139,21 +123,12 @@ def _fixed(spec: Object, old: Object, *, gated: bool) -> Object:
 
 def _ephemeral_update(new: Object, old: Object) -> Faults:
     yield from _pod(new)
-    after = {c["name"]: c for c in new["spec"].get("ephemeralContainers") or ()}
-    for place, container in enumerate(old["spec"].get("ephemeralContainers") or ()):
-        found = after.get(container["name"])
-        if found is None:
-            text = f'existing ephemeral containers "{container["name"]}" may not be removed\n'
-            yield forbidden(f"spec.ephemeralContainers[{place}]", text)
-        elif found != container:
-            text = f'existing ephemeral containers "{container["name"]}" may not be changed\n'
-            yield forbidden(f"spec.ephemeralContainers[{place}]", text)
+    yield from pod_changes.ephemeral_faults(new, old)
 
 
 def _resize_update(new: Object, old: Object) -> Faults:
     yield from _pod(new)
-    if qos_class(new["spec"]) != old.get("status", {}).get("qosClass"):
-        yield invalid("spec", qos_class(new["spec"]), "Pod QOS Class may not change as a result of resizing")
+    yield from pod_changes.resize_faults(new, old, qos_class)
 
 
 def _pod_status(new: Object, old: Object) -> Faults:
@@ -237,8 +212,8 @@ ROWS = {
         prepare_create=(_prepare_create,),
         prepare_update={
             "status": _prepare_status,
-            "ephemeralcontainers": _prepare_ephemeral,
-            "resize": _prepare_resize,
+            "ephemeralcontainers": pod_changes.prepare_ephemeral,
+            "resize": pod_changes.prepare_resize,
         },
         validate_create=(_pod_create,),
         validate_update=(_pod_update,),

@@ -274,6 +274,8 @@ ROWS = {
         prepare_update={"": _count_changes},
     ),
     (GROUP, "CSINode"): Rules(validate=(_node_drivers,)),
-    (GROUP, "VolumeAttachment"): Rules(validate=(_attachment,), validate_update=(_attachment_update,)),
+    (GROUP, "VolumeAttachment"): Rules(
+        validate=(_attachment,), validate_update=(_attachment_update,), status_alone=True
+    ),
     (GROUP, "VolumeAttributesClass"): Rules(validate=(_attributes,), validate_update=(_attributes_update,)),
 }

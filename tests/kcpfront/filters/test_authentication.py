@@ -40,6 +40,7 @@ def test_a_token_proves_an_identity() -> None:
         "uid": "u1",
         "groups": ["system:masters", "devs", "system:authenticated"],
         "extra": {},
+        "scope": 0,
     }
 
 

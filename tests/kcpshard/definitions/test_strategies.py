@@ -40,7 +40,8 @@ def test_order_of_faults() -> None:
     assert [f.field for f in strategy.validate_create({})] == ["always", "create"]
     assert [f.field for f in strategy.validate_update({}, {}, "")] == ["update", "always"]
     assert [f.field for f in strategy.validate_update({}, {}, "status")] == ["status"]
-    assert strategy.validate_update({}, {}, "scale") == []
+    assert [f.field for f in strategy.validate_update({}, {}, "scale")] == ["update", "always"]
+    assert strategy.validate_update({}, {}, "approval") == []
 
 
 def test_selectable_fields_are_text() -> None:

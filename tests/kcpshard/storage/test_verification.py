@@ -47,7 +47,7 @@ class Damage:
         key = version[:8] + version[-8:] + (n or b"\0\0")
         record = commit_log.decode(self.engine.get("log", key) or b"")._replace(**changes)
         self.put("log", key, commit_log.encode(
-            record.type, record.retention, record.code, record.previous_revision, record.wall_us, record.request_id,
+            record.type, record.retention, record.code, record.previous_revision, record.wall_us, record.origin,
             record.key, record.value, record.previous,
         ))  # fmt: skip
 

@@ -1,6 +1,6 @@
 from kcpshard.verbs.births import NAMESPACES, first_objects
 from kcpshard.verbs.dispatch import dispatch
-from tests.contracts.api_client import CONFIGMAPS, MERGE, ApiClient, configmap
+from tests.contracts.api_client import CONFIGMAPS, MERGE, ApiClient, configmap, memory_shard
 
 
 async def test_the_first_write_bears_the_cluster_with_its_namespaces(client: ApiClient) -> None:
@@ -39,6 +39,13 @@ async def test_only_top_level_clusters_are_born(client: ApiClient) -> None:
     for method, url, body in (("GET", CONFIGMAPS, None), ("POST", CONFIGMAPS, configmap("a"))):
         reply = await nested.do(method, url, body)
         assert (reply.code, reply.message) == (404, 'logical cluster "root:org" not found')
+
+
+async def test_kubelets_have_a_namespace_where_there_are_nodes() -> None:
+    full = ApiClient(memory_shard(api_set="full"))
+    await full.create(CONFIGMAPS, configmap("a"))
+    assert "kube-node-lease" in (await full.do("GET", "/api/v1/namespaces")).names
+    await full.shard.store.close()
 
 
 def test_uids_are_the_objects_own() -> None:

@@ -87,3 +87,33 @@ async def test_system_clusters_are_for_masters(client: ApiClient) -> None:
     assert (await client.do("GET", CONFIGMAPS + "/a")).code == 404
     client.identity = USER
     assert (await client.do("GET", CONFIGMAPS + "/a")).code == 403
+
+
+async def test_the_past_can_be_read(client: ApiClient) -> None:
+    first = await client.create(CONFIGMAPS, configmap("a", {"k": "1"}))
+    await client.do("PUT", CONFIGMAPS + "/a", configmap("a", {"k": "2"}))
+    await client.do("DELETE", CONFIGMAPS + "/a")
+    then = await client.do("GET", f"{CONFIGMAPS}/a?at={first['metadata']['resourceVersion']}")
+    assert (then.code, then.json["data"]) == (200, {"k": "1"})
+    before = int(first["metadata"]["resourceVersion"]) - 1
+    assert (await client.do("GET", f"{CONFIGMAPS}/a?at={before}")).code == 404
+
+
+@pytest.mark.parametrize(
+    ("at", "code", "text"),
+    [
+        pytest.param("1", 410, "no longer kept", id="before the logical cluster was born"),
+        pytest.param("2100-01-01T00:00:00Z", 400, "future", id="the future"),
+        pytest.param("then", 400, "must be a time", id="neither a time nor a version"),
+    ],
+)
+async def test_points_in_time_that_cannot_be_read(client: ApiClient, at: str, code: int, text: str) -> None:
+    await client.create(CONFIGMAPS, configmap("a"))
+    reply = await client.do("GET", f"{CONFIGMAPS}/a?at={at}")
+    assert reply.code == code and text in reply.json["message"]
+    reply = await client.do("GET", f"{CONFIGMAPS}?at={at}")
+    assert reply.code == code and text in reply.json["message"]
+
+
+async def test_a_past_state_is_not_also_a_minimum(client: ApiClient) -> None:
+    assert (await client.do("GET", f"{CONFIGMAPS}/a?at=1&resourceVersion=5")).code == 400

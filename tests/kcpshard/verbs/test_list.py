@@ -164,3 +164,15 @@ def test_pages_equal_the_list_whatever_was_written(writes: list[tuple[str, bool]
         await client.shard.store.close()
 
     asyncio.run(run())
+
+
+async def test_a_list_of_the_past_with_its_pages(client: ApiClient) -> None:
+    for name in "abc":
+        made = await client.create(CONFIGMAPS, configmap(name))
+    await client.do("DELETE", CONFIGMAPS + "/b")
+    url = f"{CONFIGMAPS}?at={made['metadata']['resourceVersion']}&limit=2"
+    first = (await client.do("GET", url)).json
+    rest = (await client.do("GET", f"{url}&continue={first['metadata']['continue']}")).json
+    names = [item["metadata"]["name"] for item in first["items"] + rest["items"]]
+    assert [name for name in names if len(name) == 1] == ["a", "b", "c"]
+    assert first["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]

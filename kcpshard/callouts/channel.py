@@ -1,0 +1,223 @@
+"""One https origin as one logical cluster calls it: the only importer of the HTTP client.
+
+A channel dials addresses, never names: what was checked is what is dialled, and no second look-up can differ. The name
+is in Host, in the TLS handshake, and is what the certificate must be for. Connections are kept for `KEEP_S` and are
+used by this channel alone, so by one logical cluster with one CA bundle.
+"""
+
+import asyncio
+import errno
+import os
+import ssl
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+
+import aiohttp
+
+from kcpshard.callouts.answers import ANSWER_BYTES, Answer
+from kcpshard.callouts.errors import InvalidTarget, Unreachable, UnusableAnswer
+
+KEEP_S = 30.0
+_PIECE = 64 << 10
+_DIALLING_S = 3.0  # of one address while there is another one to try
+
+
+class Channel:
+    """`name` is what the certificate must be for, `authority` what the Host header says. `calls` under way are
+    counted by whoever uses it, who may `close` it when there are none."""
+
+    def __init__(self, name: str, authority: str, port: int, trust: ssl.SSLContext) -> None:
+        self._name, self._authority, self._port, self._trust = name, authority, port, trust
+        self._session: aiohttp.ClientSession | None = None
+        self._good = ""  # the address that answered last
+        self.calls = 0
+
+    async def send(
+        self, method: str, addresses: Sequence[str], path: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        """The whole answer, whatever its code. The caller sets the deadline. `addresses` are checked ones, not empty;
+        `path` has its query.
+
+        Raises Unreachable, UnusableAnswer, each without the URL.
+        """
+        ordered = sorted(addresses, key=lambda address: address != self._good)
+        for place, address in enumerate(ordered):
+            try:
+                async with asyncio.timeout(_DIALLING_S if place + 1 < len(ordered) else None) as dialling:
+                    answer = await self._send(method, address, path, headers, body, dialling)
+            except (_NotConnected, TimeoutError) as error:
+                if place + 1 == len(ordered):
+                    if isinstance(error, TimeoutError):
+                        raise
+                    raise Unreachable(str(error)) from None
+            else:
+                self._good = address
+                return answer
+        raise AssertionError("no addresses")
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _send(
+        self,
+        method: str,
+        address: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        dialling: asyncio.Timeout,
+    ) -> Answer:
+        for _ in range(2):
+            trace = SimpleNamespace(dialling=dialling, reused=False)
+            try:
+                return await self._once(method, address, path, headers, body, trace)
+            except aiohttp.ServerDisconnectedError:
+                # The other side closed a kept connection while we took it up: nothing was answered on it.
+                if not trace.reused:
+                    raise Unreachable("EOF") from None
+            except aiohttp.ClientConnectorCertificateError as error:
+                raise Unreachable(_certificate_fault(error.certificate_error, self._name)) from None
+            except aiohttp.ClientConnectorSSLError as error:
+                raise Unreachable(_tls_fault(error)) from None
+            except aiohttp.ClientConnectorError as error:
+                raise _NotConnected(self._dial_fault(address, error.os_error)) from None
+            except (aiohttp.ClientPayloadError, aiohttp.ClientOSError) as error:
+                raise Unreachable(_broken(error)) from None
+            except aiohttp.ClientResponseError as error:
+                raise UnusableAnswer(f"malformed HTTP response: {error.message}") from None
+        raise Unreachable("EOF")
+
+    async def _once(
+        self, method: str, address: str, path: str, headers: Mapping[str, str], body: bytes, trace: SimpleNamespace
+    ) -> Answer:
+        if self._session is None:
+            self._session = self._opened()
+        host = f"[{address}]" if ":" in address else address
+        async with self._session.request(
+            method,
+            f"https://{host}:{self._port}{path}",
+            data=body or None,
+            headers={"Host": self._authority, "Accept-Encoding": "identity", "User-Agent": "kcp", **headers},
+            ssl=self._trust,
+            server_hostname=self._name,
+            allow_redirects=False,
+            trace_request_ctx=trace,
+        ) as response:
+            if response.headers.get("Content-Encoding", "identity") not in ("", "identity"):
+                raise UnusableAnswer("the answer is compressed, which was not asked for")
+            found = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, found, await _read(response))
+
+    def _opened(self) -> aiohttp.ClientSession:
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_reuseconn.append(_note_reuse)
+        trace.on_connection_create_end.append(_note_connected)
+        trace.on_connection_reuseconn.append(_note_connected)
+        return aiohttp.ClientSession(
+            # limit: the callers are counted already. No proxy of the environment, no cookies, no names looked up.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_S, resolver=_NoNames(), ssl=self._trust),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            auto_decompress=False,
+            trust_env=False,
+            trace_configs=[trace],
+        )
+
+    def _dial_fault(self, address: str, error: OSError) -> str:
+        if not error.errno:  # connected, and cut off in the middle of the handshake
+            return "EOF"
+        shown = f"[{address}]" if ":" in address else address
+        reason = os.strerror(error.errno).lower()
+        return f"dial tcp {shown}:{self._port}: connect: {reason}"
+
+
+class _NotConnected(Exception):
+    """The next address may do better."""
+
+
+class _NoNames(aiohttp.abc.AbstractResolver):
+    """Names are resolved, and their addresses checked, before a channel hears of them."""
+
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> "list[aiohttp.abc.ResolveResult]":
+        raise OSError(f"{host} was not resolved before")
+
+    async def close(self) -> None:
+        pass
+
+
+async def _note_reuse(_session: object, context: SimpleNamespace, _params: object) -> None:
+    context.trace_request_ctx.reused = True
+
+
+async def _note_connected(_session: object, context: SimpleNamespace, _params: object) -> None:
+    """From here on only the call's own deadline counts."""
+    context.trace_request_ctx.dialling.reschedule(None)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    pieces, size = [], 0
+    async for piece in response.content.iter_chunked(_PIECE):
+        size += len(piece)
+        if size > ANSWER_BYTES:
+            response.close()
+            raise UnusableAnswer(f"the answer is larger than {ANSWER_BYTES} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+# --- trust
+
+
+def trust(bundle: bytes, insecure: bool = False) -> ssl.SSLContext:
+    """What a server's certificate is judged by; without a bundle the machine's roots. Raises InvalidTarget.
+
+    Any certificate of the bundle is an anchor, as in Go: also an intermediate or the server's own.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.hostname_checks_common_name = False
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if not bundle:
+        context.load_default_certs()
+        return context
+    try:
+        context.load_verify_locations(cadata=bundle.decode("ascii"))
+    except (ssl.SSLError, ValueError):
+        raise InvalidTarget("unable to load root certificates: unable to parse bytes as PEM block") from None
+    return context
+
+
+# --- faults in Go's words
+
+_UNKNOWN_ISSUER = frozenset((2, 18, 19, 20, 21, 24))  # X509_V_ERR_…
+_NOT_YET_VALID, _EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64
+
+
+def _certificate_fault(error: Exception, host: str) -> str:
+    code = getattr(error, "verify_code", 0)
+    start = "tls: failed to verify certificate: x509: "
+    if code in _UNKNOWN_ISSUER:
+        return f"{start}certificate signed by unknown authority"
+    if code in (_NOT_YET_VALID, _EXPIRED):
+        return f"{start}certificate has expired or is not yet valid"
+    if code in (_OTHER_NAME, _OTHER_ADDRESS):
+        return f"{start}certificate is not valid for {host}"
+    return f"{start}{getattr(error, 'verify_message', '') or error}"
+
+
+def _tls_fault(error: aiohttp.ClientConnectorSSLError) -> str:
+    reason = getattr(error.os_error, "reason", "") or str(error.os_error)
+    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+        return "http: server gave HTTP response to HTTPS client"
+    return f"tls: {str(reason).replace('_', ' ').lower()}"
+
+
+def _broken(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ECONNRESET:
+        return "read: connection reset by peer"
+    return "unexpected EOF"

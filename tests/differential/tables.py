@@ -1,0 +1,131 @@
+"""Tables of requests with a real kube-apiserver's answers in tests/golden: record them, compare ours with them.
+
+    python -m tests.differential.tables record NAME… --kubeconfig FILE     (static token, controllers off)
+    python -m tests.differential.tables compare NAME…                      ours beside the record, differences shown
+
+A table runs in a namespace of its own; rows of one table may need what earlier ones left.
+"""
+
+import argparse
+import asyncio
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.contracts.api_client import ApiClient, memory_shard
+from tests.differential.compare import RealServer, ask_ours, concrete, masked
+from tests.differential.exchanges import Exchange
+from tests.differential.subresources import subresources
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+Answer = tuple[int, Any, list[str]]  # code, document, warnings
+
+
+class Table(NamedTuple):
+    """`managers`: who owns what is compared too, times aside."""
+
+    rows: Callable[[], list[Exchange]]
+    managers: bool = False
+
+
+TABLES = {
+    "subresources": Table(subresources, managers=True),
+}
+
+
+def path_of(name: str) -> Path:
+    return GOLDEN / f"{name}.json"
+
+
+def setup() -> list[Exchange]:
+    account = {"metadata": {"name": "default"}}
+    return [
+        Exchange("", "POST", "/api/v1/namespaces", {"metadata": {"name": "{ns}"}}),
+        Exchange("", "POST", "/api/v1/namespaces/{ns}/serviceaccounts", account),
+    ]
+
+
+def judged(answer: Answer, namespace: str, managers: bool) -> list[Any]:
+    """What is compared. Of a refusal the causes' types and fields, not the values, which are Go structs."""
+    code, document, warnings = answer
+    if document is None or code < 400:
+        found = [code, masked(document, code), warnings]
+        if managers and isinstance(document, dict) and "managedFields" in (document.get("metadata") or {}):
+            found.append([{k: v for k, v in e.items() if k != "time"} for e in document["metadata"]["managedFields"]])
+    else:
+        causes = {(c.get("reason"), c.get("field")) for c in (document.get("details") or {}).get("causes") or ()}
+        found = [code, document.get("reason"), sorted(map(list, causes), key=str), warnings]
+    return json.loads(json.dumps(found).replace(namespace, "{ns}"))  # type: ignore[no-any-return]
+
+
+def record(name: str, kubeconfig: str) -> None:
+    table, server = TABLES[name], RealServer(kubeconfig)
+    namespace, saved, lines = "t-" + secrets.token_hex(3), dict[str, Any](), []
+    for row in [*setup(), *table.rows()]:
+        answer = server.ask(concrete(row, namespace, saved))
+        if row.save:
+            saved[row.save] = answer[1]
+        if row.id:
+            found = judged(answer, namespace, table.managers)
+            lines.append(f"{json.dumps(row.id)}:{json.dumps(found, sort_keys=True)}")
+    path_of(name).write_text("{" + ",\n".join(lines) + "}\n")
+
+
+async def ours(name: str) -> dict[str, Any]:
+    """Our answers, judged, by the rows' ids."""
+    client, table = ApiClient(memory_shard(api_set="full")), TABLES[name]
+    namespace, saved, found = "t-abcdef", dict[str, Any](), dict[str, Any]()
+    for row in [*setup(), *table.rows()]:
+        answer = await ask_ours(client, concrete(row, namespace, saved))
+        if row.save:
+            saved[row.save] = answer[1]
+        if row.id:
+            found[row.id] = judged(answer, namespace, table.managers)
+    await client.shard.store.close()
+    return found
+
+
+def recorded(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path_of(name).read_text())
+    return found
+
+
+def differences(wanted: Any, found: Any, path: str = "") -> Iterator[str]:
+    """One line per place where the two documents are not equal."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        for key in sorted(wanted.keys() | found.keys()):
+            yield from differences(wanted.get(key), found.get(key), f"{path}.{key}")
+    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        for place, (one, other) in enumerate(zip(wanted, found, strict=True)):
+            yield from differences(one, other, f"{path}[{place}]")
+    elif wanted != found:
+        yield f"{path}: real {json.dumps(wanted)} ours {json.dumps(found)}"
+
+
+def compare(name: str) -> None:
+    wanted, found = recorded(name), asyncio.run(ours(name))
+    differing = [id_ for id_ in found if found[id_] != wanted.get(id_)]
+    for id_ in differing:
+        print(f"--- {id_}")
+        for line in differences(wanted.get(id_), found[id_]):
+            print(f"  {line[:400]}")
+    print(f"{name}: {len(found) - len(differing)} of {len(found)} answers equal")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("action", choices=("record", "compare"))
+    parser.add_argument("names", nargs="*", default=list(TABLES))
+    parser.add_argument("--kubeconfig", default="")
+    arguments = parser.parse_args()
+    for name in arguments.names:
+        if arguments.action == "record":
+            record(name, arguments.kubeconfig)
+        else:
+            compare(name)
+
+
+if __name__ == "__main__":
+    main()
