@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: differential-http protobuf-clients differential differential-custom setup run test verify scenario fix proto lock bench bench-micro bench-stalls robustness powerloss bad-days
+.PHONY: differential-admission differential-http protobuf-clients differential differential-custom setup run test verify scenario fix proto lock bench bench-micro bench-stalls robustness powerloss bad-days
 
 .venv/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -85,6 +85,10 @@ controllers: setup
 # Generated custom resources beside a real kube-apiserver; ARGS is "SEED SCHEMAS".
 differential-custom: setup
 	$(BIN)/python -m tests.differential.custom_resources $(KUBECONFIG) $(ARGS)
+
+# Policies and the writes that meet them, beside a real kube-apiserver; ARGS=--record writes the golden file
+differential-admission: setup
+	$(BIN)/python -m tests.differential.admission $(KUBECONFIG) $(ARGS)
 
 # Generated sequences of writes by several managers, beside a real kube-apiserver
 differential-fields: setup

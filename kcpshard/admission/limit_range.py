@@ -15,7 +15,7 @@ from kcpshard.definitions.quantities import Quantity, parse_quantity
 from kcpshard.storage import envelope
 
 if TYPE_CHECKING:
-    from kcpshard.admission.chain import Attributes
+    from kcpshard.admission.attributes import Attributes
 
 RANGES = "limitranges"
 _PODS, _CLAIMS = "pods", "persistentvolumeclaims"

@@ -6,7 +6,7 @@ from kcpshard.api.errors import Cause, Forbidden, object_not_found
 from kcpshard.storage import envelope
 
 if TYPE_CHECKING:
-    from kcpshard.admission.chain import Attributes
+    from kcpshard.admission.attributes import Attributes
 
 IMMORTAL = frozenset(("default", "kube-system", "kube-public"))
 

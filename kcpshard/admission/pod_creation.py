@@ -12,7 +12,7 @@ from kcpshard.api.errors import ApiError, Forbidden
 from kcpshard.storage import envelope
 
 if TYPE_CHECKING:
-    from kcpshard.admission.chain import Attributes
+    from kcpshard.admission.attributes import Attributes
 
 _TOLERATED = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _TOLERATED_S = 300

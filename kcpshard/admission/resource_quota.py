@@ -16,7 +16,7 @@ from kcpshard.storage import envelope
 from kcpshard.storage.contract import Put
 
 if TYPE_CHECKING:
-    from kcpshard.admission.chain import Attributes
+    from kcpshard.admission.attributes import Attributes
 
 QUOTAS = "resourcequotas"
 _MOST = 256  # quotas of one namespace that count

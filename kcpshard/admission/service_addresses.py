@@ -16,7 +16,7 @@ from kcpshard.api.errors import FieldError, invalid, object_invalid
 from kcpshard.storage import envelope
 
 if TYPE_CHECKING:
-    from kcpshard.admission.chain import Attributes
+    from kcpshard.admission.attributes import Attributes
 
 RANGE = IPv4Network("10.96.0.0/16")
 KUBERNETES = str(RANGE[1])  # of the Service `kubernetes` in `default`

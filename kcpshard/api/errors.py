@@ -15,7 +15,7 @@ the front how it travels.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -92,8 +92,8 @@ def _shown(value: object) -> str:
 class ApiError(Exception):
     """Anything a client may be told. The class carries code and reason; what varies goes into details and causes."""
 
-    code: ClassVar[int] = 500
-    reason: ClassVar[str] = ""
+    code: int = 500
+    reason: str = ""
     warnings: Sequence[str] = ()  # for `Warning:` headers beside the error
     audit: bytes = b""  # as Answer.audit
 
@@ -218,6 +218,20 @@ class Timeout(ApiError):
     """The deadline passed; a write may or may not have taken effect."""
 
     code, reason = 504, "Timeout"
+
+
+class ForeignStatus(ApiError):
+    """A refusal in the words of somebody else, a webhook: its Status document is the answer."""
+
+    code, reason = 500, "InternalError"
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        super().__init__(str(document.get("message", "")))
+        self.document = document
+        self.code, self.reason = int(document.get("code", 500)), str(document.get("reason", ""))
+
+    def status(self) -> dict[str, Any]:
+        return self.document
 
 
 def resource_not_found() -> NotFound:

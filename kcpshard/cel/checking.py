@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from kcpshard.cel import syntax
-from kcpshard.cel.declarations import FUNCTIONS, NAMESPACED, TYPE_NAMES
+from kcpshard.cel.declarations import FUNCTIONS, NAMESPACED, PATCH_FUNCTIONS, TYPE_NAMES
 from kcpshard.cel.functions import pattern
 from kcpshard.cel.syntax import Call, Fold, Ident, ListLiteral, Literal, MapLiteral, Node, Select, StructLiteral
 from kcpshard.cel.types import (
@@ -27,6 +27,7 @@ from kcpshard.cel.types import (
     map_of,
     more_general,
     optional_of,
+    patch_type,
     resolve,
     shown,
     type_of,
@@ -50,8 +51,9 @@ class CompileFault(Exception):
     """What is wrong with an expression, drawn for its author."""
 
 
-def check(text: str, variables: Mapping[str, Type]) -> Checked:
-    """Parse and check. Raises CompileFault."""
+def check(text: str, variables: Mapping[str, Type], *, makes_patches: bool = False) -> Checked:
+    """Parse and check. A variable's name may have dots. `makes_patches` admits the types and functions of mutating
+    policies. Raises CompileFault."""
     try:
         root = syntax.parse(text)
     except syntax.SyntaxFault as fault:
@@ -60,7 +62,7 @@ def check(text: str, variables: Mapping[str, Type]) -> Checked:
         raise CompileFault(_drawn(text, [Issue(0, "expression recursion limit exceeded: 250")])) from None
     if _is_too_deep(root):
         raise CompileFault(_drawn(text, [Issue(0, "expression recursion limit exceeded: 250")]))
-    checker = _Checker(variables)
+    checker = _Checker(variables, makes_patches)
     checker.visit(root)
     if not checker.issues:
         checker.settle(root)
@@ -96,7 +98,8 @@ def _draw(text: str, issue: Issue) -> str:
 
 
 class _Checker:
-    def __init__(self, variables: Mapping[str, Type]) -> None:
+    def __init__(self, variables: Mapping[str, Type], makes_patches: bool) -> None:
+        self._makes_patches = makes_patches
         self._scopes: list[Mapping[str, Type]] = [variables]
         self._bindings: Bindings = {}
         self._is_mixed_allowed = False  # within the arguments of `format`
@@ -140,6 +143,10 @@ class _Checker:
 
     def select(self, node: Select) -> Type:
         name = dotted(node)
+        if name and (variable := self._lookup(name)) is not None:
+            node.qualified = name
+            self.names.add(name)
+            return variable
         if name in TYPE_NAMES and not node.test_only and self._lookup(name.partition(".")[0]) is None:
             node.qualified = name
             _root_of(node).type = DYN
@@ -164,6 +171,8 @@ class _Checker:
                 if operand.kind == "param":
                     assignable(operand, DYN, self._bindings)
                 return DYN if operand.kind != "!error!" else ERROR
+        if operand.kind == "opaque":
+            return self._fault(node, f"unexpected failed resolution of '{operand}'")
         return self._fault(node, f"type '{operand}' does not support field selection")
 
     def call(self, node: Call) -> Type:
@@ -171,12 +180,13 @@ class _Checker:
             return self._optional_select(node)
         if node.target is not None:
             name = f"{found}.{node.function}" if (found := dotted(node.target)) else ""
-            if name in NAMESPACED and self._lookup(name.partition(".")[0]) is None:
+            is_known = name in NAMESPACED and (self._makes_patches or name not in PATCH_FUNCTIONS)
+            if is_known and self._lookup(name.partition(".")[0]) is None:
                 node.function, node.target = name, None
         self._is_mixed_allowed = (was := self._is_mixed_allowed) or node.function == "format"
         args = [self.visit(a) for a in ([node.target] if node.target is not None else []) + node.args]
         self._is_mixed_allowed = was
-        if node.function not in FUNCTIONS:
+        if node.function not in FUNCTIONS or (node.function in PATCH_FUNCTIONS and not self._makes_patches):
             return self._fault(node, f"undeclared reference to '{node.function}' (in container '')")
         if node.function in ("_&&_", "_||_"):
             for argument, given in zip(node.args, args, strict=True):
@@ -261,9 +271,23 @@ class _Checker:
         return map_of(key or Type("param", "key"), value or Type("param", "value"))
 
     def struct(self, node: StructLiteral) -> Type:
-        for _, value in node.fields:
-            self.visit(value)
-        return self._fault(node, f"undeclared reference to '{node.name}' (in container '')")
+        found = patch_type(node.name) if self._makes_patches else None
+        if found is None:
+            for _, value, _ in node.fields:
+                self.visit(value)
+            return self._fault(node, f"undeclared reference to '{node.name}' (in container '')")
+        assert found.fields is not None
+        for name, value, optional in node.fields:
+            given = self.visit(value)
+            if optional:
+                given = self._unwrapped(value, given)
+            wanted = found.fields.get(name)
+            if wanted is None:
+                self._fault(value, f"undefined field '{name}'")
+            elif not assignable(given, wanted, self._bindings):
+                text = f"expected type of field '{name}' is '{wanted}' but provided type is '{given}'"
+                self._fault(value, text)
+        return found
 
     def fold(self, node: Fold) -> Type:
         range_ = resolve(self.visit(node.range), self._bindings)
@@ -336,6 +360,8 @@ def children(node: Node) -> list[Node]:
             return node.elements
         case MapLiteral():
             return [n for key, value, _ in node.entries for n in (key, value)]
+        case StructLiteral():
+            return [value for _, value, _ in node.fields]
         case Fold():
             return [node.range, node.init, node.condition, node.step, node.result]
     return []

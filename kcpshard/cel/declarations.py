@@ -210,6 +210,22 @@ masked cidr_masked cidr.() cidr
 string cidr_to_string (cidr) string
 validate format_validate format.(string) optional(list(string))
 format.named format_named (string) optional(format)
+path authorizer_path authorizer.(string) path_check
+group authorizer_group authorizer.(string) group_check
+serviceAccount authorizer_serviceaccount authorizer.(string, string) authorizer
+resource groupcheck_resource group_check.(string) resource_check
+subresource resourcecheck_subresource resource_check.(string) resource_check
+namespace resourcecheck_namespace resource_check.(string) resource_check
+name resourcecheck_name resource_check.(string) resource_check
+fieldSelector authorizer_fieldselector resource_check.(string) resource_check
+labelSelector authorizer_labelselector resource_check.(string) resource_check
+check pathcheck_check path_check.(string) decision
+check resourcecheck_check resource_check.(string) decision
+errored decision_errored decision.() bool
+error decision_error decision.() string
+allowed decision_allowed decision.() bool
+reason decision_reason decision.() string
+jsonpatch.escapeKey string_jsonpatch_escapeKey_string (string) string
 """
 FORMAT_NAMES = (
     "dns1123Label", "dns1123Subdomain", "dns1035Label", "qualifiedName", "dns1123LabelPrefix",
@@ -299,6 +315,7 @@ for _row in _rows():
     _overload = _read(_row)
     FUNCTIONS[_overload.function] = (*FUNCTIONS.get(_overload.function, ()), _overload)
 NAMESPACED = frozenset(name for name in FUNCTIONS if "." in name)
+PATCH_FUNCTIONS = frozenset(("jsonpatch.escapeKey",))  # only where an expression makes patches
 # What names a type in an expression: type(x) == string.
 TYPE_NAMES: dict[str, Type] = {
     **{name: SIMPLE[name] for name in ("bool", "bytes", "double", "int", "string", "uint")},
@@ -307,4 +324,4 @@ TYPE_NAMES: dict[str, Type] = {
     "optional_type": optional_of(DYN), "net.IP": OPAQUE["ip"], "net.CIDR": OPAQUE["cidr"],
     "kubernetes.Quantity": OPAQUE["quantity"], "kubernetes.URL": OPAQUE["url"], "kubernetes.Semver": OPAQUE["semver"],
 }  # fmt: skip
-__all__ = ["BOOL", "FUNCTIONS", "INT", "NAMESPACED", "STRING", "TYPE_NAMES", "Overload"]
+__all__ = ["BOOL", "FUNCTIONS", "INT", "NAMESPACED", "PATCH_FUNCTIONS", "STRING", "TYPE_NAMES", "Overload"]

@@ -11,9 +11,9 @@ from kcpshard.cel import operators
 from kcpshard.cel.checking import Checked
 from kcpshard.cel.functions import FUNCTIONS
 from kcpshard.cel.runtime_cost import COSTS, equality
-from kcpshard.cel.syntax import RESULT, Call, Fold, Ident, ListLiteral, Literal, MapLiteral, Node, Select
+from kcpshard.cel.syntax import RESULT, Call, Fold, Ident, ListLiteral, Literal, MapLiteral, Node, Select, StructLiteral
 from kcpshard.cel.types import unescape
-from kcpshard.cel.values import NONE, EvalFault, Optional, TypeName, equal
+from kcpshard.cel.values import NONE, EvalFault, Lazy, Optional, Struct, TypeName, equal
 
 CALL_LIMIT = 1_000_000  # per evaluation, as celconfig.PerCallLimit
 Frame = list[Any]
@@ -68,8 +68,9 @@ class _Builder:
     def ident(self, node: Ident) -> Step:
         if node.name not in self._slots:
             return _type_value(node)
-        slot = self._slots[node.name]
+        return self._read(self._slots[node.name])
 
+    def _read(self, slot: int) -> Step:
         def read(frame: Frame) -> Any:
             frame[0] += 1
             return frame[slot]
@@ -78,7 +79,7 @@ class _Builder:
 
     def select(self, node: Select) -> Step:
         if node.qualified:
-            return _type_value(node)
+            return self._read(self._slots[node.qualified]) if node.qualified in self._slots else _type_value(node)
         field = unescape(node.field) if node.operand.type.kind in ("struct", "optional") else node.field
         operand = self.build(node.operand)
         is_struct = node.operand.type.kind == "struct"
@@ -212,6 +213,22 @@ class _Builder:
 
         return run
 
+    def struct(self, node: StructLiteral) -> Step:
+        fields = [(name, self.build(value), optional) for name, value, optional in node.fields]
+
+        def run(frame: Frame) -> Struct:
+            found: dict[str, Any] = {}
+            for name, value, optional in fields:
+                entry = value(frame)
+                if not optional:
+                    found[name] = entry
+                elif entry.has:
+                    found[name] = entry.value
+            frame[0] += 40
+            return Struct(node.name, found)
+
+        return run
+
     def fold(self, node: Fold) -> Step:
         range_ = self.build(node.range)
         if not node.variable2 and node.accumulator == RESULT:
@@ -327,7 +344,11 @@ def _presence(operand: Step, field: str, is_struct: bool) -> Step:
             return found.get(field) is not None
         if type(found) is Optional:
             return operators.optional_select(found, field).has
-        return field in found if isinstance(found, dict) else bool(operators.no_overload())
+        if type(found) is Struct or type(found) is Lazy:
+            return field in found.fields
+        if isinstance(found, list):
+            raise EvalFault("unsupported index type 'string' in list")
+        return field in found if isinstance(found, dict) else False
 
     return run
 
@@ -385,7 +406,7 @@ def _plain(function: Callable[..., Any], arguments: list[Step]) -> Step:
 
 _BUILDS: dict[type, Any] = {
     Literal: _Builder.literal, Ident: _Builder.ident, Select: _Builder.select, Call: _Builder.call,
-    ListLiteral: _Builder.list, MapLiteral: _Builder.map, Fold: _Builder.fold,
+    ListLiteral: _Builder.list, MapLiteral: _Builder.map, Fold: _Builder.fold, StructLiteral: _Builder.struct,
 }  # fmt: skip
 _SPECIAL: dict[str, Any] = {
     "_&&_": _Builder.conjunction, "_||_": _Builder.disjunction, "_?_:_": _Builder.conditional,

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import re2
 
-from kcpshard.cel import operators
+from kcpshard.cel import authorization, operators
 from kcpshard.cel.formatting import format_string, quote
 from kcpshard.cel.named_formats import NAMED_FORMATS
 from kcpshard.cel.operators import no_overload
@@ -484,5 +484,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "cidr": _cidr, "isCIDR": _is(_network), "containsIP": _contains_ip, "containsCIDR": _contains_cidr,
     "prefixLength": lambda c: c.interface.network.prefixlen, "masked": _masked,
     "validate": _validate, "format.named": _named,
+    "jsonpatch.escapeKey": lambda s: _text(s).replace("~", "~0").replace("/", "~1"),
+    **authorization.FUNCTIONS,
     **{f"format.{name}": functools.partial(lambda f: f, found) for name, found in NAMED_FORMATS.items()},
 }  # fmt: skip

@@ -14,7 +14,9 @@ from kcpshard.cel.values import (
     Duration,
     EvalFault,
     Ip,
+    Lazy,
     Optional,
+    Struct,
     Timestamp,
     UInt,
     concatenate,
@@ -202,7 +204,13 @@ def select(container: Any, field: str) -> Any:
         raise EvalFault(f"no such key: {field}")
     if type(container) is Optional:
         return optional_select(container, field)
-    return no_overload()
+    if type(container) is Struct or type(container) is Lazy:
+        found = container.get(field)
+        if found.has:
+            return found.value
+    if isinstance(container, list):
+        raise EvalFault("unsupported index type 'string' in list")
+    raise EvalFault(f"no such key: {field}")
 
 
 def optional_select(container: Any, field: str) -> Optional:
@@ -212,6 +220,8 @@ def optional_select(container: Any, field: str) -> Optional:
         container = container.value
     if isinstance(container, dict):
         return Optional(True, container[field]) if field in container else NONE
+    if type(container) is Struct or type(container) is Lazy:
+        return container.get(field)
     return Optional(bool(no_overload()))
 
 

@@ -68,13 +68,19 @@ def _to_text(args: tuple[Any, ...], _: Any) -> int:
     return _tenth(size(args[0])) if isinstance(args[0], bytes | str) else 1
 
 
+def _selector(args: tuple[Any, ...], _: Any) -> int:
+    """A selector is read and becomes a list of requirements, one for each two characters at most."""
+    length = size(args[1])
+    return 10 + _tenth(length) + math.ceil(length * 0.5) * 50
+
+
 COSTS: dict[str, Cost] = {
     **dict.fromkeys(
         ("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"), lambda args, _: int(traversal(args[0]))
     ),
     **dict.fromkeys(
         ("url", "lowerAscii", "upperAscii", "substring", "trim", "cidr", "isIP", "isCIDR", "quantity", "isQuantity",
-         "semver", "isSemver", "endsWith", "strings.quote", "format"), _of_first(1),
+         "semver", "isSemver", "endsWith", "jsonpatch.escapeKey", "strings.quote", "format"), _of_first(1),
     ),
     # A prefix is priced by the string it is looked for in, too.
     "startsWith": _of_first(1),
@@ -90,6 +96,7 @@ COSTS: dict[str, Cost] = {
     **dict.fromkeys(("distinct", "sort", "@sortBy"), lambda args, _: 11 + 2 * size(args[0]) ** 2),
     **dict.fromkeys(("sets.contains", "sets.intersects"), lambda args, _: 1 + size(args[0]) * size(args[1])),
     "sets.equivalent": lambda args, _: 1 + 2 * size(args[0]) * size(args[1]),
+    "check": lambda args, _: 350_000, **dict.fromkeys(("fieldSelector", "labelSelector"), _selector),
     "_+_": _add, "contains": _contains, "validate": _validate, "containsIP": _contains_ip,
     "containsCIDR": _contains_cidr, "ip": _ip, "bytes": _to_text,
     "string": lambda args, _: _tenth(size(args[0])) if isinstance(args[0], bytes) else 1,

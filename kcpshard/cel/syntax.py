@@ -110,9 +110,11 @@ class MapLiteral(Node):
 
 
 class StructLiteral(Node):
+    """Fields are (name, value, whether the value is an optional)."""
+
     __slots__ = ("fields", "name")
 
-    def __init__(self, offset: int, name: str, fields: list[tuple[str, Node]]) -> None:
+    def __init__(self, offset: int, name: str, fields: list[tuple[str, Node, bool]]) -> None:
         super().__init__(offset)
         self.name, self.fields = name, fields
 
@@ -286,9 +288,12 @@ class _Parser:
     def _struct(self, name: str) -> Node:
         offset, fields = self._next()[2], []
         while not self._is("}"):
-            field = self._next()[1]
+            optional = self._take("?")
+            kind, field, at = self._next()
+            if kind == "quoted":
+                raise SyntaxFault("unsupported syntax: '`'", at)
             self._want(":")
-            fields.append((field, self._expression()))
+            fields.append((field, self._expression(), optional))
             if not self._take(","):
                 break
         self._want("}")

@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from kcpshard.cel.syntax import RESERVED
 
@@ -45,6 +46,9 @@ OPAQUE = {
     for name, full in {
         "quantity": "kubernetes.Quantity", "url": "kubernetes.URL", "semver": "kubernetes.Semver",
         "ip": "net.IP", "cidr": "net.CIDR", "format": "kubernetes.NamedFormat",
+        "authorizer": "kubernetes.authorization.Authorizer", "path_check": "kubernetes.authorization.PathCheck",
+        "group_check": "kubernetes.authorization.GroupCheck", "decision": "kubernetes.authorization.Decision",
+        "resource_check": "kubernetes.authorization.ResourceCheck",
     }.items()
 }  # fmt: skip
 SIMPLE = {t.name: t for t in (BOOL, INT, UINT, DOUBLE, STRING, BYTES, NULL, DYN, TIMESTAMP, DURATION)}
@@ -67,8 +71,36 @@ def type_of(value: Type) -> Type:
     return Type("type", "type", (value,))
 
 
-def struct(fields: dict[str, Type], smallest: int) -> Type:
-    return Type("struct", "object", (), 0, smallest, fields)
+def struct(fields: dict[str, Type], smallest: int, name: str = "object") -> Type:
+    return Type("struct", name, (), 0, smallest, fields)
+
+
+class _AnyFields(dict[str, Type]):
+    """The fields of a type that takes whatever it is given."""
+
+    def get(self, name: str, default: Any = None) -> Type:
+        return DYN
+
+
+_ANY_FIELDS = _AnyFields()
+JSON_PATCH = struct({"op": STRING, "path": STRING, "from": STRING, "value": DYN}, 0, "JSONPatch")
+
+
+def patch_type(name: str) -> Type | None:
+    """The type that `name{…}` makes in an expression that makes patches."""
+    if name == JSON_PATCH.name:
+        return JSON_PATCH
+    return struct(_ANY_FIELDS, 0, name) if name == "Object" or name.startswith("Object.") else None
+
+
+def exact_name(found: Type) -> str:
+    """A type as it is called where a whole expression must have one."""
+    if found.params:
+        return f"{found.name}({', '.join(map(exact_name, found.params))})"
+    return _EXACT.get(found.kind, found.name)
+
+
+_EXACT = {"null": "null_type", "timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration"}
 
 
 Bindings = dict[Type, Type]

@@ -5,7 +5,7 @@ int, double, string, bytes, bool, null, list and map are int, float, str, bytes,
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Any, NamedTuple
@@ -40,6 +40,33 @@ class Optional(NamedTuple):
 
 
 NONE = Optional(False)
+
+
+class Struct(NamedTuple):
+    """What `Object.spec{…}` or `JSONPatch{…}` makes."""
+
+    type_name: str
+    fields: dict[str, Any]
+
+    def get(self, name: str) -> Optional:
+        return Optional(True, self.fields[name]) if name in self.fields else NONE
+
+
+class Lazy:
+    """An object whose fields are found out when they are first asked for; `find` may raise EvalFault."""
+
+    __slots__ = ("_known", "fields", "find")
+
+    def __init__(self, fields: Mapping[str, Any], find: Callable[[str], Any]) -> None:
+        self.fields, self.find = fields, find
+        self._known: dict[str, Any] = {}
+
+    def get(self, name: str) -> Optional:
+        if name not in self._known:
+            if name not in self.fields:
+                return NONE
+            self._known[name] = self.find(name)
+        return Optional(True, self._known[name])
 
 
 class TypeName(NamedTuple):
@@ -186,6 +213,8 @@ def type_name(value: Any) -> str:
             return "list"
         case dict():
             return "map"
+        case Struct():
+            return value.type_name
     return _NAMES.get(type(value), type(value).__name__)
 
 

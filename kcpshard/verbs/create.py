@@ -7,7 +7,7 @@ validation, admission that may refuse, and in the same loop turn the check that 
 from collections.abc import Sequence
 
 from kcpshard.admission import chain
-from kcpshard.admission.chain import Attributes
+from kcpshard.admission.attributes import CREATE, Attributes
 from kcpshard.api.errors import AlreadyExists, ApiError, BadRequest, Forbidden, object_exists, object_invalid
 from kcpshard.api.objects import Object, metadata
 from kcpshard.api.requests import Answer, Request, decode_identity
@@ -42,7 +42,8 @@ def create(shard: Shard, request: Request) -> Outcome:
     try:
         return create_object(shard, target, request, obj, warnings)
     except ApiError as error:
-        error.warnings = [resource.deprecation, *warnings] if resource.deprecation else warnings
+        deprecation = [resource.deprecation] if resource.deprecation else []
+        error.warnings = [*deprecation, *warnings, *error.warnings]
         raise
 
 
@@ -73,15 +74,17 @@ def create_object(
     new, given_version = _filled(shard, target, request, obj, entries)
     name = new["metadata"].get("name", "")
     attributes = Attributes(
-        "CREATE", shard.store, cluster, resource, "", request.namespace, name, new, None, request.identity,
-        request.dry_run, [],
+        CREATE, shard.store, cluster, resource, "", request.namespace, name, new, None, request.identity,
+        request.dry_run, [], shard.admission, request, generates,
     )  # fmt: skip
-    chain.mutate(attributes)
+    noted = chain.mutate(attributes)
+    _prepare(resource, new, request)
+    chain.allocate(attributes)
     check_created(resource, new, given_version)
-    chain.validate(attributes)
+    judged = chain.validate(attributes)
     if stored is not resource:
         new = shard.catalog.convert(new, stored)
-    warnings = [*warnings, *duplicates, *resource.strategy.warnings(new)]
+    warnings = [*warnings, *duplicates, *noted.warnings, *resource.strategy.warnings(new), *judged.warnings]
     if cluster is not None and shard.store.pending(cluster, stored.group_resource, request.namespace, name) is not None:
         raise object_exists(resource.group, resource.plural, name)
     put = put_of(stored, new, request.namespace)
@@ -107,7 +110,7 @@ def _alive(shard: Shard, request: Request, cluster: LogicalCluster | None) -> Lo
 def _filled(
     shard: Shard, target: Target, request: Request, obj: Object, entries: list[Object] | None
 ) -> tuple[Object, object]:
-    """The object with server-set metadata, prepared and defaulted; and the resourceVersion that it came with."""
+    """The object with server-set metadata and defaults; and the resourceVersion that it came with."""
     resource = target.resource
     given = obj["metadata"]
     meta = rules.fill_created(given, request.namespace, shard.now_us())
@@ -117,12 +120,17 @@ def _filled(
         entries = field_managers.after_create(shard, target, request, new, given.get("managedFields"))
     if entries:
         meta["managedFields"] = entries
-    resource.strategy.attribute(new, decode_identity(request.identity))
-    resource.strategy.prepare_create(new)
-    resource.strategy.default(new)
-    if resource.strategy.has_generation():
-        new["metadata"]["generation"] = 1
     return new, given.get("resourceVersion")
+
+
+def _prepare(resource: Resource, new: Object, request: Request) -> None:
+    """What the kind's strategy sets and resets, once nobody changes the object any more."""
+    strategy = resource.strategy
+    strategy.attribute(new, decode_identity(request.identity))
+    strategy.prepare_create(new)
+    strategy.default(new)
+    if strategy.has_generation():
+        new["metadata"]["generation"] = 1
 
 
 def check_created(resource: Resource, new: Object, given_version: object) -> None:

@@ -4,12 +4,13 @@ Most objects have no finalizer and no wish of their own; their deletion decodes 
 body; what the query said has been put there by the front.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from kcpshard.admission import chain
-from kcpshard.admission.chain import Attributes
+from kcpshard.admission.attributes import DELETE, Attributes
 from kcpshard.api.errors import BadRequest, FieldError, invalid, not_supported, object_conflict, object_not_found
 from kcpshard.api.objects import Object
 from kcpshard.api.requests import Answer, Request
@@ -69,19 +70,21 @@ def delete_object(
     assert cluster is not None
     check_preconditions(resource, name, value, options)
     attributes = Attributes(
-        "DELETE", shard.store, cluster, resource, "", namespace, name, None, None, request.identity, options.dry_run
-    )
-    chain.mutate(attributes)
-    chain.validate(attributes)
+        DELETE, shard.store, cluster, resource, "", namespace, request.name, None, None, request.identity,
+        options.dry_run, registry=shard.admission, request=request,
+    )  # fmt: skip
+    if chain.must_know_old(attributes):
+        attributes = attributes._replace(old=stored_object(shard, target, value))
+    warnings = [*chain.mutate(attributes).warnings, *chain.validate(attributes).warnings]
     new = None if _is_plain(stored, value, options) else _marked(shard, stored, value, options)
     if new is None:
-        return _remove(shard, target, request, namespace, name, value, options)
+        return _remove(shard, target, request, namespace, name, value, options, warnings)
     if new == orjson.loads(envelope.body(value)):
-        return unchanged_answer(shard, target, request, value)
+        return unchanged_answer(shard, target, request, value, warnings)
     if options.dry_run:
         body = dry_run_body(shard, target, new, new["metadata"]["resourceVersion"])
-        return object_answer(resource, request, 200, body)
-    return commit_object(shard, cluster, resource, put_of(stored, new, namespace), request, 200, ())
+        return object_answer(resource, request, 200, body, warnings)
+    return commit_object(shard, cluster, resource, put_of(stored, new, namespace), request, 200, warnings)
 
 
 def _is_plain(stored: Resource, value: bytes, options: DeleteOptions) -> bool:
@@ -107,13 +110,14 @@ def _remove(
     name: str,
     value: bytes,
     options: DeleteOptions,
+    warnings: Sequence[str],
 ) -> Answer | AfterSync:
     cluster, resource, stored = target
     assert cluster is not None
     if stored.group_resource == NAMESPACE:
-        answer = Answer(200, orjson.dumps(stored_object(shard, target, value)))
+        answer = Answer(200, orjson.dumps(stored_object(shard, target, value)), None, warnings)
     else:
-        answer = Answer(200, removed_status(resource, name, envelope.uid(value)))
+        answer = Answer(200, removed_status(resource, name, envelope.uid(value)), None, warnings)
     if options.dry_run:
         return answer
     remove = remove_of(stored, namespace, name, value)

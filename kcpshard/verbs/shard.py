@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from kcpshard.admission.registrations import Registry
 from kcpshard.authorization.authorizer import Authorizer
 from kcpshard.callouts.addresses import AddressPolicy
 from kcpshard.callouts.calls import Callouts
@@ -23,10 +24,11 @@ class Shard:
     """The parts that verbs use. `now_us` is the wall clock in microseconds.
 
     `contents` is what a namespace is born with. `callouts` asks webhooks; the one that is made here if none is given
-    reaches public addresses only. `authorizer` answers who may do what; None: the usual one.
+    reaches public addresses only. `authorizer` answers who may do what; None: the usual one. `admission` knows what
+    logical clusters have registered for it.
     """
 
-    __slots__ = ("authorizer", "callouts", "catalog", "contents", "now_us", "ownership", "store")
+    __slots__ = ("admission", "authorizer", "callouts", "catalog", "contents", "now_us", "ownership", "store")
 
     def __init__(
         self,
@@ -46,3 +48,4 @@ class Shard:
         self.callouts = callouts or Callouts(AddressPolicy(), ServiceEndpoints(store).addresses)
         self.authorizer = authorizer or Authorizer(store)
         catalog.follow(store)
+        self.admission = Registry(store, catalog)

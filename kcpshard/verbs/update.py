@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import orjson
 
 from kcpshard.admission import chain
-from kcpshard.admission.chain import Attributes
+from kcpshard.admission.attributes import UPDATE, Attributes
 from kcpshard.api.errors import BadRequest, invalid, object_conflict, object_invalid, object_not_found
 from kcpshard.api.objects import Object, metadata
 from kcpshard.api.requests import Answer, Request
@@ -121,18 +121,20 @@ def store_update(
     assert cluster is not None
     old = stored_object(shard, target, value)
     duplicates = rules.deduplicate_owners(obj["metadata"])
-    new = _prepared(shard, target, request, obj, old, entries)
+    new, entries = _filled(shard, target, request, obj, old, entries)
     attributes = Attributes(
-        "UPDATE", shard.store, cluster, resource, request.subresource, request.namespace, request.name, new, old,
-        request.identity, request.dry_run, [],
+        UPDATE, shard.store, cluster, resource, request.subresource, request.namespace, request.name, new, old,
+        request.identity, request.dry_run, [], shard.admission, request,
     )  # fmt: skip
-    chain.mutate(attributes)
+    noted = chain.mutate(attributes)
+    _prepare(resource, request.subresource, new, old, entries)
+    chain.allocate(attributes)
     faults = rules.updated_faults(new["metadata"], old["metadata"], resource.definition is not None)
     faults += resource.strategy.validate_update(new, old, request.subresource)
     if faults:
         raise object_invalid(stored.group, resource.kind, request.name, faults)
-    chain.validate(attributes)
-    warnings = [*warnings, *duplicates, *resource.strategy.warnings(new)]
+    judged = chain.validate(attributes)
+    warnings = [*warnings, *duplicates, *noted.warnings, *resource.strategy.warnings(new), *judged.warnings]
     if stored is not resource:
         new = shard.catalog.convert(new, stored)
     if new == (old if stored is resource else orjson.loads(envelope.body(value))):
@@ -154,24 +156,27 @@ def stored_object(shard: Shard, target: Target, value: bytes) -> Object:
     return old if target.stored is resource and is_current else shard.catalog.convert(old, resource)
 
 
-def _prepared(
+def _filled(
     shard: Shard, target: Target, request: Request, obj: Object, old: Object, entries: list[Object] | None
-) -> Object:
-    """The object with the metadata and the parts that this update may not change taken from the old one."""
-    strategy, subresource = target.resource.strategy, request.subresource
+) -> tuple[Object, list[Object]]:
+    """The object with the metadata that this update may not change taken from the old one, and its managedFields."""
     new = {**obj, "metadata": rules.fill_updated(obj["metadata"], old["metadata"])}
-    strategy.default(new)
+    target.resource.strategy.default(new)
     if entries is None:
         entries = field_managers.after_update(shard, target, request, new, old, obj["metadata"].get("managedFields"))
+    return new, entries
+
+
+def _prepare(resource: Resource, subresource: str, new: Object, old: Object, entries: list[Object]) -> None:
+    """Take from the old object the parts that this update may not change, once nobody changes the new one any more."""
+    strategy = resource.strategy
     strategy.prepare_update(new, old, subresource)
     strategy.default(new)
-    resource = target.resource
     status_counts = resource.definition is not None and "status" not in resource.subresources
     not_counted = _NOT_COUNTED - {"status"} if status_counts else _NOT_COUNTED
     if subresource not in _STATUSES and strategy.has_generation() and _has_changed(new, old, not_counted):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     field_managers.set_entries(new, old, entries)
-    return new
 
 
 def _has_changed(new: Object, old: Object, not_counted: frozenset[str]) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from kcpshard.definitions.kinds import (
+    admission,
     apiservices,
     apps,
     autoscaling,
@@ -24,6 +25,7 @@ from kcpshard.definitions.kinds import (
 from kcpshard.definitions.strategies import Rules
 
 RULES: Mapping[tuple[str, str], Rules] = {
+    **admission.ROWS,
     **apiservices.ROWS,
     **certificates.ROWS,
     **configuration.ROWS,

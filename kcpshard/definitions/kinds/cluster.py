@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from kcpshard.api.errors import FieldError, duplicate, forbidden, invalid, required
-from kcpshard.api.names import dns_label_faults, dns_subdomain_faults
+from kcpshard.api.names import dns_label_faults
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.affinity_faults import EFFECTS, toleration_faults
@@ -11,7 +11,7 @@ from kcpshard.definitions.kinds.pod_defaults import fill
 from kcpshard.definitions.strategies import Rules
 
 Faults = Iterator[FieldError]
-FLOW, ADMISSION, DRA = "flowcontrol.apiserver.k8s.io", "admissionregistration.k8s.io", "resource.k8s.io"
+FLOW, DRA = "flowcontrol.apiserver.k8s.io", "resource.k8s.io"
 HIGHEST_USER_PRIORITY = 1_000_000_000
 SYSTEM_PRIORITIES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 _MAX_PRECEDENCE = 10_000
@@ -200,105 +200,6 @@ def _level(obj: Object) -> Faults:
             )
 
 
-# --- admission
-
-
-def _default_hooks(obj: Object) -> None:
-    for hook in obj.get("webhooks") or ():
-        fill(hook, failurePolicy="Fail", matchPolicy="Equivalent", timeoutSeconds=10)
-        _default_selectors(hook)
-        if obj["kind"] == "MutatingWebhookConfiguration":
-            fill(hook, reinvocationPolicy="Never")
-        for rule in hook.get("rules") or ():
-            fill(rule, scope="*")
-        if (service := (hook.get("clientConfig") or {}).get("service")) is not None:
-            fill(service, port=443)
-
-
-def _default_selectors(match: Object) -> None:
-    for member in ("namespaceSelector", "objectSelector"):
-        if match.get(member) is None:
-            match[member] = {}
-
-
-def _hooks(obj: Object) -> Faults:
-    names: set[str] = set()
-    for place, hook in enumerate(obj.get("webhooks") or ()):
-        path, name = f"webhooks[{place}]", hook.get("name", "")
-        yield from _hook_name_faults(f"{path}.name", name)
-        if name in names:
-            yield duplicate(f"{path}.name", name)
-        names.add(name)
-        yield from _hook_faults(hook, path)
-
-
-def _hook_name_faults(path: str, name: str) -> Faults:
-    if not name:
-        yield required(path)
-    elif faults := dns_subdomain_faults(name):
-        yield from (invalid(path, name, text) for text in faults)
-    elif name.count(".") < 2:
-        yield invalid(path, name, "should be a domain with at least three segments separated by dots")
-
-
-def _hook_faults(hook: Object, path: str) -> Faults:
-    versions = hook.get("admissionReviewVersions") or ()
-    if not versions:
-        yield required(f"{path}.admissionReviewVersions", "must specify one of v1, v1beta1")
-    elif not {"v1", "v1beta1"} & set(versions):
-        text = "must include at least one of v1, v1beta1"
-        yield invalid(f"{path}.admissionReviewVersions", versions, text)
-    for place, rule in enumerate(hook.get("rules") or ()):
-        yield from _rule_faults(rule, f"{path}.rules[{place}]")
-    yield from checks.one_supported(f"{path}.failurePolicy", hook["failurePolicy"], ("Fail", "Ignore"))
-    yield from checks.one_supported(f"{path}.matchPolicy", hook["matchPolicy"], ("Equivalent", "Exact"))
-    effects = hook.get("sideEffects")
-    if effects is None:
-        yield required(f"{path}.sideEffects", "must specify one of None, NoneOnDryRun")
-    else:
-        yield from checks.one_supported(f"{path}.sideEffects", effects, ("None", "NoneOnDryRun"))
-    if not 1 <= hook["timeoutSeconds"] <= 30:
-        text = "the timeout value must be between 1 and 30 seconds"
-        yield invalid(f"{path}.timeoutSeconds", hook["timeoutSeconds"], text)
-    for member in ("namespaceSelector", "objectSelector"):
-        yield from checks.selector(f"{path}.{member}", hook[member])
-    config = hook.get("clientConfig") or {}
-    url, service, here = config.get("url"), config.get("service"), f"{path}.clientConfig"
-    if (url is None) == (service is None):
-        yield required(here, "exactly one of url or service is required")
-    elif url is not None and not url.startswith("https://"):
-        text = "'https' is the only allowed URL scheme; desired format: https://host[/path]"
-        yield invalid(f"{here}.url", url.partition(":")[0], text)
-    elif service is not None:
-        yield from checks.present(service, f"{here}.service", "name", "namespace")
-
-
-def _rule_faults(rule: Object, path: str) -> Faults:
-    yield from checks.present(rule, path, "apiGroups", "apiVersions", "resources", "operations")
-    operations = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
-    for place, operation in enumerate(rule.get("operations") or ()):
-        yield from checks.one_supported(f"{path}.operations[{place}]", operation, operations)
-    for member in ("apiGroups", "apiVersions"):
-        values = rule.get(member) or ()
-        if "*" in values and len(values) > 1:
-            yield invalid(f"{path}.{member}", values, "if '*' is present, must not specify other " + (
-                "API groups" if member == "apiGroups" else "API versions"
-            ))  # fmt: skip
-    yield from checks.one_supported(f"{path}.scope", rule["scope"], ("*", "Cluster", "Namespaced"))
-
-
-def _default_admission_policy(obj: Object) -> None:
-    spec = obj.get("spec") or {}
-    if not obj["kind"].endswith("Binding"):
-        fill(spec, failurePolicy="Fail")
-    for member in ("matchConstraints", "matchResources"):
-        if (match := spec.get(member)) is not None:
-            fill(match, matchPolicy="Equivalent")
-            _default_selectors(match)
-            for rule in [*(match.get("resourceRules") or ()), *(match.get("excludeResourceRules") or ())]:
-                fill(rule, scope="*")
-
-
 def _default_devices(obj: Object) -> None:
     spec = obj.get("spec") or {}
     for request in ((spec.get("spec") or spec).get("devices") or {}).get("requests") or ():
@@ -312,9 +213,6 @@ def _default_devices(obj: Object) -> None:
 def _claim_update(new: Object, old: Object) -> Faults:
     yield from checks.unchanged("spec", new["spec"], old["spec"])
 
-
-_HOOKS = Rules(default=(_default_hooks,), validate=(_hooks,), generation=True)
-_POLICY = Rules(default=(_default_admission_policy,), generation=True)
 
 ROWS = {
     ("", "Node"): Rules(
@@ -337,12 +235,6 @@ ROWS = {
     (FLOW, "PriorityLevelConfiguration"): Rules(
         default=(_default_level,), validate=(_level,), generation=True, status_alone=True
     ),
-    (ADMISSION, "MutatingWebhookConfiguration"): _HOOKS,
-    (ADMISSION, "ValidatingWebhookConfiguration"): _HOOKS,
-    (ADMISSION, "ValidatingAdmissionPolicy"): _POLICY._replace(status_alone=True),
-    (ADMISSION, "ValidatingAdmissionPolicyBinding"): _POLICY,
-    (ADMISSION, "MutatingAdmissionPolicy"): _POLICY,
-    (ADMISSION, "MutatingAdmissionPolicyBinding"): _POLICY,
     (DRA, "DeviceClass"): Rules(generation=True),
     (DRA, "ResourceClaim"): Rules(default=(_default_devices,), validate_update=(_claim_update,), status_alone=True),
     (DRA, "ResourceClaimTemplate"): Rules(default=(_default_devices,), validate_update=(_claim_update,)),

@@ -3,7 +3,7 @@ from typing import Any, cast
 import pytest
 
 from kcpshard.admission import chain
-from kcpshard.admission.chain import Attributes
+from kcpshard.admission.attributes import Attributes
 from kcpshard.api.errors import Forbidden
 
 
@@ -18,7 +18,8 @@ def test_policies_run_in_order_until_one_refuses(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(chain, "MUTATING", (note, refuse, note))
     monkeypatch.setattr(chain, "VALIDATING", (note,))
-    attributes = cast(Any, None)
+    monkeypatch.setattr(chain, "CHARGING", ())
+    attributes = Attributes("CREATE", *cast(Any, (None,) * 10))
     with pytest.raises(Forbidden):
         chain.mutate(attributes)
     chain.validate(attributes)

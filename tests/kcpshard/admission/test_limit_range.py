@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from kcpshard.admission.chain import Attributes
+from kcpshard.admission.attributes import Attributes
 from kcpshard.admission.limit_range import check, default
 from kcpshard.api.errors import Forbidden
 from kcpshard.definitions.builtin import builtin_resources

@@ -1,6 +1,6 @@
 import pytest
 
-from kcpshard.admission.chain import Attributes
+from kcpshard.admission.attributes import Attributes
 from kcpshard.admission.namespace_lifecycle import IMMORTAL, admit
 from kcpshard.api.errors import ApiError
 from tests.contracts.api_client import CONFIGMAPS, MERGE, ApiClient, configmap, memory_shard
