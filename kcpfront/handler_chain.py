@@ -19,7 +19,7 @@ from kcpfront.negotiation import negotiate_status
 from kcpfront.representations import finished
 from kcpfront.request_info import parse_request
 from kcpfront.responses import error_reply, text_reply
-from kcpshard.api.errors import ApiError, InternalError, MethodNotAllowed, resource_not_found
+from kcpshard.api.errors import ApiError, InternalError, MethodNotAllowed, PageNotFound, resource_not_found
 from kcpshard.rpc.contract import Caller, Watcher
 from kcpshard.workers.pool import WorkerPool
 
@@ -109,7 +109,7 @@ class HandlerChain:
                 return await self._documents.root(exchange, self._health.names)
         if discovery.is_document(info.path):
             return await self._documents.document(exchange)
-        raise resource_not_found()
+        raise resource_not_found() if info.path.startswith("/api/") else PageNotFound()
 
     def _failed(self, exchange: Exchange, error: ApiError) -> Reply:
         if exchange.started:
@@ -117,7 +117,7 @@ class HandlerChain:
             raise ConnectionAbortedError("the answer could not be completed")
         reply = error_reply(error)
         shown = negotiate_status(exchange.headers.get("Accept") or "")
-        if not hasattr(exchange, "info"):
+        if error.content_type or not hasattr(exchange, "info"):
             return reply
         return finished(exchange, shown, reply.code, reply.body, reply.headers)
 

@@ -24,7 +24,7 @@ def check_nesting(text: bytes) -> None:
         return
     brackets = _STRING.sub(b"", text).translate(None, _NOT_BRACKETS)
     if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > MAX_NESTING:
-        raise ValueError(f"exceeded max depth of {MAX_NESTING}")
+        raise ValueError(f"couldn't get version/kind; json parse error: exceeded max depth of {MAX_NESTING}")
 
 
 def duplicate_fields(text: bytes) -> list[str]:

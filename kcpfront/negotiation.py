@@ -23,8 +23,7 @@ PATCH_TYPES = {
 }
 
 _REPRESENTATIONS = {
-    JSON: JSON, YAML: YAML, "text/yaml": YAML, PROTOBUF: PROTOBUF, "application/*": JSON, "*/*": JSON, "*": JSON,
-    "": JSON,
+    JSON: JSON, YAML: YAML, "text/yaml": YAML, PROTOBUF: PROTOBUF, "*/*": JSON, "*": JSON, "": JSON,
 }  # fmt: skip
 _AGGREGATED = "APIGroupDiscoveryList"
 _OPENAPI_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
@@ -68,9 +67,13 @@ def _clauses(accept: str) -> list[_Clause]:
 
 
 @lru_cache(1024)
-def negotiate(accept: str, has_protobuf: bool = False, has_table: bool = True) -> Representation:
-    """The representation of an object or a list; `has_protobuf`, `has_table`: its type has such a form (reviews are
-    answers, not objects: they have no Table). Raises NotAcceptable."""
+def negotiate(
+    accept: str, has_protobuf: bool = False, has_table: bool = True, streamed: bool = False
+) -> Representation:
+    """The representation of an object or (`streamed`) of a list or watch. Raises NotAcceptable.
+
+    `has_protobuf`, `has_table`: its type has such a form (reviews are answers, not objects: they have no Table).
+    """
     understood = False
     for media_type, parameters, _ in _clauses(accept):
         chosen = _REPRESENTATIONS.get(media_type)
@@ -87,7 +90,8 @@ def negotiate(accept: str, has_protobuf: bool = False, has_table: bool = True) -
             return Representation(chosen, as_, version)
     if understood:
         raise NotAcceptable(f"only the following media types are accepted: {AVAILABLE}")
-    raise NotAcceptable(f"406: Not Acceptable\n\nAvailable representations: {AVAILABLE}, {_STREAMED}")
+    available = f"{AVAILABLE}, {_STREAMED}" if streamed else AVAILABLE
+    raise NotAcceptable(f"406: Not Acceptable\n\nAvailable representations: {available}")
 
 
 _STREAMED = f"{JSON};stream=watch, {PROTOBUF};stream=watch"
@@ -96,7 +100,7 @@ _STREAMED = f"{JSON};stream=watch, {PROTOBUF};stream=watch"
 @lru_cache(1024)
 def negotiate_watch(accept: str, has_protobuf: bool = False) -> Representation:
     """The representation of watch events: JSON lines or frames of protobuf. Raises NotAcceptable."""
-    found = negotiate(accept, has_protobuf)
+    found = negotiate(accept, has_protobuf, streamed=True)
     if found.media_type is YAML:
         raise NotAcceptable(f"only the following media types are accepted: {_STREAMED}")
     return found

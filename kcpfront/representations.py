@@ -11,7 +11,7 @@ from kcpfront.negotiation import JSON, PROTOBUF, TABLE, YAML, Representation, is
 from kcpfront.protobuf.facts import resource_kind
 from kcpfront.protobuf.objects import NoProtobuf, encode_object
 from kcpfront.request_info import RequestInfo
-from kcpfront.responses import list_around, list_metadata, warning_headers
+from kcpfront.responses import list_around, list_metadata, text_reply, warning_headers
 from kcpshard.api.requests import ListInfo
 from kcpshard.rpc.contract import Result
 
@@ -41,6 +41,8 @@ def result_reply(exchange: Asked, shown: Representation, result: Result) -> Repl
     headers = warning_headers(result.warnings) if result.warnings else b""
     if result.retry_after_s:
         headers += b"Retry-After: %d\r\n" % result.retry_after_s
+    if result.content_type:  # no document of ours
+        return text_reply(result.code, result.body.decode(), result.content_type)
     if result.info is not None:
         return finished(exchange, shown, result.code, _deleted(exchange, shown, result, result.info), headers)
     if not shown.as_ or result.code >= 300:

@@ -6,7 +6,7 @@ front of it). Leaves existence, permission and the values of query parameters to
 
 from urllib.parse import unquote
 
-from kcpshard.api.errors import BadRequest, NotFound, resource_not_found
+from kcpshard.api.errors import BadRequest, NotFound, PageNotFound, resource_not_found
 from kcpshard.api.names import ROOT, WILDCARD, cluster_path
 
 MAX_TARGET = 16_384  # bytes of path and query; longer ones are refused by the HTTP edge
@@ -75,6 +75,8 @@ def _segments(path: str) -> list[str]:
         segments.pop()
     if "%" in path:
         segments = [_decode(s) if "%" in s else s for s in segments]
+    if segments[1:2] == [""] or (segments[1:2] == ["clusters"] and segments[3:4] == [""]):
+        raise PageNotFound()
     for segment in segments[1:]:
         if segment in ("", ".", ".."):
             raise resource_not_found()

@@ -36,7 +36,8 @@ def encode_head(exchange: Exchange, code: int, content_type: str, framing: str, 
     line = _STATUS_LINES.get(code) or f"HTTP/1.1 {code} -\r\n".encode()
     if not exchange.keep_alive:
         headers += b"Connection: close\r\n"
-    text = f"Audit-Id: {exchange.audit_id}\r\nContent-Type: {content_type}\r\n{framing}\r\n"
+    media = f"Content-Type: {content_type}\r\n" if content_type else ""
+    text = f"Audit-Id: {exchange.audit_id}\r\n{media}{framing}\r\n"
     return b"".join((line, text.encode(), _FIXED, _date_line(), headers, b"\r\n"))
 
 
@@ -48,14 +49,16 @@ def encode_reply(exchange: Exchange, reply: Reply) -> Sequence[bytes]:
 
 
 def error_reply(error: ApiError) -> Reply:
+    if error.content_type:
+        return text_reply(error.code, error.body().decode(), error.content_type)
     headers = b""
     if error.retry_after_s:
         headers = b"Retry-After: %d\r\n" % error.retry_after_s
     return Reply(error.code, error.body(), headers=headers)
 
 
-def text_reply(code: int, text: str) -> Reply:
-    return Reply(code, text.encode(), "text/plain; charset=utf-8", b"X-Content-Type-Options: nosniff\r\n")
+def text_reply(code: int, text: str, content_type: str = "text/plain; charset=utf-8") -> Reply:
+    return Reply(code, text.encode(), content_type, b"X-Content-Type-Options: nosniff\r\n")
 
 
 def json_reply(code: int, document: Any) -> Reply:

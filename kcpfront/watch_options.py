@@ -6,7 +6,7 @@ from typing import NamedTuple
 from kcpfront.exchange import Exchange
 from kcpfront.options import flag, integer, refuse, refuse_past
 from kcpfront.request_info import RequestInfo
-from kcpshard.api.errors import FieldError, forbidden, not_supported
+from kcpshard.api.errors import ApiError, FieldError, Invalid, forbidden, not_supported
 from kcpshard.api.resource_versions import parse_resource_version
 from kcpshard.rpc import shard_pb2 as pb
 
@@ -55,7 +55,7 @@ def _check_initial_events(info: RequestInfo) -> None:
 def start_watch(exchange: Exchange, want_columns: bool) -> pb.StartWatch:
     """Where the watch begins: at a revision, or with the state of now (no resourceVersion, "0", sendInitialEvents)."""
     info = exchange.info
-    revision = parse_resource_version(info.get("resourceVersion"))
+    revision = _revision(info.get("resourceVersion"))
     asked = flag(info, "sendInitialEvents")
     initial = asked or (revision == 0 and "sendInitialEvents" not in info.query)
     return pb.StartWatch(
@@ -73,3 +73,10 @@ def start_watch(exchange: Exchange, want_columns: bool) -> pb.StartWatch:
         identity=exchange.identity,
         want_columns=want_columns,
     )
+
+
+def _revision(text: str) -> int:
+    try:
+        return parse_resource_version(text)
+    except Invalid as error:
+        raise ApiError(error.message) from None  # as kube-apiserver has it for watches: 500 without a reason

@@ -56,7 +56,9 @@ def _check_nesting(text: bytes) -> None:
 
 def _reason(error: Exception) -> str:
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-    where = f" line {mark.line + 1}:" if mark is not None else ""
+    # go-yaml counts the scanner's lines from one and the parser's from zero, and does not tell the line zero.
+    line = 0 if mark is None or not mark.line else mark.line + isinstance(error, yaml.scanner.ScannerError)
+    where = f" line {line}:" if line else ""
     return f"yaml:{where} {problem or 'invalid text'}"
 
 

@@ -247,8 +247,15 @@ def error_answer(error: BaseException, request: pb.Request) -> Answer:
     """The one translation of exceptions at this boundary. An exception nobody expected is a bug: logged whole, 500."""
     match error:
         case ApiError():
-            wait_s = error.retry_after_s
-            return Answer(error.code, error.body(), None, error.warnings, retry_after_s=wait_s, audit=error.audit)
+            return Answer(
+                error.code,
+                error.body(),
+                None,
+                error.warnings,
+                retry_after_s=error.retry_after_s,
+                content_type=error.content_type,
+                audit=error.audit,
+            )
         case NotOwned():
             return Answer(421, _MISDIRECTED, moved_to=error.moved_to)
         case ReadOnly():

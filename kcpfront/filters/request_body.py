@@ -25,9 +25,8 @@ _SHOWN_BYTES = 30
 async def read_object(exchange: Exchange, workers: WorkerPool | None = None) -> None:
     """The body of a create, update or delete. Without `workers` everything is read here."""
     chosen = BODY_TYPES.get(media_type(exchange.headers.get("Content-Type")))
-    kind, is_delete = None, exchange.method == "DELETE"
-    if chosen is PROTOBUF:
-        kind = _DELETE_OPTIONS if is_delete else _kind_of(exchange)
+    is_delete = exchange.method == "DELETE"
+    kind = _DELETE_OPTIONS if is_delete else _kind_of(exchange)
     if chosen is None or (chosen is PROTOBUF and kind is None):
         raise _unknown_format()
     body = await exchange.read_body(MAX_BODY_BYTES)
@@ -91,7 +90,8 @@ def decoded(body: bytes, form: str, kind: ResourceKind | None, is_delete: bool) 
         json_text.check_nesting(body)
         return None, json_text.duplicate_fields(body)
     except ValueError as error:
-        raise BadRequest(f"the object provided is unrecognized: {error}") from None
+        expected = f" (must be of type {kind.kind})" if kind is not None else ""
+        raise BadRequest(f"the object provided is unrecognized{expected}: {error} ({_snippet(body)})") from None
 
 
 def _from_protobuf(body: bytes, kind: ResourceKind, is_delete: bool) -> bytes:
@@ -108,9 +108,13 @@ def _unreadable(body: bytes, expected: str, error: ValueError) -> str:
     if isinstance(error, MalformedMessage):
         version = error.api_version.rpartition("/")[2]
         return f'{error.kind} in version "{version}" cannot be handled as a {expected}: {error}'
+    return f"the object provided is unrecognized (must be of type {expected}): {error} ({_snippet(body)})"
+
+
+def _snippet(body: bytes) -> str:
+    """Text if it looks like an object, else hexadecimal."""
     shown = body[:_SHOWN_BYTES].decode("utf-8", "replace") if body[:1] == b"{" else body[:_SHOWN_BYTES].hex()
-    more = " ..." if len(body) > _SHOWN_BYTES else ""
-    return f"the object provided is unrecognized (must be of type {expected}): {error} ({shown}{more})"
+    return shown + " ..." if len(body) > _SHOWN_BYTES else shown
 
 
 # --- in a worker: a line of JSON and the body, both ways

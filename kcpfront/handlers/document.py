@@ -37,7 +37,7 @@ class DocumentHandler:
 
     async def document(self, exchange: Exchange) -> Reply:
         info = exchange.info
-        if exchange.method not in ("GET", "HEAD"):
+        if not _is_allowed(exchange.method, info.path):
             raise MethodNotAllowed("the server does not allow this method on the requested resource")
         chosen = negotiate_document(info.path, exchange.headers.get("Accept") or "")
         request = pb.Request(
@@ -50,6 +50,8 @@ class DocumentHandler:
             if_none_match=exchange.headers.get("If-None-Match") or "",
         )
         result = await self._caller.call(request, exchange.deadline)
+        if result.code == 404 and info.path.startswith("/openapi/v3/"):
+            return Reply(404, b"", "")
         if result.code >= 400:
             return result_reply(exchange, _JSON, result)
         headers = f'ETag: "{result.etag.strip(chr(34))}"\r\nVary: Accept\r\n'.encode() if result.etag else b""
@@ -60,3 +62,9 @@ class DocumentHandler:
             reply = await finished_reply(self._workers, exchange, _MADE_HERE[chosen], result.code, result.body, headers)
             return reply._replace(content_type=result.content_type) if result.content_type else reply
         return Reply(result.code, result.body, result.content_type or chosen, headers)
+
+
+def _is_allowed(method: str, path: str) -> bool:
+    """As kube-apiserver has it: the list of groups and OpenAPI are handlers without a look at the method, the rest are
+    routes for GET alone."""
+    return method == "GET" or path == "/apis" or path.startswith("/openapi/")

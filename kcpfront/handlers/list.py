@@ -37,7 +37,11 @@ class ListHandler:
 
     async def list(self, exchange: Exchange) -> Reply | None:
         accept = exchange.headers.get("Accept")
-        shown = PLAIN if accept is None or accept == "application/json" else negotiate(accept, has_protobuf(exchange))
+        shown = (
+            PLAIN
+            if accept is None or accept == "application/json"
+            else negotiate(accept, has_protobuf(exchange), streamed=True)
+        )
         if refusal := tables.wrong_shape(shown.as_, is_list=True):
             raise refusal
         request = options.new_request(exchange, pb.LIST)

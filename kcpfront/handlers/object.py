@@ -112,7 +112,7 @@ class ObjectHandler:
         if shown.as_ == TABLE:
             request.want_columns = True
         result: Result = await self._caller.call(request, exchange.deadline)
-        is_object = result.info is None and not result.warnings and not result.retry_after_s
+        is_object = result.info is None and not (result.warnings or result.retry_after_s or result.content_type)
         if shown is PLAIN and is_object and not wants_pretty(exchange):
             return Reply(result.code, result.body)
         return await reply_of(self._workers, exchange, shown, result)

@@ -96,6 +96,7 @@ class ApiError(Exception):
     reason: str = ""
     warnings: Sequence[str] = ()  # for `Warning:` headers beside the error
     audit: bytes = b""  # as Answer.audit
+    content_type: str = ""  # of what is no Status document
 
     def __init__(
         self,
@@ -232,6 +233,18 @@ class ForeignStatus(ApiError):
 
     def status(self) -> dict[str, Any]:
         return self.document
+
+
+class PageNotFound(NotFound):
+    """A path in which no API group has a part: the multiplexer's answer, not a Status."""
+
+    content_type = "text/plain; charset=utf-8"
+
+    def __init__(self) -> None:
+        super().__init__("404 page not found")
+
+    def body(self) -> bytes:
+        return b"404 page not found\n"
 
 
 def resource_not_found() -> NotFound:

@@ -80,8 +80,10 @@ def type_fault(
 ) -> str:
     """Why an object of that type cannot be one of `resource`."""
     version = api_version.rpartition("/")[2]
-    same_kind = [r for r in catalog.resources(cluster) if r.api_version == api_version and r.kind == kind]
-    if any(r.group_resource == resource.group_resource for r in same_kind):
+    same_kind = [
+        r for r in catalog.resources(cluster) if r.api_version == api_version and kind in (r.kind, r.list_kind)
+    ]
+    if any(r.kind == kind and r.group_resource == resource.group_resource for r in same_kind):
         return (
             f"the API version in the data ({api_version}) does not match the expected API version "
             f"({resource.api_version})"

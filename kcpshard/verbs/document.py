@@ -3,12 +3,12 @@
 from collections.abc import Coroutine
 from typing import Any
 
-from kcpshard.api.errors import NotFound
+from kcpshard.api.errors import PageNotFound
 from kcpshard.api.requests import Answer, Request
 from kcpshard.definitions.contract import Document
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
-from kcpshard.verbs.target import check_path
+from kcpshard.verbs.target import check_path, nothing_there
 
 
 def document(shard: Shard, request: Request) -> Outcome:
@@ -17,16 +17,20 @@ def document(shard: Shard, request: Request) -> Outcome:
     check_path(cluster, request.cluster)
     found = shard.catalog.document(cluster, request.name, request.accept, request.if_none_match)
     if isinstance(found, Coroutine):
-        return _wait(found)
-    return _answer(found)
+        return _wait(shard, request, found)
+    return _answer(shard, request, found)
 
 
-async def _wait(building: Coroutine[Any, Any, Document | None]) -> Answer:
-    return _answer(await building)
+async def _wait(shard: Shard, request: Request, building: Coroutine[Any, Any, Document | None]) -> Answer:
+    return _answer(shard, request, await building)
 
 
-def _answer(found: Document | None) -> Answer:
+def _answer(shard: Shard, request: Request, found: Document | None) -> Answer:
     if found is None:
-        raise NotFound("the server could not find the requested resource")
+        _, root, *rest = request.name.split("/")
+        if root == "openapi":
+            raise PageNotFound()
+        group = rest[0] if root == "apis" and rest else ""
+        raise nothing_there(shard, shard.store.find_cluster(request.cluster), group)
     content_type = "" if found.content_type == "application/json" else found.content_type
     return Answer(found.code, found.body, etag=found.etag, content_type=content_type)

@@ -7,7 +7,7 @@ rights never learns which of the two it is.
 
 from typing import NamedTuple
 
-from kcpshard.api.errors import MethodNotAllowed, NotFound, resource_not_found
+from kcpshard.api.errors import MethodNotAllowed, NotFound, PageNotFound, resource_not_found
 from kcpshard.api.requests import Request
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage.contract import LogicalCluster
@@ -34,7 +34,7 @@ def find_target(shard: Shard, request: Request, verb: str, *, pending: bool) -> 
     check_path(cluster, path)
     resource = shard.catalog.find(cluster, request.group, request.version, request.resource)
     if resource is None or not is_in_scope(resource, request):
-        raise resource_not_found()
+        raise nothing_there(shard, cluster, request.group)
     subresource = request.subresource
     if subresource:
         if subresource not in resource.subresources:
@@ -44,6 +44,13 @@ def find_target(shard: Shard, request: Request, verb: str, *, pending: bool) -> 
     elif verb not in resource.verbs or (verb in _ON_COLLECTIONS) is bool(request.name):
         raise method_not_allowed()
     return Target(cluster, resource, resource.storage_resource or resource)
+
+
+def nothing_there(shard: Shard, cluster: LogicalCluster | None, group: str) -> NotFound:
+    """The answer for a path without a resource: of an API group that is served a Status, else a page not found."""
+    if group and all(group != resource.group for resource in shard.catalog.resources(cluster)):
+        return PageNotFound()
+    return resource_not_found()
 
 
 def check_path(cluster: LogicalCluster | None, path: str) -> None:

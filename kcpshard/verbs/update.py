@@ -81,10 +81,11 @@ def check_uid(meta: Object, value: bytes, resource: Resource, request: Request, 
     wanted, name = meta.get("uid"), name or request.name
     if wanted and wanted != envelope.uid(value):
         place = f"{request.namespace}/{name}" if request.namespace else name
+        root = "" if request.dry_run else "/registry"  # a dry run there does not know etcd's prefix
         prefix = _STORAGE_PREFIXES.get(resource.group_resource, resource.plural)
         # These words come from etcd's client in kube-apiserver; tools match on "Precondition failed: UID".
         detail = (
-            f"StorageError: invalid object, Code: 4, Key: /registry/{prefix}/{place}, ResourceVersion: 0, "
+            f"StorageError: invalid object, Code: 4, Key: {root}/{prefix}/{place}, ResourceVersion: 0, "
             f"AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: "
             f"{envelope.uid(value)}"
         )

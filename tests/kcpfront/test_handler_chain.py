@@ -58,7 +58,7 @@ async def test_strangers_get_401_before_anything_is_read(client: HttpClient, rou
 @pytest.mark.parametrize(
     ("method", "target", "code", "reason"),
     [
-        ("GET", "/nope", 404, "NotFound"),
+        ("GET", "/api/v1/proxy/nope", 404, "NotFound"),
         ("POST", "/version", 405, "MethodNotAllowed"),
         ("GET", "/clusters/NO/api", 404, "NotFound"),
         ("GET", "/api/v1//nodes", 404, "NotFound"),
@@ -84,7 +84,7 @@ async def test_header_against_path(client: HttpClient) -> None:
 
 
 async def test_refusals_speak_yaml_too(client: HttpClient) -> None:
-    answer = await client.get("/nope", Accept="application/yaml")
+    answer = await client.get("/api/v1/proxy/a", Accept="application/yaml")
     assert answer.headers["content-type"] == "application/yaml"
     assert b"reason: NotFound" in answer.body
 
@@ -93,3 +93,10 @@ async def test_requests_are_counted(client: HttpClient, front: Front) -> None:
     await client.get(PATH + "/a")
     assert front.metrics.requests[("get", 404)] == 1
     assert b'apiserver_request_total{code="404",verb="get"} 1.0' in (await client.get("/metrics")).body
+
+
+@pytest.mark.parametrize("path", ["/nope", "//api/v1/namespaces", "/clusters/root//api/v1/namespaces"])
+async def test_a_path_of_nothing_is_no_page(client: HttpClient, path: str) -> None:
+    answer = await client.get(path)
+    assert (answer.code, answer.body) == (404, b"404 page not found\n")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"

@@ -25,7 +25,6 @@ AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLi
     [
         pytest.param("", PLAIN, id="nothing said"),
         pytest.param("*/*", PLAIN, id="anything"),
-        pytest.param("application/*", PLAIN, id="any application"),
         pytest.param("application/json", PLAIN, id="JSON"),
         pytest.param("application/yaml", Representation("application/yaml"), id="YAML"),
         pytest.param("application/vnd.kubernetes.protobuf,application/json", PLAIN, id="protobuf or JSON"),

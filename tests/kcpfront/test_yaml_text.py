@@ -54,7 +54,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         pytest.param("a: &a [*a]", "contains itself", id="alias within itself"),
         pytest.param("[" * 101 + "]" * 101, "max depth", id="deep flow"),
         pytest.param("- " * 101 + "x", "max depth", id="deep block"),
-        pytest.param("a: [", "line 2: did not find expected node content", id="broken"),
+        pytest.param("a: [", "line 1: did not find expected node content", id="broken"),
         pytest.param("? [a]\n: b", "not a scalar", id="complex key"),
         pytest.param("a: !!python/object/apply:os.system [ls]\nb: [", "yaml", id="tags run nothing"),
     ],

@@ -26,8 +26,27 @@ async def test_an_unchanged_document(client: HttpClient, router: FakeRouter) -> 
 
 
 async def test_documents_are_only_read(client: HttpClient, router: FakeRouter) -> None:
-    assert (await client.request("POST", "/apis", b"{}")).code == 405
+    for method in ("POST", "HEAD"):
+        assert (await client.request(method, "/api/v1", b"{}" if method == "POST" else None)).code == 405
     assert router.requests == []
+
+
+async def test_the_list_of_groups_does_not_look_at_the_method(client: HttpClient, router: FakeRouter) -> None:
+    router.answer = lambda request: Result(200, b"{}")
+    assert (await client.request("POST", "/apis", b"{}")).code == 200
+
+
+async def test_openapi_of_nothing_is_an_empty_404(client: HttpClient, router: FakeRouter) -> None:
+    router.answer = lambda request: Result(404, b"404 page not found\n", content_type="text/plain; charset=utf-8")
+    found = await client.get("/openapi/v3/apis/nowhere/v1")
+    assert (found.code, found.body, found.headers.get("content-type")) == (404, b"", None)
+
+
+async def test_a_path_of_no_group_is_no_page(client: HttpClient, router: FakeRouter) -> None:
+    router.answer = lambda request: Result(404, b"404 page not found\n", content_type="text/plain; charset=utf-8")
+    for path in ("/apis/nope", "/apis/nope/v1/things/a"):
+        found = await client.get(path)
+        assert (found.headers["content-type"], found.body) == ("text/plain; charset=utf-8", b"404 page not found\n")
 
 
 async def test_unknown_documents(client: HttpClient, router: FakeRouter) -> None:

@@ -1,5 +1,6 @@
 import pytest
 
+from kcpshard.api.errors import NotFound
 from kcpshard.verbs.outcome import NotOwned
 from kcpshard.verbs.target import find_target
 from tests.contracts.api_client import CONFIGMAPS, USER, ApiClient, configmap
@@ -42,3 +43,18 @@ async def test_the_storage_type(client: ApiClient) -> None:
     request = client.request("GET", "/apis/events.k8s.io/v1/namespaces/default/events")
     found = find_target(client.shard, request, "list", pending=False)
     assert (found.resource.group, found.stored.group, found.stored.plural) == ("events.k8s.io", "", "events")
+
+
+@pytest.mark.parametrize(
+    ("url", "content_type"),
+    [
+        pytest.param("/apis/nowhere.example.com/v1/things", "text/plain; charset=utf-8", id="no such group"),
+        pytest.param("/apis/coordination.k8s.io/v7/leases", "", id="no such version"),
+        pytest.param("/api/v1/nonsense", "", id="no such resource"),
+    ],
+)
+async def test_a_path_of_no_group_is_no_page(client: ApiClient, url: str, content_type: str) -> None:
+    with pytest.raises(NotFound) as caught:
+        find_target(client.shard, client.request("GET", url), "list", pending=False)
+    assert caught.value.content_type == content_type
+    assert (caught.value.body() == b"404 page not found\n") is bool(content_type)
