@@ -17,6 +17,7 @@ import orjson
 
 from kcpshard.api.errors import ApiError, InternalError, ServiceUnavailable, Timeout
 from kcpshard.api.requests import Answer
+from kcpshard.api.unconverted import NotConverted
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.deadlines import Deadlines
 from kcpshard.rpc.messages import WRITES
@@ -29,6 +30,7 @@ _log = logging.getLogger(__name__)
 INTERNAL_ERROR = "Internal error occurred: see the shard's log"
 DEADLINE_GRACE_S = 0.25  # the caller ends an overdue request itself, by Cancel; ours is for callers that cannot
 MAX_DAMAGES_TOLD = 1000
+MAX_ROUNDS = 20
 DEFAULT_TIMEOUT_S = 60.0  # of a request that names none
 
 Dispatch = Callable[[pb.Request], Outcome]
@@ -49,13 +51,14 @@ class Receiver(Protocol):
 class Job:
     """A request that was not answered in its loop turn. `followers` are repeats of it, to be answered alike."""
 
-    __slots__ = ("deadline", "followers", "is_done", "receiver", "request", "task", "task_expired")
+    __slots__ = ("deadline", "followers", "is_done", "receiver", "request", "rounds", "task", "task_expired")
 
     def __init__(self, request: pb.Request, receiver: Receiver, deadline: float) -> None:
         self.request, self.receiver, self.deadline = request, receiver, deadline
         self.followers: list[tuple[Receiver, int]] = []
         self.task: asyncio.Task[None] | None = None
         self.is_done = self.task_expired = False
+        self.rounds = 0  # of asking a webhook for objects that the verb needs
 
 
 class Execution:
@@ -81,6 +84,9 @@ class Execution:
             outcome = self._dispatch(request)
         except NotDurable as reason:
             self._ask_later(self._begin(request, receiver), reason)
+            return
+        except NotConverted as reason:
+            self._ask_converted(self._begin(request, receiver), reason)
             return
         except Exception as error:  # noqa: BLE001 - the boundary: what nobody translated is logged and answered 500
             receiver.answer(request.id, error_answer(error, request))
@@ -169,10 +175,21 @@ class Execution:
             outcome = self._dispatch(job.request)
         except NotDurable as reason:
             self._ask_later(job, reason)
+        except NotConverted as reason:
+            self._ask_converted(job, reason)
         except Exception as error:  # noqa: BLE001 - as in execute
             self._fail(job, error)
         else:
             self._follow(job, outcome)
+
+    def _ask_converted(self, job: Job, reason: NotConverted) -> None:
+        """A webhook has to convert something first. Each object that a verb needs is another round, so they are few,
+        unless a webhook that admits changes the object in another way each time."""
+        job.rounds += 1
+        if job.rounds > MAX_ROUNDS:
+            self._fail(job, InternalError("Internal error occurred: the object is another one at each conversion"))
+        else:
+            job.task = self._tasks.create_task(self._run(job, _settled(reason, self._dispatch, job.request)))
 
     def _ask_later(self, job: Job, reason: NotDurable) -> None:
         """Also when the disk refuses the group: what the verb stumbled over is gone then."""
@@ -192,7 +209,7 @@ class Execution:
         else:
             job.task = self._tasks.create_task(self._stream(job, cast(AsyncIterator[Answer], outcome)))
 
-    async def _run(self, job: Job, coroutine: Coroutine[Any, Any, Answer | AfterSync]) -> None:
+    async def _run(self, job: Job, coroutine: Coroutine[Any, Any, Outcome]) -> None:
         try:
             outcome = await coroutine
         except asyncio.CancelledError:
@@ -201,11 +218,16 @@ class Execution:
         except NotDurable as reason:
             job.task = None
             self._ask_later(job, reason)
+        except NotConverted as reason:
+            job.task = None
+            if not job.is_done:
+                self._ask_converted(job, reason)
         except Exception as error:  # noqa: BLE001 - as in execute
             self._fail(job, error)
         else:
             job.task = None
-            self._follow(job, outcome)
+            if not job.is_done:
+                self._follow(job, outcome)
 
     async def _stream(self, job: Job, pieces: AsyncIterator[Answer]) -> None:
         try:
@@ -231,6 +253,11 @@ class Execution:
             self._fail(job, _timeout())
         elif not job.is_done:
             self._end(job)
+
+
+async def _settled(reason: NotConverted, dispatch: Dispatch, request: pb.Request) -> Outcome:
+    await reason.settle()
+    return dispatch(request)
 
 
 async def _collect(pieces: AsyncIterator[Answer]) -> Answer:

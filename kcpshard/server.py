@@ -85,7 +85,7 @@ class ShardServer:
         self._shard = Shard(self.store, catalog, self._placement.ownership, now_us, contents, self._callouts)
         self.execution = Execution(partial(dispatch, self._shard), tasks)
         self._session = SessionService(self.execution, self._hello)
-        self.watch = WatchService(self._shard, self._hello, self._settings)
+        self.watch = WatchService(self._shard, self._hello, self._settings, tasks.create_task)
         self.watch.end_watches_on_change(catalog)
         self._maps = PlacementService(self._placement)
         self._admin = AdminService(self._placement, self.statistics, self._checkpoint, self.store.census)

@@ -7,12 +7,13 @@ catch-up side gives its watches turns of one slice, and the loop a breath after 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from kcpshard.api.errors import ApiError, InternalError, TooManyRequests
+from kcpshard.api.errors import ApiError, InternalError, ServiceUnavailable, TooManyRequests
 from kcpshard.api.resource_versions import expired
+from kcpshard.api.unconverted import NotConverted
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.settings import Settings
 from kcpshard.storage.contract import Compacted, NotDurable, ObjectStore
@@ -25,6 +26,9 @@ _log = logging.getLogger(__name__)
 
 MAX_EVENTS, MAX_BYTES = 256, 256 * 1024  # of a message
 TURN_S = 0.002  # of catching up before other work gets a turn
+
+
+Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 
 class LinkClosed(Exception):
@@ -42,11 +46,16 @@ class Future(NamedTuple):
 class FrontLink:
     """The watches of one front. Its hub link is the live side; the catch-up side is here."""
 
-    def __init__(self, hub: Hub, starts: WatchStarts, store: ObjectStore, settings: Settings) -> None:
+    def __init__(
+        self, hub: Hub, starts: WatchStarts, store: ObjectStore, settings: Settings, spawn: Spawn | None = None
+    ) -> None:
+        """`spawn` runs what converts objects; without it watches that need that end with an error."""
         self._hub, self._starts, self._store, self._settings = hub, starts, store, settings
         self.link: Link = hub.open()
         self._to_start: deque[pb.StartWatch] = deque()
+        self._spawn = spawn
         self._future: list[Future] = []
+        self._idle: list[Watch] = []  # have all there is, and ask a webhook for what comes
         self._closed_revision = 0  # the last one sent
         self._loop = asyncio.get_running_loop()
         # A wildcard watch will ask for 50 ms: its events wait for the slowest shard's closed revision.
@@ -65,6 +74,7 @@ class FrontLink:
         self._hub.close(self.link)
         self._to_start.clear()
         self._future.clear()
+        self._idle.clear()
         self.link.live_wake.set()
         self.link.lagging_wake.set()
         while self._streams:
@@ -152,6 +162,7 @@ class FrontLink:
         messages = _Messages()
         deadline = self._loop.time() + TURN_S
         self._start_reached(messages)
+        self._resume_idle()
         while self._loop.time() < deadline:
             if self._to_start:
                 self._begin(self._to_start.popleft(), messages)
@@ -209,6 +220,9 @@ class FrontLink:
         except NotDurable as reason:
             reason.group.when_durable(partial(self._lag, watch))
             return
+        except NotConverted as reason:
+            self._convert(watch, reason)
+            return
         except NotOwned as reason:
             complete = cursor.revision if cursor.phase is Phase.REPLAY else 0
             self._hub.stop(self.link, watch.id)
@@ -220,7 +234,10 @@ class FrontLink:
         messages.events(watch.id, step.events)
         if step.initial_done:
             messages.initial_done(watch.id, step.initial_done)
-        if step.caught_up:
+        if step.caught_up and watch.selection.form.waits:
+            self._idle.append(watch)
+            self._hub.await_commits(self.link, True)
+        elif step.caught_up:
             self._hub.join(watch, cursor.cluster.id)
             messages.joined(Joined(watch.id, cursor.revision, cursor.cluster.id))
         else:
@@ -231,6 +248,36 @@ class FrontLink:
     def _lag(self, watch: Watch) -> None:
         if watch.cursor is not None:
             self.link.lag(watch, watch.cursor)
+
+    # --- watches whose objects a webhook converts: they never leave their cursor
+
+    def _resume_idle(self) -> None:
+        newest = self._store.durable_revision
+        behind = [watch for watch in self._idle if watch.cursor is None or watch.cursor.revision < newest]
+        if behind:
+            self._idle = [watch for watch in self._idle if watch.cursor is not None and watch not in behind]
+            for watch in behind:
+                self._lag(watch)
+        self._hub.await_commits(self.link, bool(self._idle or self._future))
+
+    def _convert(self, watch: Watch, reason: NotConverted) -> None:
+        if self._spawn is None:
+            self._end(watch, ServiceUnavailable("objects of this type cannot be converted here"))
+            return
+        self._spawn(self._settle(watch, reason))
+
+    async def _settle(self, watch: Watch, reason: NotConverted) -> None:
+        try:
+            await reason.settle()
+        except ApiError as error:
+            self._end(watch, error)
+        else:
+            if not self.link.broken:
+                self._lag(watch)
+
+    def _end(self, watch: Watch, error: ApiError) -> None:
+        if self._hub.stop(self.link, watch.id) is not None:
+            self.link.end(_ended(watch.id, error))
 
     def _again(self, start: pb.StartWatch) -> None:
         if not self.link.broken:
@@ -263,7 +310,7 @@ class FrontLink:
                 self._fail_late(future, messages)
             else:
                 self._future.append(future)
-        self._hub.await_commits(self.link, bool(self._future))
+        self._hub.await_commits(self.link, bool(self._future or self._idle))
 
     def _fail_late(self, future: Future, messages: "_Messages") -> None:
         if future.start.resumed:

@@ -22,7 +22,7 @@ from kcpshard.storage.contract import LogicalCluster, NotDurable
 from kcpshard.verbs.shard import Shard
 from kcpshard.watch.history import History
 from kcpshard.watch.hub import Ended, Hub, Watch
-from kcpshard.watch_link import FrontLink, LinkClosed
+from kcpshard.watch_link import FrontLink, LinkClosed, Spawn
 from kcpshard.watch_start import WatchStarts
 
 _log = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ class WatchService:
         shard: Shard,
         hello: Callable[[], pb.Hello],
         settings: Settings | None = None,
+        spawn: Spawn | None = None,
     ) -> None:
         self._settings = settings or Settings()
         self._store, self.hello = shard.store, hello
@@ -46,6 +47,7 @@ class WatchService:
         self.hub = Hub(history, self._settings.watch_queue_bytes)
         shard.store.on_commit(self.hub.on_commit)
         self._starts = WatchStarts(shard)
+        self._spawn = spawn
         self._links: dict[int, FrontLink] = {}
         self._streams: set[asyncio.Task[None]] = set()
         self._is_draining = False
@@ -97,7 +99,7 @@ class WatchService:
 
     def open(self) -> FrontLink:
         """A front's watches without a transport; its owner closes it."""
-        return FrontLink(self.hub, self._starts, self._store, self._settings)
+        return FrontLink(self.hub, self._starts, self._store, self._settings, self._spawn)
 
     async def drain(self) -> None:
         """End all streams; the fronts resume their watches where they find the shard or its successor."""

@@ -146,6 +146,7 @@ class _ResourceForm(Form):
         reader: ValueReader = envelope
         super().__init__(reader, resource.api_version, partial(_convert, shard, resource), resource.fingerprint)
         self.resource = resource
+        self.waits = resource.definition is not None and resource.definition.asks_webhook
 
 
 def _convert(shard: Shard, resource: Resource, json: bytes) -> bytes:

@@ -11,6 +11,7 @@ import orjson
 
 from kcpshard.api.objects import Object
 from kcpshard.api.requests import Answer, Identity
+from kcpshard.api.unconverted import NotConverted
 from kcpshard.definitions.contract import Resource
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.contract import Group, LogicalCluster, NotDurable, ReadOnly
@@ -80,6 +81,8 @@ class SystemClient:
                 break
             except NotDurable as pending:
                 await durable(pending.group)
+            except NotConverted as reason:
+                await reason.settle()
         if isinstance(outcome, AfterSync):
             await durable(outcome.group)
 

@@ -9,6 +9,7 @@ would hold the loop.
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from kcpshard.callouts.calls import Callouts
 from kcpshard.definitions.builtin import builtin_resources
 from kcpshard.definitions.contract import Document, Object, Resource
 from kcpshard.definitions.conversion import convert
@@ -18,6 +19,7 @@ from kcpshard.definitions.custom_openapi_worker import CustomOpenApi
 from kcpshard.definitions.discovery import aggregated_version, discovery_document, entity_tag
 from kcpshard.definitions.openapi import document_hash, document_paths, index
 from kcpshard.definitions.openapi_worker import OpenApiDocuments
+from kcpshard.definitions.webhook_conversion import WebhookConversions
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
 
 _SHARED_BYTES = 32 << 20  # of discovery documents; when full they are made again
@@ -41,6 +43,11 @@ class Catalog:
     def follow(self, store: ObjectStore) -> None:
         """Serve what the logical clusters of this store define."""
         self.custom = CustomCatalog(store)
+
+    def call_out(self, callouts: Callouts) -> None:
+        """Have conversion webhooks asked by these."""
+        assert self.custom is not None
+        self.custom.conversions = WebhookConversions(callouts)
 
     def find(self, cluster: LogicalCluster | None, group: str, version: str, plural: str) -> Resource | None:
         place = (group, version, plural)
@@ -126,6 +133,10 @@ class Catalog:
 
     def convert(self, obj: Object, wanted: Resource) -> Object:
         return convert(obj, wanted) if wanted.definition is None else wanted.definition.convert(obj, wanted)
+
+    async def prepare(self, objects: Sequence[Object], wanted: Resource) -> None:
+        if wanted.definition is not None:
+            await wanted.definition.prepare(objects, wanted)
 
 
 def unless_known(document: Document, if_none_match: str) -> Document:

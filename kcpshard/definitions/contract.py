@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from kcpshard.api.errors import FieldError
 from kcpshard.api.requests import Identity
+from kcpshard.callouts.calls import Callouts
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
 
 Object = dict[str, Any]
@@ -111,6 +112,9 @@ class Catalog(Protocol):
     def follow(self, store: ObjectStore) -> None:
         """Serve what the logical clusters of this store define. Once, before the first request."""
 
+    def call_out(self, callouts: Callouts) -> None:
+        """Have conversion webhooks asked by these. Once, before the first request."""
+
     def find(self, cluster: LogicalCluster | None, group: str, version: str, plural: str) -> Resource | None: ...
     def resources(self, cluster: LogicalCluster | None) -> Sequence[Resource]:
         """All of them, in discovery order."""
@@ -124,7 +128,13 @@ class Catalog(Protocol):
         """
 
     def convert(self, obj: Object, wanted: Resource) -> Object:
-        """The stored object in the wanted version (a new dict; the caller keeps the old one)."""
+        """The stored object in the wanted version (a new dict; the caller keeps the old one).
+
+        Raises NotConverted where a webhook of the tenant's has to be asked first.
+        """
+
+    async def prepare(self, objects: Sequence[Object], wanted: Resource) -> None:
+        """Have a webhook convert what it must, many at once, so that `convert` gives them. Raises ApiError."""
 
 
 class Document(NamedTuple):

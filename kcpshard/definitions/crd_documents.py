@@ -16,7 +16,7 @@ from kcpshard.definitions.contract import Object
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"
 GROUP = "apiextensions.k8s.io"
 FIELD = "kcp.io/definition"  # in the envelope's fields; not a label of any field selector
-_FORM = 1  # of the text; another one is made again from the document
+_FORM = 2  # of the text; another one is made again from the document
 ESTABLISHED, TERMINATING, NAMES_ACCEPTED = "Established", "Terminating", "NamesAccepted"
 
 
@@ -52,6 +52,7 @@ class Summary(NamedTuple):
     terminating: bool
     storage: str  # name of the storage version
     versions: tuple[Version, ...]
+    webhook: bool  # converts between versions: what is made of it belongs to one logical cluster
 
 
 def summary(obj: Object) -> Summary:
@@ -67,7 +68,7 @@ def summary(obj: Object) -> Summary:
     digest = hashlib.sha256(orjson.dumps(parts, list, orjson.OPT_SORT_KEYS)).hexdigest()[:32]
     return Summary(
         obj["metadata"]["name"], digest, spec["group"], names, spec["scope"] == "Namespaced", accepted, established,
-        terminating, storage, versions,
+        terminating, storage, versions, (spec.get("conversion") or {}).get("strategy") == "Webhook",
     )  # fmt: skip
 
 
@@ -118,8 +119,8 @@ def read_header(fields: Mapping[str, str]) -> Summary | None:
 
 
 def _decoded(rest: Sequence[Any]) -> Summary:
-    name, digest, group, names, namespaced, accepted, established, terminating, storage, versions = rest
+    name, digest, group, names, namespaced, accepted, established, terminating, storage, versions, webhook = rest
     plural, singular, kind, list_kind, short_names, categories = names
     served = Names(plural, singular, kind, list_kind, tuple(short_names), tuple(categories))
     found = tuple(Version(*version) for version in versions)
-    return Summary(name, digest, group, served, namespaced, accepted, established, terminating, storage, found)
+    return Summary(name, digest, group, served, namespaced, accepted, established, terminating, storage, found, webhook)

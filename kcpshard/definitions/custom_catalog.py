@@ -20,6 +20,7 @@ from kcpshard.definitions.crd_documents import CRDS, Summary, read_header, summa
 from kcpshard.definitions.custom_resources import Definition
 from kcpshard.definitions.openapi import V2, group_version_path
 from kcpshard.definitions.version_order import version_priority
+from kcpshard.definitions.webhook_conversion import WebhookConversions
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
 
@@ -101,7 +102,9 @@ class CustomCatalog:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self._shared: WeakValueDictionary[Summary, Definition] = WeakValueDictionary()
+        # By content, and by the logical cluster where a webhook of its own converts.
+        self._shared: WeakValueDictionary[tuple[Summary, int], Definition] = WeakValueDictionary()
+        self.conversions: WebhookConversions | None = None  # until there is something to call out by
         self._listeners: list[Listener] = []
         store.on_commit(self._see)
 
@@ -131,18 +134,19 @@ class CustomCatalog:
         while True:
             items = self._store.scan(cluster, CRDS, "", self._store.durable_revision, after, _SCANNED)
             for item in items:
-                index.put(self._definition(item.value))
+                index.put(self._definition(item.value, cluster.id))
             if len(items) < _SCANNED:
                 break
             after = (items[-1].namespace, items[-1].name)
         cluster.cached[_CACHED] = index
         return index
 
-    def _definition(self, value: bytes) -> Definition:
+    def _definition(self, value: bytes, cluster_id: int) -> Definition:
         found = summary_of(value)
-        definition = self._shared.get(found)
+        key = (found, cluster_id if found.webhook else 0)
+        definition = self._shared.get(key)
         if definition is None:
-            definition = self._shared[found] = Definition(found)
+            definition = self._shared[key] = Definition(found)
         return definition
 
     def _load(self, cluster: LogicalCluster, definition: Definition) -> None:
@@ -153,7 +157,7 @@ class CustomCatalog:
             value = self._store.get(cluster, CRDS, "", name)
         if value is None or summary_of(value).digest != definition.digest:
             raise ServiceUnavailable(f"the definition {name} is changing", retry_after_s=1)
-        definition.load(orjson.loads(envelope.body(value)))
+        definition.load(orjson.loads(envelope.body(value)), cluster.id, self.conversions)
 
     async def documents(self, cluster: LogicalCluster, definitions: Sequence[Definition]) -> bytes:
         """The definitions as a JSON list. Raises ServiceUnavailable if one of them is changing."""
@@ -180,7 +184,7 @@ class CustomCatalog:
         if type(index) is not Index:
             return  # nobody has asked for a custom type, so nobody watches one
         old = index.definitions.get(name)
-        new = self._definition(value) if value is not None else None
+        new = self._definition(value, cluster_id) if value is not None else None
         if old is new:
             return
         if new is None:

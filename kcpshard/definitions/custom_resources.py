@@ -19,6 +19,7 @@ from kcpshard.definitions.crd_documents import Summary, Version
 from kcpshard.definitions.custom_fields import SelectableField, scale_faults, selectable_fields
 from kcpshard.definitions.discovery import storage_version_hash
 from kcpshard.definitions.strategies import keep, keep_all_but
+from kcpshard.definitions.webhook_conversion import Conversion, WebhookConversions
 from kcpshard.schema.defaulting import default
 from kcpshard.schema.pruning import prune
 from kcpshard.schema.structural import Structural, structural
@@ -86,12 +87,13 @@ def without_descriptions(raw: Any) -> Any:
 class Definition:
     """What one content of a definition serves. `resources` are those of served versions, by version name."""
 
-    __slots__ = ("__weakref__", "conversion", "digest", "resources", "schemas", "storage", "summary")
+    __slots__ = ("__weakref__", "_conversions", "_webhook", "digest", "resources", "schemas", "storage", "summary")
 
     def __init__(self, summary: Summary) -> None:
         self.summary, self.digest = summary, summary.digest
         self.schemas: dict[str, Schema] = {}  # of all versions, when loaded
-        self.conversion: Mapping[str, Any] = {}
+        self._webhook: Conversion | None = None
+        self._conversions: WebhookConversions | None = None
         made = {v.name: _resource(self, v) for v in summary.versions}
         self.storage = made[summary.storage]
         for version, resource in made.items():
@@ -102,13 +104,18 @@ class Definition:
     def is_loaded(self) -> bool:
         return bool(self.schemas)
 
-    def load(self, obj: Object) -> None:
-        """Compile from the document that the summary was made of."""
+    def load(self, obj: Object, cluster_id: int = 0, conversions: WebhookConversions | None = None) -> None:
+        """Compile from the document that the summary was made of. `cluster_id`: whose it is, if a webhook converts."""
         spec, group = obj["spec"], self.summary.group
         versions: Sequence[Object] = spec["versions"]
         paths = dict.fromkeys(f["jsonPath"] for v in versions for f in v.get("selectableFields") or ())
         stored_fields = tuple(SelectableField.parse(path) for path in paths)
-        self.conversion = spec.get("conversion") or {}
+        conversion = spec.get("conversion") or {}
+        if conversion.get("strategy") == "Webhook":
+            hook = conversion["webhook"]
+            versions_known = hook["conversionReviewVersions"]
+            self._webhook = Conversion(cluster_id, self.digest, hook["clientConfig"], versions_known)
+            self._conversions = conversions
         for raw in versions:
             self.schemas[raw["name"]] = Schema(_api_version(group, raw["name"]), raw, stored_fields)
         for resource in {id(r): r for r in (self.storage, *self.resources.values())}.values():
@@ -125,12 +132,28 @@ class Definition:
         self.normalise(obj)
         new = {**obj, "apiVersion": wanted.api_version}
         if obj.get("apiVersion") != wanted.api_version:
+            if self._webhook is not None and self._conversions is not None:
+                new = self._conversions.converted(self._webhook, obj, wanted.api_version)
             schema = self.schemas[wanted.version]
             prune(new, schema.structural)
             if wanted is self.storage and schema.has_defaults:
                 # What is stored carries the fingerprint of this schema, which promises that nothing is left to do.
                 default(new, schema.structural)
         return new
+
+    async def prepare(self, objects: Sequence[Object], wanted: Resource) -> None:
+        """Have the webhook, if there is one, convert those of another version, many at once. Raises ApiError."""
+        if self._webhook is None or self._conversions is None:
+            return
+        others = [orjson.loads(orjson.dumps(o)) for o in objects if o.get("apiVersion") != wanted.api_version]
+        for obj in others:
+            self.normalise(obj)
+        missing = self._conversions.missing(self._webhook, others, wanted.api_version)
+        await self._conversions.settle(self._webhook, missing, wanted.api_version)
+
+    @property
+    def asks_webhook(self) -> bool:
+        return self.summary.webhook
 
     def normalise(self, obj: Object) -> None:
         """Bring an object read from the store into the form of its own version: unknown fields go, defaults come."""

@@ -7,11 +7,11 @@ judged as it is then, and one already gone is passed over. The answer leaves whe
 import asyncio
 
 from kcpshard.api.requests import Answer, Request
+from kcpshard.api.unconverted import NotConverted
 from kcpshard.storage.contract import Group, ScanItem
 from kcpshard.verbs.delete import delete_object, delete_options
 from kcpshard.verbs.finalization import DeleteOptions
-from kcpshard.verbs.get import body_maker
-from kcpshard.verbs.list import Reader, empty_list
+from kcpshard.verbs.list import Reader, converted_bodies, empty_list
 from kcpshard.verbs.list_options import list_options
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.shard import Shard
@@ -35,32 +35,37 @@ def delete_collection(shard: Shard, request: Request) -> Outcome:
 async def _delete_all(
     shard: Shard, target: Target, request: Request, reader: Reader, options: DeleteOptions
 ) -> Answer | AfterSync:
-    make = body_maker(shard, target.resource)
-    group: Group | None = None
+    groups: list[Group] = []
     shown: list[bytes] = []
     reader.leave_turn()
     while not reader.is_done:
         items = reader.next_slice()
-        shown += [make(item.value) for item in items]
+        shown += await converted_bodies(shard, target.resource, items)
         for start in range(0, len(items), _DELETIONS_A_TURN):
-            group = _delete_some(shard, target, request, items[start : start + _DELETIONS_A_TURN], options) or group
+            await _delete_some(shard, target, request, items[start : start + _DELETIONS_A_TURN], options, groups)
             await asyncio.sleep(0)
     answer = Answer(200, b",".join(shown), reader.info())
-    return AfterSync(answer, group) if group else answer
+    return AfterSync(answer, groups[-1]) if groups else answer
 
 
-def _delete_some(
-    shard: Shard, target: Target, request: Request, items: list[ScanItem], options: DeleteOptions
-) -> Group | None:
-    """The group that holds the last of these deletions; None if there was nothing to write."""
+async def _delete_some(
+    shard: Shard,
+    target: Target,
+    request: Request,
+    items: list[ScanItem],
+    options: DeleteOptions,
+    groups: list[Group],
+) -> None:
+    """Notes the group that holds the last of these deletions; waits only for webhooks that convert."""
     cluster, _, stored = target
     assert cluster is not None
-    group = None
     for item in items:
-        value = shard.store.pending(cluster, stored.group_resource, item.namespace, item.name)
-        if value is None:
-            continue
-        outcome = delete_object(shard, target, request, item.namespace, item.name, value, options)
-        if isinstance(outcome, AfterSync):
-            group = outcome.group
-    return group
+        while (value := shard.store.pending(cluster, stored.group_resource, item.namespace, item.name)) is not None:
+            try:
+                outcome = delete_object(shard, target, request, item.namespace, item.name, value, options)
+            except NotConverted as reason:
+                await reason.settle()
+                continue
+            if isinstance(outcome, AfterSync):
+                groups[:] = [outcome.group]
+            break

@@ -48,4 +48,5 @@ class Shard:
         self.callouts = callouts or Callouts(AddressPolicy(), ServiceEndpoints(store).addresses)
         self.authorizer = authorizer or Authorizer(store)
         catalog.follow(store)
+        catalog.call_out(self.callouts)
         self.admission = Registry(store, catalog)

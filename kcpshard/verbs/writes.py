@@ -71,9 +71,21 @@ def commit_object(
     companions: Sequence[Put] = (),
 ) -> AfterSync:
     """`companions` are further writes of the same commit: what admission charges, what a namespace is born with."""
+    shown = _converted(shard, resource, put)
     pending = shard.store.commit(cluster, (put, *companions), request.request_id, code, author(request))
-    body = served_body(shard, resource, pending.values[0])
+    if shown is None:
+        body = served_body(shard, resource, pending.values[0])
+    else:
+        shown["metadata"]["resourceVersion"] = str(pending.revision)
+        body = orjson.dumps(shown)
     return AfterSync(object_answer(resource, request, code, body, warnings), pending.group)
+
+
+def _converted(shard: Shard, resource: Resource, put: Put) -> Object | None:
+    """What will be stored, in the version asked for, where that takes a webhook: it must be there before the commit."""
+    if resource.definition is None or resource.storage_resource is None or not resource.definition.asks_webhook:
+        return None
+    return shard.catalog.convert(orjson.loads(put.json), resource)
 
 
 def object_answer(resource: Resource, request: Request, code: int, body: bytes, warnings: Sequence[str] = ()) -> Answer:

@@ -29,12 +29,13 @@ class Form:
     One instance per resource, so that watchers of the same form are told apart from others by identity.
     """
 
-    __slots__ = ("api_version", "convert", "fingerprint", "reader")
+    __slots__ = ("api_version", "convert", "fingerprint", "reader", "waits")
 
     def __init__(
         self, reader: ValueReader, api_version: str, convert: Callable[[bytes], bytes], fingerprint: int = 0
     ) -> None:
         self.reader, self.api_version, self.convert = reader, api_version, convert
+        self.waits = False  # whether `convert` may raise NotConverted: such a watch is served by a cursor for ever
         self.fingerprint = fingerprint  # of the schema that stored JSON must have been written under; 0: any
 
     def _is_current(self, value: bytes) -> bool:

@@ -13,6 +13,7 @@ import orjson
 
 from kcpshard.api.errors import ApiError
 from kcpshard.api.requests import Answer, Identity
+from kcpshard.api.unconverted import NotConverted
 from kcpshard.callouts.addresses import AddressPolicy, parse_networks
 from kcpshard.callouts.calls import Callouts
 from kcpshard.definitions.catalog import Catalog
@@ -151,6 +152,8 @@ class ApiClient:
                 done = asyncio.Event()
                 pending.group.when_durable(done.set)
                 await done.wait()
+            except NotConverted as reason:
+                await reason.settle()
 
     # --- shorthands; each asserts success
 

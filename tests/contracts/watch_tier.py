@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from kcpshard.api.requests import Identity
+from kcpshard.callouts.calls import Callouts
 from kcpshard.definitions.contract import Document, Object, Resource
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import WatchedEvent, WatchHandle
@@ -51,6 +52,12 @@ class FakeCatalog:
         ]
 
     def follow(self, store: ObjectStore) -> None:
+        pass
+
+    def call_out(self, callouts: Callouts) -> None:
+        pass
+
+    async def prepare(self, objects: Sequence[Object], wanted: Resource) -> None:
         pass
 
     def find(self, _cluster: LogicalCluster | None, group: str, version: str, plural: str) -> Resource | None:

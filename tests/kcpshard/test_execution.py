@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 
+from kcpshard.api.errors import ApiError
 from kcpshard.api.requests import Answer
+from kcpshard.api.unconverted import NotConverted
 from kcpshard.execution import Execution, Job, error_answer
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.damage import Corrupted
@@ -182,3 +184,48 @@ def test_damaged_data_is_an_internal_error_that_says_so(
     assert status["reason"] == "InternalError"
     assert f"is damaged (block checksum mismatch in {kind.__name__}.sst)" in status["message"]
     assert len(caplog.records) == 1
+
+
+async def test_a_verb_that_misses_a_conversion_is_asked_again() -> None:
+    asked: list[int] = []
+    receiver = Recorder()
+
+    async def settle() -> None:
+        await asyncio.sleep(0)
+
+    def dispatch(request: pb.Request) -> Answer:
+        asked.append(request.id)
+        if len(asked) < 3:
+            raise NotConverted(settle)
+        return Answer(200, b"{}")
+
+    async with asyncio.TaskGroup() as tasks:
+        execution = Execution(dispatch, tasks)
+        execution.execute(numbered(1, "x"), receiver)
+        await execution.wait_until_idle()
+        execution.close()
+    assert [(id_, a.code) for id_, a in receiver.answers] == [(1, 200)]
+    assert len(asked) == 3
+
+
+async def test_a_webhook_that_cannot_convert_or_never_ends_is_an_error() -> None:
+    receiver = Recorder()
+
+    async def fail() -> None:
+        raise ApiError("conversion webhook for x failed")
+
+    async def settle() -> None:
+        pass
+
+    def dispatch(request: pb.Request) -> Answer:
+        raise NotConverted(fail if request.id == 1 else settle)
+
+    async with asyncio.TaskGroup() as tasks:
+        execution = Execution(dispatch, tasks)
+        for id_ in (1, 2):
+            execution.execute(numbered(id_, "x"), receiver)
+        await execution.wait_until_idle()
+        execution.close()
+    answers = {id_: orjson.loads(answer.body)["message"] for id_, answer in receiver.answers}
+    assert answers[1] == "conversion webhook for x failed"
+    assert "another one at each conversion" in answers[2]

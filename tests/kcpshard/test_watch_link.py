@@ -1,12 +1,19 @@
 import asyncio
+from typing import Any
 
+import orjson
 import pytest
 
+from kcpshard.local_watch import LocalWatchTransport
 from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.messages import PROTOCOL
+from kcpshard.rpc.watch_client import WatchClient
 from kcpshard.settings import Settings
 from kcpshard.watch_link import MAX_BYTES, MAX_EVENTS, FrontLink, LinkClosed, _Messages
+from kcpshard.watch_service import WatchService
+from tests.contracts import converting
 from tests.contracts.stored_objects import put
-from tests.contracts.watch_tier import WatchTier, start
+from tests.contracts.watch_tier import Reader, WatchTier, start
 
 
 @pytest.fixture
@@ -147,3 +154,39 @@ async def closed(waiting: object) -> bool:
     except LinkClosed:
         return True
     return False
+
+
+async def test_a_watch_shows_what_a_webhook_converts() -> None:
+    """First state, then live: each object once, in order, in the version of the watch; a webhook that fails ends it."""
+    is_broken = False
+
+    def answering(review: dict[str, Any]) -> Any:
+        return (500, {}, b"broken") if is_broken else converting.answer(review)
+
+    async with converting.converting(answering) as it, asyncio.TaskGroup() as tasks:
+        await it.client.create(converting.ENDPOINTS_V1, converting.ending("v1", "a"))
+        hello = pb.Hello(protocol=PROTOCOL, process="shard-1", shard=1)
+        service = WatchService(it.client.shard, lambda: hello, None, tasks.create_task)
+        client = WatchClient(LocalWatchTransport(service), "front-1")
+        running = tasks.create_task(client.run())
+        reader = Reader()
+        start = pb.StartWatch(
+            cluster="root", group="example.com", version="v2", resource="endings", initial=True,
+            identity=it.client.identity.encode(),
+        )  # fmt: skip
+        client.watch(start, reader)
+        async with asyncio.timeout(10):
+            while not any(entry.startswith("initial") for entry in reader.log):
+                await asyncio.sleep(0.01)
+        for name in "bcd":
+            await it.client.create(converting.ENDPOINTS_V1, converting.ending("v1", name))
+        await it.client.create(converting.ENDPOINTS_V2, converting.ending("v2", "e"))
+        await reader.saw("ADDED b", "ADDED c", "ADDED d", "ADDED e")
+        shown = [orjson.loads(event.object) for event in reader.events]
+        assert [obj["metadata"]["name"] for obj in shown] == ["a", "b", "c", "d", "e"]
+        assert {obj["spec"]["port"] for obj in shown} == {"8080"}
+        is_broken = True
+        await it.client.create(converting.ENDPOINTS_V1, converting.ending("v1", "f", labels={"new": "one"}))
+        await reader.saw("ended 500")
+        assert "conversion webhook for example.com/v1, Kind=Ending failed" in reader.status["message"]
+        running.cancel()

@@ -1,3 +1,4 @@
+from kcpshard.callouts.calls import Callouts
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
@@ -16,10 +17,14 @@ class Following(Catalog):
     def follow(self, store: Store) -> None:  # type: ignore[override]
         self.followed = store
 
+    def call_out(self, callouts: Callouts) -> None:
+        self.calls_out_by = callouts
+
 
 async def test_the_catalogue_follows_the_store_from_the_beginning() -> None:
     store, catalog = Store(MemoryEngine(), 1, lambda: 1_800_000_000_000_000), Following()
     shard = Shard(store, catalog, Everything(), lambda: 0)
     assert catalog.followed is store
+    assert catalog.calls_out_by is shard.callouts
     assert isinstance(shard.contents, NamespaceContents)
     await store.close()
