@@ -56,6 +56,7 @@ def shard_program(
     api_set: str = "minimal",
     controllers: str = "*",
     callout_allow: Sequence[str] = (),
+    endpoint: str = "",
 ) -> Program:
     arguments = [*PYTHON, "kcpshard", "--data", str(installation.shard_directory(number) / "data")]
     arguments += ["--number", str(number), "--initial-shards", str(installation.initial_shards)]
@@ -69,6 +70,8 @@ def shard_program(
         arguments.append("--accept-clock")
     if api_set != "minimal":
         arguments += ["--api-set", api_set]
+        if endpoint:
+            arguments += ["--endpoint", endpoint]
     if controllers != "*":
         # One word: it may begin with a dash.
         arguments.append(f"--controllers={controllers}")

@@ -6,7 +6,7 @@ import resource
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import click
@@ -212,6 +212,7 @@ def default_processes() -> int:
 
 
 def _programs(made: Installation, options: Options, reserved: Reservation) -> Sequence[Program]:
+    endpoint = _endpoint(options, reserved)
     shards = [
         shard_program(
             made,
@@ -221,6 +222,7 @@ def _programs(made: Installation, options: Options, reserved: Reservation) -> Se
             options.api_set,
             options.controllers,
             options.callout_allow,
+            endpoint,
         )
         for number in range(1, made.shards + 1)
     ]
@@ -240,6 +242,18 @@ def _server(options: Options, reserved: Reservation) -> str:
     if host in credentials.ANY_ADDRESS:  # this machine can use its own
         host = "::1" if host == "::" else "127.0.0.1"
     return f"https://{join_address(host, reserved.port)}"
+
+
+def _endpoint(options: Options, reserved: Reservation) -> str:
+    """By which address clients inside a logical cluster reach the fronts; "" if only names are told."""
+    for host in (*options.advertise, options.listen[0]):
+        try:
+            address = ip_address(host)
+        except ValueError:
+            continue
+        if not address.is_unspecified:
+            return join_address(host, reserved.port)
+    return ""
 
 
 def _internal(host: str, port: int) -> str:

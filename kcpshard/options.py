@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from kcpshard.callouts.addresses import Network, parse_networks
@@ -23,6 +24,7 @@ class Options(NamedTuple):
     pki: str
     engine: str
     api_set: str
+    endpoint: str
     controllers: str
     root_ca_file: str
     callout_allow: tuple[Network, ...]
@@ -47,6 +49,12 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--pki", default="", metavar="DIR", help="the installation's pki directory, for joining")
     parser.add_argument("--engine", choices=["rocksdb", "memory"], default="rocksdb")
     parser.add_argument("--api-set", choices=["minimal", "full"], default="minimal", help="built-in APIs served")
+    parser.add_argument(
+        "--endpoint",
+        default="",
+        metavar="IP:PORT",
+        help="where the fronts are for clients inside a logical cluster: the endpoint of its Service kubernetes",
+    )
     parser.add_argument(
         "--controllers",
         default="*",
@@ -74,6 +82,8 @@ def parse(arguments: Sequence[str]) -> Options:
         found.callout_allow = parse_networks(found.callout_allow)
     except ValueError as error:
         parser.error(f"--callout-allow: {error}")
+    if found.endpoint and not _is_endpoint(found.endpoint):
+        parser.error("--endpoint needs an IP address and a port")
     if found.engine == "rocksdb" and not found.data:
         parser.error("--data is needed")
     if (found.listen or found.join_listen) and not found.tls_directory:
@@ -81,3 +91,12 @@ def parse(arguments: Sequence[str]) -> Options:
     if found.join_listen and not found.pki:
         parser.error("--join-listen needs --pki")
     return Options(**vars(found))
+
+
+def _is_endpoint(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return port.isdecimal() and 0 < int(port) < 65536

@@ -47,6 +47,7 @@ from kcpshard.storage.object_store import Store
 from kcpshard.storage.rocksdb_engine import RocksdbEngine
 from kcpshard.sync_service import SyncService
 from kcpshard.verbs import births
+from kcpshard.verbs.birth_contents import BirthContents
 from kcpshard.verbs.dispatch import dispatch
 from kcpshard.verbs.shard import Shard
 from kcpshard.watch_service import WatchService
@@ -82,7 +83,10 @@ class ShardServer:
         enabled = switches.enabled(options.controllers)
         contents = assembly.namespace_contents(enabled, _root_certificate(options.root_ca_file))
         self._callouts = Callouts(AddressPolicy(options.callout_allow), ServiceEndpoints(self.store).addresses)
-        self._shard = Shard(self.store, catalog, self._placement.ownership, now_us, contents, self._callouts)
+        birth = BirthContents(catalog.resources(None) if options.api_set == "full" else (), options.endpoint)
+        self._shard = Shard(
+            self.store, catalog, self._placement.ownership, now_us, contents, self._callouts, birth=birth
+        )
         self.execution = Execution(partial(dispatch, self._shard), tasks)
         self._session = SessionService(self.execution, self._hello)
         self.watch = WatchService(self._shard, self._hello, self._settings, tasks.create_task)

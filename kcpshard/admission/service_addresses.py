@@ -7,19 +7,19 @@ which are rare, decode them.
 
 import zlib
 from collections.abc import Iterator
-from ipaddress import IPv4Network, ip_address
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from kcpshard.admission.service_ranges import DEFAULT_RANGE
 from kcpshard.api.errors import FieldError, invalid, object_invalid
 from kcpshard.storage import envelope
 
 if TYPE_CHECKING:
     from kcpshard.admission.attributes import Attributes
 
-RANGE = IPv4Network("10.96.0.0/16")
-KUBERNETES = str(RANGE[1])  # of the Service `kubernetes` in `default`
+RANGE = DEFAULT_RANGE
 NODE_PORTS = range(30_000, 32_768)
 _ALLOCATED = ("ClusterIP", "LoadBalancer", "NodePort")
 _MOST = 100_000  # Services looked at

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
-from kcpshard.controllers import event_expiry, garbage_collection, namespace_deletion, resource_quota
+from kcpshard.controllers import birth_contents, event_expiry, garbage_collection, namespace_deletion, resource_quota
+from kcpshard.controllers.birth_contents import BirthContentsController
 from kcpshard.controllers.contract import Controller
 from kcpshard.controllers.event_expiry import EventExpiry
 from kcpshard.controllers.garbage_collection import GarbageCollection
@@ -32,6 +33,8 @@ def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
         made.append(lambda _: service_accounts(shard))
     if shard.contents.root_certificate:
         made.append(lambda _: root_certificates(shard))
+    if birth_contents.NAME in enabled and shard.birth.kept:
+        made.append(lambda _: BirthContentsController(shard))
     if garbage_collection.NAME in enabled:
         made.append(lambda runner: GarbageCollection(shard, runner.add))
     if resource_quota.NAME in enabled:

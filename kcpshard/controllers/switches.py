@@ -12,6 +12,7 @@ NAMES = (
     "garbage-collector-controller",
     "resourcequota-controller",
     "event-expiry-controller",
+    "kubernetes-service-controller",
 )
 _ALIASES = {
     "namespace": "namespace-controller",

@@ -13,8 +13,6 @@ from kcpshard.verbs.namespace_contents import NamespaceContents
 from kcpshard.verbs.shard import Shard
 
 NAMESPACES = ("default", "kube-system", "kube-public")
-# Where there are nodes: their kubelets keep their leases here.
-NODE_LEASES = "kube-node-lease"
 _EMPTY = NamespaceContents()
 
 
@@ -22,18 +20,25 @@ def bear(shard: Shard, path: str) -> LogicalCluster:
     """The logical cluster at a path that is free. The caller has checked that the identity may make one."""
     # Again, in the turn of the commit: the request may have waited since it was found to be ours.
     shard.ownership.check(path)
-    cluster, _ = shard.store.create_cluster(path, first_objects(shard.now_us(), shard.contents, _namespaces(shard)))
+    cluster, _ = shard.store.create_cluster(path, _everything(shard))
     return cluster
 
 
-def _namespaces(shard: Shard) -> tuple[str, ...]:
-    return NAMESPACES if shard.catalog.api_set == "minimal" else (*NAMESPACES, NODE_LEASES)
+def _everything(shard: Shard) -> list[Put]:
+    now_us = shard.now_us()
+    found = first_objects(now_us, shard.contents)
+    for name in shard.birth.namespaces:
+        found += namespace_puts(name, now_us, shard.contents)
+    return found + shard.birth.puts(now_us)
 
 
-def first_objects(
-    now_us: int, contents: NamespaceContents = _EMPTY, namespaces: tuple[str, ...] = NAMESPACES
-) -> list[Put]:
-    return [put for name in namespaces for put in (_namespace(name, now_us), *contents.puts(name, now_us))]
+def first_objects(now_us: int, contents: NamespaceContents = _EMPTY) -> list[Put]:
+    return [put for name in NAMESPACES for put in namespace_puts(name, now_us, contents)]
+
+
+def namespace_puts(name: str, now_us: int, contents: NamespaceContents) -> list[Put]:
+    """A namespace with what is in it."""
+    return [_namespace(name, now_us), *contents.puts(name, now_us)]
 
 
 def _namespace(name: str, now_us: int) -> Put:

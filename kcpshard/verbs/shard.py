@@ -10,9 +10,10 @@ from kcpshard.callouts.calls import Callouts
 from kcpshard.definitions.contract import Catalog
 from kcpshard.definitions.service_endpoints import ServiceEndpoints
 from kcpshard.storage.contract import ObjectStore
+from kcpshard.verbs.birth_contents import BirthContents
 from kcpshard.verbs.namespace_contents import NamespaceContents
 
-_EMPTY = NamespaceContents()
+_EMPTY, _NO_BIRTH = NamespaceContents(), BirthContents()
 
 
 class Ownership(Protocol):
@@ -23,12 +24,14 @@ class Ownership(Protocol):
 class Shard:
     """The parts that verbs use. `now_us` is the wall clock in microseconds.
 
-    `contents` is what a namespace is born with. `callouts` asks webhooks; the one that is made here if none is given
-    reaches public addresses only. `authorizer` answers who may do what; None: the usual one. `admission` knows what
-    logical clusters have registered for it.
+    `contents` is what a namespace is born with, `birth` what a logical cluster is born with besides its namespaces.
+    `callouts` asks webhooks; the one that is made here if none is given reaches public addresses only. `authorizer`
+    answers who may do what; None: the usual one. `admission` knows what logical clusters have registered for it.
     """
 
-    __slots__ = ("admission", "authorizer", "callouts", "catalog", "contents", "now_us", "ownership", "store")
+    __slots__ = (
+        "admission", "authorizer", "birth", "callouts", "catalog", "contents", "now_us", "ownership", "store",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -39,14 +42,15 @@ class Shard:
         contents: NamespaceContents = _EMPTY,
         callouts: Callouts | None = None,
         authorizer: Authorizer | None = None,
+        birth: BirthContents = _NO_BIRTH,
     ) -> None:
         self.store = store
         self.catalog = catalog
         self.ownership = ownership
         self.now_us = now_us
-        self.contents = contents
         self.callouts = callouts or Callouts(AddressPolicy(), ServiceEndpoints(store).addresses)
         self.authorizer = authorizer or Authorizer(store)
+        self.contents, self.birth = contents, birth
         catalog.follow(store)
         catalog.call_out(self.callouts)
         self.admission = Registry(store, catalog)

@@ -22,6 +22,7 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.contract import NotDurable
 from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
+from kcpshard.verbs.birth_contents import BirthContents
 from kcpshard.verbs.connections import CONNECTIONS
 from kcpshard.verbs.dispatch import dispatch
 from kcpshard.verbs.outcome import AfterSync, Outcome
@@ -202,6 +203,7 @@ CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 def memory_shard(clock: Clock | None = None, api_set: str = "minimal", webhooks_at: Sequence[str] = ()) -> Shard:
     """`webhooks_at` are ranges of addresses that webhooks may be at besides public ones."""
     clock = clock or Clock()
-    store = Store(MemoryEngine(), 1, clock)
+    store, catalog = Store(MemoryEngine(), 1, clock), Catalog(api_set)
     callouts = Callouts(AddressPolicy(parse_networks(webhooks_at)), ServiceEndpoints(store).addresses)
-    return Shard(store, Catalog(api_set), Everything(), clock, callouts=callouts)
+    birth = BirthContents(catalog.resources(None) if api_set == "full" else ())
+    return Shard(store, catalog, Everything(), clock, callouts=callouts, birth=birth)
