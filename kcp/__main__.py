@@ -9,6 +9,9 @@ _COMMANDS = {
     "shard": ("kcp.join", "shard", "Run one shard of an installation on another machine; verify a shard's data."),
     "front": ("kcp.join", "front", "Run one front of an installation on another machine."),
     "shards": ("kcp.shards", "shards", "List shards."),
+    "get": ("kcp.history", "get", "Show objects as they were at some time."),
+    "history": ("kcp.history", "history", "Show who changed an object, when and what."),
+    "restore": ("kcp.restore", "restore", "Bring an object, a namespace or a logical cluster back to some time."),
     "token": ("kcp.join_tokens", "token", "Make tokens with which other machines join."),
     "version": ("kcp.version", "version", "Print the version."),
 }

@@ -30,6 +30,7 @@ from kcp.certificates import Subject
 from kcp.files import make_private_directory
 from kcpfront.credential_files import CredentialFiles
 from kcpfront.server import Front
+from kcpfront.settings import Settings
 from kcpshard.local_shard import LocalShard
 from kcpshard.local_watch import LocalWatchTransport
 from kcpshard.options import Options
@@ -37,6 +38,7 @@ from kcpshard.rpc.watch_client import WatchClient
 from kcpshard.server import ShardServer
 
 HOST = "127.0.0.1"
+DRAIN_S = 0.5  # a test that stops its server has nothing in flight but idle connections
 START_S = 30.0  # a start takes a fifth of a second; a machine that swaps may take longer
 T = TypeVar("T")
 
@@ -201,13 +203,15 @@ class EmbeddedServer:
             caller = LocalShard(shard.execution)
             watcher = WatchClient(LocalWatchTransport(shard.watch), "embedded")
             links = tasks.create_task(watcher.run())
-            front = Front(caller, watcher, CredentialFiles(self._pki, self._pki / "tokens.csv"))
+            files = CredentialFiles(self._pki, self._pki / "tokens.csv")
+            front = Front(caller, watcher, files, Settings(drain_s=DRAIN_S))
             port = await front.start(HOST, self._port)
             ready.set_result(port)
             await front.run(stop)
             links.cancel()
             caller.close()
             await shard.stop()
+        await asyncio.sleep(0)  # connections that were cut off learn of it in the next turn
 
     def _options(self) -> Options:
         return Options(
