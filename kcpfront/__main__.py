@@ -19,6 +19,7 @@ from kcpfront.listener import ListenError, raise_descriptor_limit
 from kcpfront.process import FrontProcess, Options
 from kcpfront.settings import Settings
 from kcpshard import process_log
+from kcpshard.api.service_accounts import DEFAULT_ISSUER
 
 EXIT_REFUSED = 3  # it could not serve; the sentence is on standard error
 _EXPECTED = (CredentialError, ListenError, OSError)
@@ -35,6 +36,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--shard", action="append", default=[], required=True, help="any one leads to the others")
     parser.add_argument("--tls-directory", type=Path, help="ca.crt, tls.crt, tls.key for talking to shards")
     parser.add_argument("--name", default="front-1", help="how this front calls itself (%(default)s)")
+    parser.add_argument("--service-account-issuer", default=DEFAULT_ISSUER, metavar="URL", help="iss of tokens")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     parser.add_argument("--log-format", choices=["text", "json"], default="text")
     return parser.parse_args(arguments)
@@ -53,6 +55,7 @@ def _options(found: argparse.Namespace) -> Options:
         found.shard,
         found.tls_directory,
         found.name,
+        found.service_account_issuer,
     )
 
 

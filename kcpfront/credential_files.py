@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from kcpfront.filters.authentication import TokenFileError, read_token_lines
+from kcpfront.authentication.static_tokens import TokenFileError, read_token_lines
 from kcpshard.api.requests import Identity
 
 

@@ -205,6 +205,7 @@ class EmbeddedServer:
             links = tasks.create_task(watcher.run())
             files = CredentialFiles(self._pki, self._pki / "tokens.csv")
             front = Front(caller, watcher, files, Settings(drain_s=DRAIN_S))
+            shard.follow_map(lambda newest: front.take_keys(newest.keys))
             port = await front.start(HOST, self._port)
             ready.set_result(port)
             await front.run(stop)

@@ -46,13 +46,31 @@ class Exchange:
     """What came is set by the edge; the rest by the filters in the order of `handler_chain`."""
 
     __slots__ = (
-        "audit_id", "body", "certificate", "connection", "deadline", "duplicate_fields", "headers", "identity", "info",
-        "keep_alive", "method", "read_body", "started", "target", "token_review", "user_agent",
+        "audit_id",
+        "body",
+        "certificate",
+        "connection",
+        "deadline",
+        "duplicate_fields",
+        "headers",
+        "identity",
+        "impersonation",
+        "info",
+        "keep_alive",
+        "method",
+        "proof",
+        "read_body",
+        "started",
+        "target",
+        "token_review",
+        "user_agent",
     )  # fmt: skip
 
     info: RequestInfo
     deadline: float  # loop time
     identity: bytes  # JSON of who asks, one object per credential; empty before authentication and for nobody
+    proof: bytes  # JSON of what must still be true of the credential, for the shard to find out; mostly empty
+    impersonation: bytes  # JSON of whom the client asks to act as; mostly empty
     audit_id: str
 
     def __init__(
@@ -70,7 +88,7 @@ class Exchange:
         self.certificate = certificate  # DER of the client's verified certificate
         self.connection = connection
         self.keep_alive = keep_alive  # after this answer; a handler may turn it off
-        self.identity = self.body = self.token_review = b""
+        self.identity = self.proof = self.impersonation = self.body = self.token_review = b""
         self.audit_id = ""
         self.user_agent = headers.get("User-Agent") or ""
         self.duplicate_fields: list[str] = []

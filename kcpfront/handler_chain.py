@@ -67,7 +67,9 @@ class HandlerChain:
             # Time runs from here on, for waiting on authentication and bodies too.
             exchange.deadline = began + request_timeout_s(info)
             # Before anything that costs: strangers must not make us read bodies or ask shards.
-            self._authenticator.authenticate(exchange)
+            waiting = self._authenticator.authenticate(exchange)
+            if waiting is not None:
+                await waiting
             # Size, media type, nesting and duplicate keys of bodies: when a handler reads one (filters.request_body).
             # Authorisation, admission and fairness among tenants: in the shard.
             if info.resource:

@@ -53,7 +53,7 @@ _COLLECTIONS = (pb.LIST, pb.DELETE_COLLECTION)
 def new_request(exchange: Exchange, verb: pb.Verb.ValueType) -> pb.Request:
     """What every request has."""
     info = exchange.info
-    return pb.Request(
+    request = pb.Request(
         verb=verb,
         cluster=info.cluster,
         group=info.group,
@@ -65,6 +65,11 @@ def new_request(exchange: Exchange, verb: pb.Verb.ValueType) -> pb.Request:
         identity=exchange.identity,
         user_agent=exchange.user_agent,
     )
+    if exchange.proof:
+        request.proof = exchange.proof
+    if exchange.impersonation:
+        request.impersonation = exchange.impersonation
+    return request
 
 
 def set_write_options(request: pb.Request, info: RequestInfo, kind: str) -> None:

@@ -11,6 +11,8 @@ from kcpfront.routing.router import Router
 from kcpfront.server import Front
 from kcpfront.settings import Settings
 from kcpfront.shard_channels import ShardChannels
+from kcpshard.api.service_accounts import DEFAULT_ISSUER
+from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import MapFollower
 from kcpshard.rpc.transport import read_tls_directory
 
@@ -24,6 +26,7 @@ class Options(NamedTuple):
     shards: Sequence[str]
     tls_directory: Path | None
     name: str
+    issuer: str = DEFAULT_ISSUER
 
 
 class FrontProcess:
@@ -36,11 +39,15 @@ class FrontProcess:
         self._router = Router(self._channels)
         self._channels.on_moved = self._router.watch_moved
         follower = MapFollower(self._channels.dial, options.name)
-        self._feed = MapFeed(options.shards, follower.follow, self._router.adopt)
+        self._feed = MapFeed(options.shards, follower.follow, self._adopt)
         files = CredentialFiles(options.pki, options.token_file)
-        self._front = Front(self._router, self._router, files, settings, self._map_check)
+        self._front = Front(self._router, self._router, files, settings, self._map_check, issuer=options.issuer)
         self._front.metrics.shards = self._channels.counts
         self._front.metrics.ask_shards = self._channels.ask_statistics
+
+    def _adopt(self, newest: pb.ShardMap) -> None:
+        self._router.adopt(newest)
+        self._front.take_keys(newest.keys)
 
     def _map_check(self) -> str:
         return "" if self._router.epoch else "no shard map yet"

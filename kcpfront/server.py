@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 
+from kcpfront.authentication.service_account_tokens import ServiceAccountTokens
 from kcpfront.credential_files import CredentialError, CredentialFiles
 from kcpfront.filters.authentication import Authenticator
 from kcpfront.handler_chain import HandlerChain
@@ -13,6 +14,7 @@ from kcpfront.http_edge import HttpEdge
 from kcpfront.listener import Listener, bind
 from kcpfront.metrics import Metrics
 from kcpfront.settings import Settings
+from kcpshard.api.service_accounts import DEFAULT_ISSUER
 from kcpshard.rpc.contract import Caller, Watcher
 from kcpshard.workers.pool import WorkerPool
 
@@ -36,11 +38,13 @@ class Front:
         settings: Settings | None = None,
         map_check: Check = _well,
         tls: bool = True,
+        issuer: str = DEFAULT_ISSUER,
     ) -> None:
         self.settings = settings or Settings()
         self.metrics = Metrics()
         self._files, self._tls = files, tls
-        self._authenticator = Authenticator(files.tokens())
+        self._authenticator = Authenticator(files.tokens(), ServiceAccountTokens(issuer))
+        self.take_keys = self._authenticator.take_keys  # of each shard map
         self._edge = HttpEdge(self.settings)
         self.open_watches = OpenWatches(self.settings, self.metrics, self._edge.hand_back)
         self._stopping = False

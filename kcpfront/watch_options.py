@@ -71,6 +71,8 @@ def start_watch(exchange: Exchange, want_columns: bool) -> pb.StartWatch:
         initial=initial,
         minimum_revision=revision if initial else 0,
         identity=exchange.identity,
+        impersonation=exchange.impersonation,
+        proof=exchange.proof,
         want_columns=want_columns,
     )
 

@@ -17,6 +17,7 @@ from kcpshard.bootstrap.token_file import DamagedTokenFile, TokenFile
 from kcpshard.placement.keeper import Keeper
 from kcpshard.placement.map_copy import MapCopy
 from kcpshard.placement.registration import RegistrationRefused
+from kcpshard.placement.shard_map import without_private_keys
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc import shard_pb2_grpc
 
@@ -69,7 +70,7 @@ class BootstrapService(shard_pb2_grpc.ShardBootstrapServicer):
             files = await asyncio.to_thread(self._front_files)
             answer.front_files = orjson.dumps({name: base64.b64encode(f).decode() for name, f in files.items()})
         answer.certificate = sign(self._authority, process, self._now())
-        answer.map.CopyFrom(self._maps.current)
+        answer.map.CopyFrom(without_private_keys(self._maps.current))
         log.info("%s joins as %s", process.name, process.role)
         return answer
 

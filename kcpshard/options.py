@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from kcpshard.api.service_accounts import DEFAULT_ISSUER
 from kcpshard.callouts.addresses import Network, parse_networks
 from kcpshard.controllers.switches import enabled
 
@@ -30,6 +31,7 @@ class Options(NamedTuple):
     callout_allow: tuple[Network, ...]
     log_level: str
     log_format: str
+    service_account_issuer: str = DEFAULT_ISSUER
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -69,6 +71,7 @@ def parse(arguments: Sequence[str]) -> Options:
         metavar="CIDR",
         help="addresses that webhooks of tenants may be at although they are not public, or are ours",
     )
+    parser.add_argument("--service-account-issuer", default=DEFAULT_ISSUER, metavar="URL", help="iss of tokens")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     parser.add_argument("--log-format", choices=["text", "json"], default="text")
     found = parser.parse_args(arguments)

@@ -13,13 +13,16 @@ import grpc
 import orjson
 
 from kcpshard.api.errors import ServiceUnavailable
+from kcpshard.credentials.keys import PURPOSES
 from kcpshard.placement.map_copy import MapClosed
 from kcpshard.placement.ownership_states import OwnershipConflict
 from kcpshard.placement.registration import RegistrationRefused
+from kcpshard.placement.shard_map import without_private_keys
 from kcpshard.placement.shard_placement import ShardPlacement
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc import shard_pb2_grpc
 from kcpshard.rpc.placement_client import NOT_KEEPER, REFUSED
+from kcpshard.rpc.roles import SHARD, RolesOf
 from kcpshard.storage.contract import ReadOnly
 
 
@@ -35,18 +38,19 @@ async def _refusals(context: Any) -> AsyncIterator[None]:
 
 
 class PlacementService(shard_pb2_grpc.ShardPlacementServicer):
-    """Any shard's copy of the map will do."""
+    """Any shard's copy of the map will do. Only to shards does it bring the private keys."""
 
-    def __init__(self, placement: ShardPlacement) -> None:
-        self._maps = placement.maps
+    def __init__(self, placement: ShardPlacement, roles_of: RolesOf) -> None:
+        self._maps, self._roles_of = placement.maps, roles_of
 
     async def FollowMap(self, request: pb.FollowMapRequest, context: Any) -> AsyncIterator[pb.ShardMap]:
         await context.send_initial_metadata(())  # tells the follower that somebody is there
         epoch = request.known_epoch
+        signs = SHARD in self._roles_of(context)
         try:
             while True:
                 message = await self._maps.newer_than(epoch)
-                yield message
+                yield message if signs else without_private_keys(message)
                 epoch = message.epoch
         except MapClosed:
             return
@@ -108,6 +112,16 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
         assert keeper is not None  # abort raises
         async with _refusals(context):
             return await keeper.register(request)
+
+    async def RotateKeys(self, request: pb.RotateKeysRequest, context: Any) -> pb.RotateKeysResponse:
+        rotation = self._placement.key_rotation
+        if rotation is None:
+            await context.abort(NOT_KEEPER, "another shard keeps the keys")
+        if request.purpose not in PURPOSES:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"keys are for {' or '.join(PURPOSES)}")
+        assert rotation is not None  # abort raises
+        async with _refusals(context):
+            return pb.RotateKeysResponse(id=await rotation.rotate(request.purpose))
 
     async def GrantSlots(self, request: pb.GrantSlotsRequest, context: Any) -> pb.OwnershipResponse:
         async with _refusals(context):

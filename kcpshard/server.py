@@ -24,11 +24,14 @@ from kcpshard.callouts.addresses import AddressPolicy
 from kcpshard.callouts.calls import Callouts
 from kcpshard.controllers import assembly, switches
 from kcpshard.controllers.custom_definitions import CustomDefinitions
+from kcpshard.credentials.keys import KeyRing
+from kcpshard.credentials.service_account_tokens import TokenIssuer
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.definitions.service_endpoints import ServiceEndpoints
 from kcpshard.execution import Execution
 from kcpshard.metrics import ProcessMetrics
 from kcpshard.options import Options
+from kcpshard.placement.key_objects import KeyObjects
 from kcpshard.placement.shard_objects import ShardObjects
 from kcpshard.placement.shard_placement import ShardPlacement
 from kcpshard.placement_service import AdminService, PlacementService
@@ -76,9 +79,11 @@ class ShardServer:
         entry = _entry(options)
         self._dial: Callable[[str], grpc.aio.Channel] = partial(dial, tls=self._tls)
         shards = ShardObjects(self.store, now_us)
+        keys = KeyObjects(self.store, now_us)
         self._placement = ShardPlacement(
-            self.store, entry, options.peers, self._dial, options.initial_shards, shards.write
+            self.store, entry, options.peers, self._dial, options.initial_shards, shards.write, keys, now_us
         )
+        self._keys = KeyRing()
         catalog = Catalog(options.api_set)
         enabled = switches.enabled(options.controllers)
         contents = assembly.namespace_contents(enabled, _root_certificate(options.root_ca_file))
@@ -87,11 +92,12 @@ class ShardServer:
         self._shard = Shard(
             self.store, catalog, self._placement.ownership, now_us, contents, self._callouts, birth=birth
         )
+        self._shard.issuer = TokenIssuer(self._keys, options.service_account_issuer)
         self.execution = Execution(partial(dispatch, self._shard), tasks)
         self._session = SessionService(self.execution, self._hello)
         self.watch = WatchService(self._shard, self._hello, self._settings, tasks.create_task)
         self.watch.end_watches_on_change(catalog)
-        self._maps = PlacementService(self._placement)
+        self._services: list[PlacementService] = []
         self._admin = AdminService(self._placement, self.statistics, self._checkpoint, self.store.census)
         self._custom_definitions = CustomDefinitions(self._shard, catalog)
         self._controllers = assembly.assemble(self._shard, enabled)
@@ -102,12 +108,14 @@ class ShardServer:
 
     async def start(self) -> None:
         """Until requests are answered. Raises what the parts raise: see `__main__` for those with a sentence."""
+        self.follow_map(self._take_keys)
         await self._placement.start()
         self._metrics.start()
         for server in self._listeners():
             await server.start()
             self._servers.append(server)
         self._running.append(self._tasks.create_task(self._placement.run()))
+        self._running.append(self._tasks.create_task(self._placement.keep_keys()))
         for name, run in (
             ("custom definitions", self._custom_definitions.run),
             ("controllers", self._controllers.run),
@@ -118,7 +126,8 @@ class ShardServer:
 
     async def stop(self) -> None:
         """Finish what is in flight, at most DRAIN_S, then close everything. Nothing acknowledged is lost either way."""
-        self._maps.close()
+        for service in self._services:
+            service.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S), asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._session.drain())
@@ -176,7 +185,9 @@ class ShardServer:
         server = _server(roles_of)
         self._session.add_to(server)
         self.watch.add_to(server)
-        pb_grpc.add_ShardPlacementServicer_to_server(self._maps, server)  # type: ignore[no-untyped-call]
+        maps = PlacementService(self._placement, roles_of)
+        self._services.append(maps)
+        pb_grpc.add_ShardPlacementServicer_to_server(maps, server)  # type: ignore[no-untyped-call]
         pb_grpc.add_ShardAdminServicer_to_server(self._admin, server)  # type: ignore[no-untyped-call]
         listen(server, address, self._tls)
         return server
@@ -205,6 +216,14 @@ class ShardServer:
         pb_grpc.add_ShardBootstrapServicer_to_server(service, server)  # type: ignore[no-untyped-call]
         listen(server, address, self._tls, ask_certificate=False)
         return server
+
+    def follow_map(self, listener: Callable[[pb.ShardMap], None]) -> None:
+        """Call it with this shard's copy of the map, now and whenever it changes."""
+        self._placement.maps.listeners.append(listener)
+        listener(self._placement.maps.current)
+
+    def _take_keys(self, newest: pb.ShardMap) -> None:
+        self._keys.take(newest.keys)
 
     def _hello(self) -> pb.Hello:
         return pb.Hello(

@@ -19,6 +19,7 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster
 from kcpshard.verbs import access, impersonation
+from kcpshard.verbs.proofs import check_proof
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import check_path, method_not_allowed
 from kcpshard.watch.cursor import Cursor, Phase, decode_position
@@ -54,6 +55,8 @@ class WatchStarts:
     def judge(self, start: pb.StartWatch) -> Beginning:
         if start.cluster == WILDCARD:
             raise MethodNotAllowed("watching all logical clusters at once is not available yet")
+        if start.proof:
+            check_proof(self._shard, start)  # first: whoever acts as somebody else has proved who they are
         record = access.Record(start.identity)
         if start.impersonation:
             start = impersonation.effective(self._shard, start)

@@ -24,9 +24,8 @@ class DocumentHandler:
 
     async def root(self, exchange: Exchange, checks: list[str]) -> Reply:
         """The paths served: groups and versions as aggregated discovery names them."""
-        request = pb.Request(
-            verb=pb.DOCUMENT, cluster=exchange.info.cluster, name="/apis", identity=exchange.identity, accept=_GROUPS
-        )
+        request = _request(exchange, "/apis")
+        request.accept = _GROUPS
         result = await self._caller.call(request, exchange.deadline)
         found = ["v1"]
         if result.code == 200:
@@ -40,15 +39,9 @@ class DocumentHandler:
         if not _is_allowed(exchange.method, info.path):
             raise MethodNotAllowed("the server does not allow this method on the requested resource")
         chosen = negotiate_document(info.path, exchange.headers.get("Accept") or "")
-        request = pb.Request(
-            verb=pb.DOCUMENT,
-            cluster=info.cluster,
-            name=info.path,
-            identity=exchange.identity,
-            user_agent=exchange.user_agent,
-            accept=JSON if chosen in _MADE_HERE else chosen,
-            if_none_match=exchange.headers.get("If-None-Match") or "",
-        )
+        request = _request(exchange, info.path)
+        request.accept = JSON if chosen in _MADE_HERE else chosen
+        request.if_none_match = exchange.headers.get("If-None-Match") or ""
         result = await self._caller.call(request, exchange.deadline)
         if result.code == 404 and info.path.startswith("/openapi/v3/"):
             return Reply(404, b"", "")
@@ -68,3 +61,15 @@ def _is_allowed(method: str, path: str) -> bool:
     """As kube-apiserver has it: the list of groups and OpenAPI are handlers without a look at the method, the rest are
     routes for GET alone."""
     return method == "GET" or path == "/apis" or path.startswith("/openapi/")
+
+
+def _request(exchange: Exchange, path: str) -> pb.Request:
+    return pb.Request(
+        verb=pb.DOCUMENT,
+        cluster=exchange.info.cluster,
+        name=path,
+        identity=exchange.identity,
+        impersonation=exchange.impersonation,
+        proof=exchange.proof,
+        user_agent=exchange.user_agent,
+    )

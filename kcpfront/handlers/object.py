@@ -50,7 +50,7 @@ class ObjectHandler:
         await read_object(exchange, self._workers)
         self._take_body(exchange, request)
         if exchange.info.resource == "tokenreviews":
-            request.token_review = self._review(exchange.body)
+            request.token_review = await self._review(exchange.body)
         return await self._ask(exchange, request)
 
     async def update(self, exchange: Exchange) -> Reply:
@@ -117,11 +117,14 @@ class ObjectHandler:
             return Reply(result.code, result.body)
         return await reply_of(self._workers, exchange, shown, result)
 
-    def _review(self, body: bytes) -> bytes:
+    async def _review(self, body: bytes) -> bytes:
         """The verdict on spec.token; a body that is no TokenReview is the shard's to refuse."""
         try:
             spec: Any = orjson.loads(body)["spec"]
             token, audiences = spec["token"], spec.get("audiences") or []
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             return b""
-        return orjson.dumps(self._authenticator.review(token, audiences)) if isinstance(token, str) else b""
+        if not isinstance(token, str) or not isinstance(audiences, list):
+            return b""
+        wanted = [each for each in audiences if isinstance(each, str)]
+        return orjson.dumps(await self._authenticator.review(token, wanted))

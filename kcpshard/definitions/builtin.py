@@ -4,7 +4,7 @@ Two API sets: `minimal` is what a control plane without workloads needs; `full` 
 is ever stored under componentstatuses, whose components are not ours.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from kcpshard.definitions import facts
 from kcpshard.definitions.contract import Resource, Subresource
@@ -26,9 +26,6 @@ _MINIMAL = frozenset(
         "rolebindings.rbac.authorization.k8s.io", "roles.rbac.authorization.k8s.io",
     }
 )  # fmt: skip
-
-# What a tenant needs an issuer of tokens for.
-_NOT_SERVED = frozenset({"token"})
 
 # Kinds stored in another version or group than the one asked for; everything else is stored as served.
 _STORED_AS = {
@@ -131,5 +128,4 @@ def _resource(entry: ResourceFacts) -> Resource:
 
 
 def _subresources(entry: ResourceFacts) -> Mapping[str, Subresource]:
-    served: Iterable[facts.SubresourceFacts] = (s for s in entry.subresources if s.name not in _NOT_SERVED)
-    return {s.name: Subresource(s.name, s.verbs, s.kind, s.group, s.version) for s in served}
+    return {s.name: Subresource(s.name, s.verbs, s.kind, s.group, s.version) for s in entry.subresources}

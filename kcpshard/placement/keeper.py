@@ -6,7 +6,7 @@ asks of a shard the shard decides from its own records; a map is published only 
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn, Protocol
 
 from kcpshard import failpoints
@@ -16,7 +16,7 @@ from kcpshard.placement.ownership_records import MetaStore
 from kcpshard.placement.ownership_states import OwnershipConflict
 from kcpshard.placement.rebalancing import plan_move
 from kcpshard.placement.registration import RegistrationRefused, register
-from kcpshard.placement.shard_map import entry_of, new_entry, with_entry, with_moved_slots
+from kcpshard.placement.shard_map import entry_of, new_entry, with_entry, with_keys, with_moved_slots, with_pin
 from kcpshard.placement.slot_moves import MoveStage, SlotMove, begin_move, decode_move, sealed
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Refused, Unreachable
@@ -77,6 +77,14 @@ class Keeper:
         entry = known or new_entry(number, name)
         await self._publish(with_entry(self._maps.accepted, entry))
         return number, entry.name
+
+    async def publish_keys(self, keys: Sequence[pb.SigningKey]) -> pb.ShardMap:
+        """The map with those signing keys and no others, durable. Raises ReadOnly."""
+        return await self._publish(self._with_newer_epoch(with_keys(self._maps.accepted, keys)))
+
+    async def pin(self, path: str, shard: int) -> pb.ShardMap:
+        """The map with that logical cluster pinned to a shard, durable. Raises ReadOnly."""
+        return await self._publish(self._with_newer_epoch(with_pin(self._maps.accepted, path, shard)))
 
     def rebalance(self) -> None:
         """Look whether slots should move."""
@@ -178,6 +186,10 @@ class Keeper:
     def _newest_epoch(self) -> int:
         """The highest given out to a map or a move."""
         return max(self._maps.accepted.epoch, self._move.epoch if self._move else 0)
+
+    def _with_newer_epoch(self, newest: pb.ShardMap) -> pb.ShardMap:
+        newest.epoch = self._newest_epoch() + 1
+        return newest
 
     async def _publish(self, newest: pb.ShardMap) -> pb.ShardMap:
         """That map or a newer one, durable. Raises ReadOnly."""

@@ -5,7 +5,7 @@ contents; the keeper's own next change builds on what it accepted last.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from google.protobuf.message import DecodeError
@@ -40,6 +40,7 @@ class MapCopy:
         self._group: Group | None = None  # of the last map accepted
         self._closed = False
         self._newer: asyncio.Future[None] | None = None
+        self.listeners: list[Callable[[pb.ShardMap], None]] = []  # called with each map that is shown
 
     def put(self, message: pb.ShardMap, also: Mapping[bytes, bytes | None] | None = None) -> Group:
         """Take a newer map, and other records in the same batch."""
@@ -81,6 +82,8 @@ class MapCopy:
 
     def _show(self, message: pb.ShardMap) -> None:
         self.current = message
+        for listener in self.listeners:
+            listener(message)
         self._wake()
 
     def close(self) -> None:

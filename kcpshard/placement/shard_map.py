@@ -8,6 +8,7 @@ from kcpshard.api.slots import decode_table, encode_table, even_table, slot_of, 
 from kcpshard.rpc import shard_pb2 as pb
 
 KEEPER_CLUSTER = "system:shards"  # pinned; the shard that owns it keeps the map
+KEYS_CLUSTER = "system:keys"  # pinned to the same shard: what it holds travels with the map
 FIRST_KEEPER = 1
 DEFAULT_WEIGHT = 1
 
@@ -17,7 +18,7 @@ def initial_map(shards: int) -> pb.ShardMap:
     return pb.ShardMap(
         epoch=1,
         slots=encode_table(even_table(shards)),
-        pins=[pb.Pin(cluster=KEEPER_CLUSTER, shard=FIRST_KEEPER)],
+        pins=[pb.Pin(cluster=path, shard=FIRST_KEEPER) for path in (KEEPER_CLUSTER, KEYS_CLUSTER)],
         shards=[new_entry(number) for number in range(1, shards + 1)],
     )
 
@@ -65,6 +66,28 @@ def with_moved_slots(shard_map: pb.ShardMap, slots: Iterable[int], to: int, epoc
     return moved
 
 
+def with_keys(shard_map: pb.ShardMap, keys: Iterable[pb.SigningKey]) -> pb.ShardMap:
+    changed = _next(shard_map, {entry.number: entry for entry in shard_map.shards})
+    del changed.keys[:]
+    changed.keys.extend(keys)
+    return changed
+
+
+def with_pin(shard_map: pb.ShardMap, path: str, shard: int) -> pb.ShardMap:
+    changed = _next(shard_map, {entry.number: entry for entry in shard_map.shards})
+    changed.pins.add(cluster=path, shard=shard)
+    return changed
+
+
+def without_private_keys(shard_map: pb.ShardMap) -> pb.ShardMap:
+    """What whoever signs nothing gets to see."""
+    shown = pb.ShardMap()
+    shown.CopyFrom(shard_map)
+    for key in shown.keys:
+        key.private_key = b""
+    return shown
+
+
 def _next(shard_map: pb.ShardMap, entries: Mapping[int, pb.ShardEntry]) -> pb.ShardMap:
     """`epoch` grows by one; the keeper raises it further where a move's epoch lies above."""
     return pb.ShardMap(
@@ -72,4 +95,5 @@ def _next(shard_map: pb.ShardMap, entries: Mapping[int, pb.ShardEntry]) -> pb.Sh
         slots=shard_map.slots,
         pins=shard_map.pins,
         shards=[entries[number] for number in sorted(entries)],
+        keys=shard_map.keys,
     )

@@ -1,6 +1,6 @@
 """Everything of placement in one shard, put together: what `server` opens, starts, runs and serves.
 
-placement = ShardPlacement(store, entry, peers, dial, initial_shards)   # raises DamagedOwnership
+placement = ShardPlacement(store, entry, peers, dial, initial_shards, …)   # raises DamagedOwnership
 await placement.start()                                                # raises MayNotServe
 verbs use placement.ownership; placement_service serves placement; a task runs placement.run()
 """
@@ -8,18 +8,23 @@ verbs use placement.ownership; placement_service serves placement; a task runs p
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+import orjson
+
 from kcpshard.placement.keeper import Keeper, SlotCommands
-from kcpshard.placement.map_copy import MapCopy
+from kcpshard.placement.key_rotation import KeyRotation, Keys
+from kcpshard.placement.map_copy import MapCopy, durable
 from kcpshard.placement.membership import Membership, is_keeper
 from kcpshard.placement.ownership import Ownership
 from kcpshard.placement.ownership_commands import OwnershipCommands, PlacementStore
+from kcpshard.placement.ownership_states import ClusterState
+from kcpshard.placement.shard_map import KEYS_CLUSTER, pins_of
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Dial, MapFollower, PlacementClient, connect
 
 
 class ShardPlacement:
     """`entry` names the shard's number and addresses; `peers` are admin addresses of other shards; `show` is for the
-    keeper, see there."""
+    keeper, see there; `keys` are the signing keys' objects, which the keeper looks after: None for none."""
 
     def __init__(
         self,
@@ -29,6 +34,8 @@ class ShardPlacement:
         dial: Dial,
         initial_shards: int,
         show: Callable[[pb.ShardMap], None] = lambda shard_map: None,
+        keys: Keys | None = None,
+        now_us: Callable[[], int] = lambda: 0,
     ) -> None:
         self._dial = dial
         self._number = entry.number
@@ -38,6 +45,9 @@ class ShardPlacement:
         self.maps = MapCopy(store)
         self.commands = OwnershipCommands(store, self.ownership)
         self.keeper = Keeper(store, self.maps, self._commands_of, show) if is_keeper(self.ownership) else None
+        self.key_rotation: KeyRotation | None = None
+        if self.keeper is not None and keys is not None:
+            self.key_rotation = KeyRotation(keys, self.maps, self.keeper.publish_keys, self._known_epoch, now_us)
         follower = MapFollower(dial, f"shard-{entry.number}")
         self._membership = Membership(self.ownership, self.maps, entry, peers, self._client, follower, self.keeper)
 
@@ -54,6 +64,30 @@ class ShardPlacement:
         clients, self._clients = self._clients, {}
         for client in clients.values():
             await client.close()
+
+    async def keep_keys(self) -> None:
+        """At the keeper, as long as the shard serves; elsewhere there is nothing to do."""
+        if self.key_rotation is not None:
+            await self._take_keys_cluster()
+            await self.key_rotation.run()
+
+    async def _take_keys_cluster(self) -> None:
+        """Installations made before there were keys have no pin for them."""
+        if KEYS_CLUSTER in pins_of(self.maps.accepted):
+            return
+        assert self.keeper is not None
+        if self.ownership.cluster_state(KEYS_CLUSTER) is ClusterState.ELSEWHERE:
+            group = self.ownership.adopt(self.maps.accepted.epoch, KEYS_CLUSTER)
+            if group is not None:
+                await durable(group)
+        await self.keeper.pin(KEYS_CLUSTER, self._number)
+
+    async def _known_epoch(self, entry: pb.ShardEntry) -> int:
+        """How new a shard's copy of the map is."""
+        if entry.number == self._number:
+            return self.maps.current.epoch
+        found = orjson.loads(await self._client(entry.admin_address).statistics(census=False))
+        return int(found.get("mapEpoch", 0))
 
     def _commands_of(self, entry: pb.ShardEntry) -> SlotCommands:
         return self.commands if entry.number == self._number else self._client(entry.admin_address)

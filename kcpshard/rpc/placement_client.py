@@ -73,6 +73,12 @@ class PlacementClient:
     async def seal(self, request: pb.SealSlotsRequest) -> pb.OwnershipResponse:
         return await _answer(self._admin.SealSlots(request, timeout=CALL_TIMEOUT_S))
 
+    async def rotate_keys(self, purpose: str) -> str:
+        """The id of the new key. Of the keeper."""
+        request = pb.RotateKeysRequest(purpose=purpose)
+        reply: pb.RotateKeysResponse = await _answer(self._admin.RotateKeys(request, timeout=CALL_TIMEOUT_S))
+        return reply.id
+
     async def statistics(self, timeout_s: float = CALL_TIMEOUT_S, census: bool = True) -> bytes:
         """JSON; see placement_service."""
         request = pb.StatisticsRequest(without_census=not census)

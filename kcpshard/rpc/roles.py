@@ -30,6 +30,7 @@ METHOD_ROLES: Mapping[str, frozenset[str]] = {
     f"{_PACKAGE}ShardAdmin/RegisterShard": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/GrantSlots": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/SealSlots": _ADMINISTRATION,
+    f"{_PACKAGE}ShardAdmin/RotateKeys": _ADMINISTRATION,
     # Whoever joins has no certificate yet: the token in the message is the proof.
     f"{_PACKAGE}ShardBootstrap/Join": frozenset({ANYONE}),
     f"{_PACKAGE}ShardSync/Sync": frozenset({SYNCER}),

@@ -965,6 +965,7 @@ class ShardMap(_message.Message):
     SLOTS_FIELD_NUMBER: _builtins.int
     PINS_FIELD_NUMBER: _builtins.int
     SHARDS_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     """grows with every change"""
     slots: _builtins.bytes
@@ -973,6 +974,10 @@ class ShardMap(_message.Message):
     def pins(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pin]: ...
     @_builtins.property
     def shards(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShardEntry]: ...
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___SigningKey]:
+        """of the logical cluster system:keys"""
+
     def __init__(
         self,
         *,
@@ -980,14 +985,58 @@ class ShardMap(_message.Message):
         slots: _builtins.bytes = ...,
         pins: _abc.Iterable[Global___Pin] | None = ...,
         shards: _abc.Iterable[Global___ShardEntry] | None = ...,
+        keys: _abc.Iterable[Global___SigningKey] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "pins", b"pins", "shards", b"shards", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "keys", b"keys", "pins", b"pins", "shards", b"shards", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ShardMap: _TypeAlias = ShardMap  # noqa: Y015
+
+@_typing.final
+class SigningKey(_message.Message):
+    """What tokens and certificates of logical clusters are signed with. A key that does not sign is known all the same:
+    it is about to sign, or what it has signed is still valid.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    PUBLIC_KEY_FIELD_NUMBER: _builtins.int
+    PRIVATE_KEY_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    SIGNS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """of a key for tokens: as their header `kid`"""
+    purpose: _builtins.str
+    """"tokens" or "certificates" """
+    public_key: _builtins.bytes
+    """PEM"""
+    private_key: _builtins.bytes
+    """PEM; shards get it, fronts and administrators do not"""
+    certificate: _builtins.bytes
+    """of a key for certificates: the authority's own, PEM"""
+    signs: _builtins.bool
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        public_key: _builtins.bytes = ...,
+        private_key: _builtins.bytes = ...,
+        certificate: _builtins.bytes = ...,
+        signs: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "id", b"id", "private_key", b"private_key", "public_key", b"public_key", "purpose", b"purpose", "signs", b"signs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SigningKey: _TypeAlias = SigningKey  # noqa: Y015
 
 @_typing.final
 class StatisticsRequest(_message.Message):
@@ -1187,6 +1236,46 @@ class OwnershipResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OwnershipResponse: _TypeAlias = OwnershipResponse  # noqa: Y015
+
+@_typing.final
+class RotateKeysRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    purpose: _builtins.str
+    """as in SigningKey"""
+    def __init__(
+        self,
+        *,
+        purpose: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateKeysRequest: _TypeAlias = RotateKeysRequest  # noqa: Y015
+
+@_typing.final
+class RotateKeysResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """of the new key"""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateKeysResponse: _TypeAlias = RotateKeysResponse  # noqa: Y015
 
 @_typing.final
 class JoinRequest(_message.Message):

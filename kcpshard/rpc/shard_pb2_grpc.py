@@ -337,6 +337,11 @@ class ShardAdminStub:
                 request_serializer=shard__pb2.SealSlotsRequest.SerializeToString,
                 response_deserializer=shard__pb2.OwnershipResponse.FromString,
                 _registered_method=True)
+        self.RotateKeys = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/RotateKeys',
+                request_serializer=shard__pb2.RotateKeysRequest.SerializeToString,
+                response_deserializer=shard__pb2.RotateKeysResponse.FromString,
+                _registered_method=True)
 
 
 class ShardAdminServicer:
@@ -377,6 +382,13 @@ class ShardAdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RotateKeys(self, request, context):
+        """Administrators to the map's keeper: make a new signing key; it signs once every shard and front can know it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ShardAdminServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -404,6 +416,11 @@ def add_ShardAdminServicer_to_server(servicer, server):
                     servicer.SealSlots,
                     request_deserializer=shard__pb2.SealSlotsRequest.FromString,
                     response_serializer=shard__pb2.OwnershipResponse.SerializeToString,
+            ),
+            'RotateKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateKeys,
+                    request_deserializer=shard__pb2.RotateKeysRequest.FromString,
+                    response_serializer=shard__pb2.RotateKeysResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -542,6 +559,33 @@ class ShardAdmin:
             '/kcp.shard.v1.ShardAdmin/SealSlots',
             shard__pb2.SealSlotsRequest.SerializeToString,
             shard__pb2.OwnershipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/RotateKeys',
+            shard__pb2.RotateKeysRequest.SerializeToString,
+            shard__pb2.RotateKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -22,9 +22,11 @@ from kcpshard.verbs.history import history
 from kcpshard.verbs.list import list_objects
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.patch import patch
+from kcpshard.verbs.proofs import check_proof
 from kcpshard.verbs.scale_writes import patch_scale, update_scale
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import method_not_allowed
+from kcpshard.verbs.token_request import create_token
 from kcpshard.verbs.update import update
 
 
@@ -53,12 +55,15 @@ _SUBRESOURCES: Mapping[tuple[int, str], Callable[[Shard, Request], Outcome]] = {
     (pb.PATCH, "scale"): patch_scale,
     (pb.CREATE, "binding"): bind,
     (pb.CREATE, "eviction"): evict,
+    (pb.CREATE, "token"): create_token,
     **{(verb, name): connect for verb in (pb.GET, pb.CREATE, pb.UPDATE, pb.PATCH, pb.DELETE) for name in CONNECTIONS},
 }
 
 
 def dispatch(shard: Shard, request: pb.Request) -> Outcome:
     """Begin the request. Raises ApiError, NotOwned, NotDurable, ReadOnly; see `verbs.outcome` for what it returns."""
+    if request.proof:
+        check_proof(shard, request)
     if request.audit_id:
         return _audited(shard, request)
     if request.impersonation:

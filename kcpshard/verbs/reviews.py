@@ -9,10 +9,11 @@ from typing import Any
 
 import orjson
 
-from kcpshard.api.errors import BadRequest, FieldError, Invalid, invalid, object_invalid
+from kcpshard.api.errors import BadRequest, FieldError, Invalid, Unauthorized, invalid, object_invalid
 from kcpshard.api.objects import Object, drop_empty, timestamp
 from kcpshard.api.requests import Answer, Identity, Request, decode_identity
 from kcpshard.definitions.contract import Resource
+from kcpshard.verbs.proofs import prove
 from kcpshard.verbs.shard import Shard
 
 _ALLOWED = {"allowed": True}
@@ -77,10 +78,23 @@ def _self_subject(shard: Shard, request: Request, obj: Object) -> None:
 def _token(shard: Shard, request: Request, obj: Object) -> None:
     if not (obj.get("spec") or {}).get("token"):
         raise BadRequest("token is required for TokenReview in authentication")
-    if request.token_review:
-        obj["status"] = orjson.loads(request.token_review)
-    else:
-        obj["status"] = {"user": {}, "error": "invalid bearer token"}
+    obj["status"] = _verdict(shard, request)
+
+
+def _verdict(shard: Shard, request: Request) -> Object:
+    """The front's, if what it depends on is still there."""
+    if not request.token_review:
+        return {"user": {}, "error": "invalid bearer token"}
+    status: Object = orjson.loads(request.token_review)
+    proof = status.pop("proof", None)
+    if proof is not None:
+        try:
+            identity = prove(shard, request.cluster, proof.encode())
+        except Unauthorized:
+            return {"user": {}, "error": "[invalid bearer token, service account token has been invalidated]"}
+        if identity:
+            status["user"] = _user(decode_identity(identity))
+    return status
 
 
 def _user(identity: Identity) -> Object:

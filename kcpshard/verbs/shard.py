@@ -7,6 +7,8 @@ from kcpshard.admission.registrations import Registry
 from kcpshard.authorization.authorizer import Authorizer
 from kcpshard.callouts.addresses import AddressPolicy
 from kcpshard.callouts.calls import Callouts
+from kcpshard.credentials.keys import KeyRing
+from kcpshard.credentials.service_account_tokens import TokenIssuer
 from kcpshard.definitions.contract import Catalog
 from kcpshard.definitions.service_endpoints import ServiceEndpoints
 from kcpshard.storage.contract import ObjectStore
@@ -26,11 +28,13 @@ class Shard:
 
     `contents` is what a namespace is born with, `birth` what a logical cluster is born with besides its namespaces.
     `callouts` asks webhooks; the one that is made here if none is given reaches public addresses only. `authorizer`
-    answers who may do what; None: the usual one. `admission` knows what logical clusters have registered for it.
+    answers who may do what; None: the usual one. `admission` knows what logical clusters have registered for it;
+    `issuer` makes tokens, once the server has given it keys.
     """
 
     __slots__ = (
-        "admission", "authorizer", "birth", "callouts", "catalog", "contents", "now_us", "ownership", "store",
+        "admission", "authorizer", "birth", "callouts", "catalog", "contents", "issuer", "now_us", "ownership",
+        "store",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +55,7 @@ class Shard:
         self.callouts = callouts or Callouts(AddressPolicy(), ServiceEndpoints(store).addresses)
         self.authorizer = authorizer or Authorizer(store)
         self.contents, self.birth = contents, birth
+        self.issuer = TokenIssuer(KeyRing())
         catalog.follow(store)
         catalog.call_out(self.callouts)
         self.admission = Registry(store, catalog)

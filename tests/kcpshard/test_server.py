@@ -86,7 +86,7 @@ async def test_statistics_are_for_administrators_and_metrics_checkpoints_for_adm
         found = orjson.loads(await client.statistics())
         assert (found["shard"], found["slots"], found["keeper"]) == (1, 16384, True)
         assert found["store"]["durable_revision"] > 0
-        assert found["clusters"] == 1
+        assert found["clusters"] == 2  # its own and system:keys
         await client.close()
         async with dial(f"unix:{directory}/front.sock", None) as channel:
             stub = shard_pb2_grpc.ShardAdminStub(channel)  # type: ignore[no-untyped-call]

@@ -1,4 +1,6 @@
 import datetime
+import math
+from collections.abc import Sequence
 
 import orjson
 import pytest
@@ -7,14 +9,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kcpfront.filters.authentication import (
-    Authenticator,
-    TokenFileError,
-    certificate_identity,
-    is_open,
-    read_token_lines,
-)
+from kcpfront.authentication.client_certificates import certificate_identity
+from kcpfront.authentication.credential import Credential, InvalidToken, credential
+from kcpfront.authentication.static_tokens import read_token_lines
+from kcpfront.exchange import Exchange
+from kcpfront.filters.authentication import Authenticator, is_open
 from kcpshard.api.errors import Unauthorized
+from kcpshard.api.requests import Identity
+from kcpshard.credentials.keys import make_key
+from kcpshard.rpc import shard_pb2 as pb
 from tests.kcpfront.exchanges import exchange
 
 LINES = ['s3cret,ada,u1,"system:masters,devs"\n', "other,bob,u2\n"]
@@ -27,6 +30,12 @@ def certificate(*names: tuple[x509.ObjectIdentifier, str]) -> bytes:
     made = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
     made = made.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
     return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+async def authenticate(authenticator: Authenticator, asked: Exchange) -> None:
+    waiting = authenticator.authenticate(asked)
+    if waiting is not None:
+        await waiting
 
 
 CERTIFICATE = certificate((NameOID.COMMON_NAME, "eve"), (NameOID.ORGANIZATION_NAME, "ops"))
@@ -64,9 +73,9 @@ def test_one_identity_object_per_credential() -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/api/v1/namespaces", "/healthz"])
-def test_a_wrong_credential_is_refused_even_where_none_is_needed(header: str, path: str) -> None:
+async def test_a_wrong_credential_is_refused_even_where_none_is_needed(header: str, path: str) -> None:
     with pytest.raises(Unauthorized):
-        Authenticator(read_token_lines(LINES)).authenticate(exchange(path, headers={"Authorization": header}))
+        await authenticate(Authenticator(read_token_lines(LINES)), exchange(path, headers={"Authorization": header}))
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/livez/ping", "/readyz", "/version"])
@@ -105,25 +114,78 @@ def test_a_token_goes_before_a_certificate() -> None:
     assert orjson.loads(asked.identity)["username"] == "ada"
 
 
-def test_replaced_tokens_are_gone() -> None:
+async def test_replaced_tokens_are_gone() -> None:
     made = Authenticator(read_token_lines(LINES))
     made.replace_tokens(read_token_lines(LINES[1:]))
     with pytest.raises(Unauthorized):
-        made.authenticate(exchange(headers={"Authorization": "Bearer s3cret"}))
+        await authenticate(made, exchange(headers={"Authorization": "Bearer s3cret"}))
 
 
-@pytest.mark.parametrize("line", ["only,two\n", ",name,uid\n", "token,,uid\n"])
-def test_a_broken_token_file_is_refused(line: str) -> None:
-    with pytest.raises(TokenFileError, match="line 2"):
-        read_token_lines(["# comment\n", line])
+class Prover:
+    """Knows one token, asked often or not."""
+
+    def __init__(self, expires_s: float = math.inf) -> None:
+        self.asked: list[tuple[str, Sequence[str]]] = []
+        self._found = credential(Identity("pat", scope=7), b"[7]", expires_s, ("api",))
+
+    async def prove(self, token: str, audiences: Sequence[str]) -> Credential | None:
+        self.asked.append((token, audiences))
+        if token == "bad":
+            raise InvalidToken("it is bad")
+        return self._found if token == "good" else None
 
 
-def test_a_review_says_who() -> None:
+async def test_what_a_prover_has_proved_is_remembered() -> None:
+    prover = Prover()
+    made = Authenticator({}, provers=(prover,))
+    for _ in range(2):
+        asked = exchange(headers={"Authorization": "Bearer good"})
+        await authenticate(made, asked)
+        assert orjson.loads(asked.identity)["scope"] == 7
+        assert asked.proof == b"[7]"
+    assert prover.asked == [("good", made.accounts.audiences)]
+
+
+async def test_what_has_expired_is_proved_again() -> None:
+    prover = Prover(expires_s=1.0)
+    made = Authenticator({}, provers=(prover,))
+    for _ in range(2):
+        await authenticate(made, exchange(headers={"Authorization": "Bearer good"}))
+    assert len(prover.asked) == 2
+
+
+async def test_a_key_that_is_gone_takes_what_it_proved_with_it() -> None:
+    prover, key = Prover(), make_key("tokens", 0)
+    made = Authenticator({}, provers=(prover,))
+    made.take_keys([pb.SigningKey(id=key.id, purpose="tokens", public_key=key.public_key)])
+    await authenticate(made, exchange(headers={"Authorization": "Bearer good"}))
+    made.take_keys([])
+    await authenticate(made, exchange(headers={"Authorization": "Bearer good"}))
+    assert len(prover.asked) == 2
+
+
+async def test_a_review_brings_the_proof_along_and_says_why_not() -> None:
+    made = Authenticator({}, provers=(Prover(),))
+    assert await made.review("good", ["x", "api"]) == {
+        "authenticated": True,
+        "user": {"username": "pat"},
+        "audiences": ["api"],
+        "proof": "[7]",
+    }
+    assert await made.review("bad", []) == {"user": {}, "error": "[invalid bearer token, it is bad]"}
+
+
+async def test_a_review_without_audiences_is_for_the_server_itself() -> None:
     made = Authenticator(read_token_lines(LINES))
-    assert made.review("other", ["api"]) == {
+    assert (await made.review("other", []))["audiences"] == list(made.accounts.audiences)
+
+
+async def test_a_review_says_who() -> None:
+    made = Authenticator(read_token_lines(LINES))
+    assert await made.review("other", ["api"]) == {
         "authenticated": True,
         "user": {"username": "bob", "uid": "u2", "groups": ["system:authenticated"]},
         "audiences": ["api"],
     }
-    assert made.review("no", []) == {"user": {}, "error": "invalid bearer token"}
-    assert "authenticated" not in made.review("", [])
+    assert await made.review("no", []) == {"user": {}, "error": "invalid bearer token"}
+    assert "authenticated" not in await made.review("", [])

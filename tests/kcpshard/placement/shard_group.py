@@ -11,6 +11,7 @@ from kcpshard.placement_service import AdminService, PlacementService
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc import shard_pb2_grpc
 from kcpshard.rpc.placement_client import MapFollower, PlacementClient
+from kcpshard.rpc.roles import SHARD, fixed_roles
 from kcpshard.rpc.transport import dial
 from tests.kcpshard.placement.fake_store import FakeStore
 
@@ -48,7 +49,7 @@ class ShardGroup:
         except BaseException:
             await shard.close()
             raise
-        server, maps = grpc.aio.server(), PlacementService(shard)
+        server, maps = grpc.aio.server(), PlacementService(shard, fixed_roles(SHARD))
         shard_pb2_grpc.add_ShardPlacementServicer_to_server(maps, server)  # type: ignore[no-untyped-call]
         admin = AdminService(shard, lambda: {"clusters": 3, "objects": 9}, _checkpoint)
         shard_pb2_grpc.add_ShardAdminServicer_to_server(admin, server)  # type: ignore[no-untyped-call]

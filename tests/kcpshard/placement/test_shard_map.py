@@ -3,6 +3,7 @@ from collections import Counter
 from kcpshard.api.slots import SLOTS, decode_table, slot_of
 from kcpshard.placement.shard_map import (
     KEEPER_CLUSTER,
+    KEYS_CLUSTER,
     entry_of,
     granted_slots,
     initial_map,
@@ -18,7 +19,7 @@ def test_a_new_installation() -> None:
     found = initial_map(2)
     assert found.epoch == 1
     assert [entry.name for entry in found.shards] == ["shard-1", "shard-2"]
-    assert pins_of(found) == {KEEPER_CLUSTER: 1}
+    assert pins_of(found) == {KEEPER_CLUSTER: 1, KEYS_CLUSTER: 1}
     assert Counter(decode_table(found.slots)) == {1: SLOTS // 2, 2: SLOTS // 2}
 
 
