@@ -4,6 +4,7 @@ Decides which logical cluster, verb and resource a request means (kube-apiserver
 front of it). Leaves existence, permission and the values of query parameters to others.
 """
 
+from functools import lru_cache
 from urllib.parse import unquote
 
 from kcpshard.api.errors import BadRequest, NotFound, PageNotFound, resource_not_found
@@ -93,6 +94,7 @@ def _decode(segment: str) -> str:
     return decoded
 
 
+@lru_cache(8192)  # of tenants asked for lately; a miss costs 2 µs
 def _cluster(text: str) -> str:
     if text == WILDCARD:
         return text

@@ -91,7 +91,7 @@ class LocalShard:
 
     def _give(self, response: pb.Response) -> None:
         pending = self._pending.get(response.id)
-        if pending is not None and pending.receive(response):
+        if pending is not None and pending.receive(response, response.body):
             self.settle(pending)
 
 

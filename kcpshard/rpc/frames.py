@@ -11,7 +11,9 @@ from collections.abc import Callable
 BATCH_BYTES = 256 * 1024
 BATCH_ENTRIES = 256
 FRAME_BYTES = 64 * 1024
-WINDOW_FRAMES = 16  # how far a windowed body runs ahead of its reader
+# Of a list: it shares its stream with other bulk alone, and each frame is an object, an event and a wake-up.
+LIST_FRAME_BYTES = 256 * 1024
+WINDOW_FRAMES = 8  # how far a windowed body runs ahead of its reader: 2 MB
 
 
 def varint(size: int) -> bytes:
@@ -38,12 +40,39 @@ def entry_before(tag: bytes, head: bytes, body_tag: bytes, size: int) -> bytes:
     return tag + varint(len(head) + size) + head
 
 
-def split(body: bytes) -> list[memoryview]:
-    """Pieces of about equal size, none above FRAME_BYTES; one empty piece for an empty body. Nothing is copied."""
+def read_varint(message: bytes, at: int) -> tuple[int, int]:
+    """The number there, and where it ends. Raises IndexError for a message cut short."""
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+
+
+def body_at(message: bytes, at: int, end: int, body_tag: int) -> int:
+    """Where in the entry `at`–`end` its body begins (its tag), if the body is the last of its fields, else -1."""
+    while at < end:
+        start = at
+        tag, at = read_varint(message, at)
+        size, at = read_varint(message, at)
+        if tag & 7 == 2:
+            at += size
+            if tag == body_tag and at == end:
+                return start
+        elif tag & 7:
+            return -1
+    return -1
+
+
+def split(body: bytes, frame_bytes: int = FRAME_BYTES) -> list[memoryview]:
+    """Pieces of about equal size, none above `frame_bytes`; one empty piece for an empty body. Nothing is copied."""
     size, view = len(body), memoryview(body)
-    if size <= FRAME_BYTES:
+    if size <= frame_bytes:
         return [view]
-    count = -(-size // FRAME_BYTES)
+    count = -(-size // frame_bytes)
     step = -(-size // count)
     return [view[start : start + step] for start in range(0, size, step)]
 
@@ -56,11 +85,13 @@ class FramedBody:
     added so far has gone into messages.
     """
 
-    __slots__ = ("_finished", "_outbox", "_pieces", "_queued", "_started", "_window", "encode", "on_drained")
+    __slots__ = (
+        "_finished", "_frame_bytes", "_outbox", "_pieces", "_queued", "_started", "_window", "encode", "on_drained",
+    )  # fmt: skip
 
     def __init__(self, outbox: "Outbox", encode: Callable[[int, bool, bool], bytes], windowed: bool) -> None:
         self._outbox, self.encode = outbox, encode
-        self._window = WINDOW_FRAMES if windowed else -1
+        self._window, self._frame_bytes = (WINDOW_FRAMES, LIST_FRAME_BYTES) if windowed else (-1, FRAME_BYTES)
         self._pieces: deque[memoryview] = deque()
         self._started = self._finished = self._queued = False
         self.on_drained: Callable[[], None] | None = None
@@ -75,7 +106,7 @@ class FramedBody:
 
     def add(self, body: bytes, last: bool) -> None:
         self._finished = last
-        self._pieces.extend(split(body))
+        self._pieces.extend(split(body, self._frame_bytes))
         self._outbox.bytes += len(body)
         self._enter()
 

@@ -20,12 +20,14 @@ from kcpshard.api.errors import ApiError, ServiceUnavailable
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.frames import FRAME_BYTES, FramedBody, Outbox
 from kcpshard.rpc.messages import (
+    LARGE_BYTES,
     WRITES,
     ProtocolMismatch,
     before_request_frame,
     cancel_entry,
     check_hello,
     credit_entry,
+    read_large,
     request_entry,
 )
 from kcpshard.rpc.pending_calls import Pending
@@ -158,9 +160,15 @@ class SessionLane:
         pending, read, parse = self._pending, call.read, pb.ResponseBatch.FromString
         while True:
             message = _message(await read())
-            for response in parse(message).responses:
+            if len(message) < LARGE_BYTES:
+                for response in parse(message).responses:
+                    found = pending.get(response.id)
+                    if found is not None and found.receive(response, response.body):
+                        self.settle(found)
+                continue
+            for response, body in read_large(message):
                 found = pending.get(response.id)
-                if found is not None and found.receive(response):
+                if found is not None and found.receive(response, body):
                     self.settle(found)
 
     async def _write(self, call: Any) -> None:

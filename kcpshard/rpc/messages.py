@@ -3,12 +3,13 @@
 Entries are whole protobuf fields of RequestBatch and ResponseBatch; see `frames` for how they become messages.
 """
 
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from kcpshard.api.requests import Answer, ListInfo
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Result
-from kcpshard.rpc.frames import entry, entry_before
+from kcpshard.rpc.frames import body_at, entry, entry_before, read_varint
 
 PROTOCOL = 1
 REQUEST_BODY_BYTES = 3 * 1024 * 1024 + 64 * 1024  # a submitted object is at most 3 MiB; some room for what wraps it
@@ -135,6 +136,28 @@ def _add_list(response: pb.Response, info: ListInfo | None) -> None:
                 kind=info.kind,
             )
         )
+
+
+LARGE_BYTES = 16 * 1024
+
+
+def read_large(message: bytes) -> Iterator[tuple[pb.Response, bytes]]:
+    """The answers of a message; a large body beside its response, not in it: it is copied once instead of twice."""
+    at, end = 0, len(message)
+    while at < end:
+        if message[at] != _RESPONSES[0]:  # hello, or what a newer neighbour sends
+            for response in pb.ResponseBatch.FromString(message[at:]).responses:
+                yield response, response.body
+            return
+        size, at = read_varint(message, at + 1)
+        body = body_at(message, at, at + size, _RESPONSE_BODY[0]) if size >= LARGE_BYTES else -1
+        if body < 0:
+            response = pb.Response.FromString(message[at : at + size])
+            yield response, response.body
+        else:
+            start = read_varint(message, body + 1)[1]
+            yield pb.Response.FromString(message[at:body]), message[start : at + size]
+        at += size
 
 
 def list_info(response: pb.Response) -> ListInfo | None:

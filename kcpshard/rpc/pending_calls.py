@@ -43,8 +43,8 @@ class Pending(asyncio.Future[T], Generic[T]):
         self.first_sent_us = 0  # of a write; 0: it cannot have reached the shard
         self.upload: FramedBody | None = None
 
-    def receive(self, response: pb.Response) -> bool:
-        """Take a part of the answer; True once it is whole."""
+    def receive(self, response: pb.Response, body: bytes) -> bool:
+        """Take a part of the answer, whose body may be missing in `response`; True once it is whole."""
         raise NotImplementedError
 
     def restart(self) -> bool:
@@ -76,17 +76,17 @@ class Call(Pending[Result]):
         self._body: Assembly | None = None
         self._frames = 0
 
-    def receive(self, response: pb.Response) -> bool:
+    def receive(self, response: pb.Response, body: bytes) -> bool:
         if self._body is None and not response.more:
-            self.set_result(result_of(response, response.body, list_info(response)))
+            self.set_result(result_of(response, body, list_info(response)))
             return True
-        return self._receive_frame(response)
+        return self._receive_frame(response, body)
 
-    def _receive_frame(self, response: pb.Response) -> bool:
+    def _receive_frame(self, response: pb.Response, body: bytes) -> bool:
         if self._body is None or self._head is None or response.code:  # the first one, or an error instead of the rest
             self._head, self._body = response, Assembly(RESPONSE_BODY_BYTES)
         try:
-            self._body.add(response.body)
+            self._body.add(body)
         except BodyTooLarge:
             self.lane.cancel(self)
             self.set_exception(ServiceUnavailable("the shard's answer is too large"))
@@ -115,13 +115,13 @@ class ListCall(Pending[Union[ListStream, Result]]):  # noqa: UP007 - a base clas
         self._pieces: Pieces | None = None
         self._is_settled = False
 
-    def receive(self, response: pb.Response) -> bool:
+    def receive(self, response: pb.Response, body: bytes) -> bool:
         if self._pieces is not None:
-            self._pieces.feed(response)
+            self._pieces.feed(response, body)
         elif response.code >= 400:
-            self.set_result(result_of(response, response.body, None))
+            self.set_result(result_of(response, body, None))
         else:
-            self._pieces = Pieces(self, response)
+            self._pieces = Pieces(self, response, body)
             self.set_result(self._pieces)
         self._is_settled = not response.more
         return self._is_settled
@@ -153,24 +153,24 @@ class ListCall(Pending[Union[ListStream, Result]]):  # noqa: UP007 - a base clas
 class Pieces:
     """The ListStream of a list. At most WINDOW_FRAMES pieces wait here: credits are given as they are read."""
 
-    def __init__(self, call: ListCall, first: pb.Response) -> None:
+    def __init__(self, call: ListCall, first: pb.Response, body: bytes) -> None:
         self._call = call
         self.code: int = first.code
         self.columns: bytes = first.columns
         self.warnings: Sequence[str] = tuple(first.warnings)
         self.complete = not first.more
         self.info: ListInfo | None = list_info(first)
-        self._waiting: deque[bytes] = deque((first.body,))
+        self._waiting: deque[bytes] = deque((body,))
         self._is_whole = self.complete
         self._wake: asyncio.Future[None] | None = None
         self._error: ApiError | None = None
         self._read = 0
 
-    def feed(self, response: pb.Response) -> None:
+    def feed(self, response: pb.Response, body: bytes) -> None:
         if response.code:  # only the first frame has one, and this is not it
             self.fail(_ended_early(response.code))
             return
-        self._waiting.append(response.body)
+        self._waiting.append(body)
         if not response.more:
             self._is_whole = True
             self.info = list_info(response)

@@ -29,7 +29,7 @@ _MAX_SLICE = 256
 _SLICE_BYTES = 512 * 1024  # what one slice should copy: ~0.2 ms
 _TURN_OBJECTS = 512
 _TURN_BYTES = 1024 * 1024
-_PIECE_BYTES = 64 * 1024
+_PIECE_BYTES = 256 * 1024
 # Objects of a namespace counted for remainingItemCount, in the loop turn; beyond that it stays unknown.
 _MAX_COUNTED = 512
 _TRIES = 3
@@ -125,7 +125,7 @@ async def converted_bodies(shard: Shard, resource: Resource, objects: list[ScanI
 async def _pieces(
     reader: "Reader", objects: list[ScanItem], make: Callable[[bytes], bytes], columns: bytes
 ) -> AsyncIterator[Answer]:
-    """What has been read and what is to come, in pieces of about 64 kB."""
+    """What has been read and what is to come, in pieces of about 256 kB."""
     code, waiting, size = 200, [], 0
     begun = False
     reader.leave_turn()

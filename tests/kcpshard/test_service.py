@@ -9,7 +9,7 @@ import pytest
 from kcpshard import service
 from kcpshard.execution import Execution
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.frames import BATCH_BYTES, FRAME_BYTES, WINDOW_FRAMES
+from kcpshard.rpc.frames import BATCH_BYTES, FRAME_BYTES, LIST_FRAME_BYTES, WINDOW_FRAMES
 from kcpshard.service import SessionStream
 from tests.contracts.caller import request, until
 from tests.contracts.scripted_verbs import ScriptedVerbs
@@ -40,7 +40,7 @@ def ask(stream: SessionStream, *requests: pb.Request, **fields: object) -> None:
 def taken(stream: SessionStream) -> list[pb.Response]:
     found: list[pb.Response] = []
     while message := stream.take():
-        assert len(message) <= BATCH_BYTES + FRAME_BYTES
+        assert len(message) <= BATCH_BYTES + LIST_FRAME_BYTES
         found += pb.ResponseBatch.FromString(message).responses
     return found
 
@@ -60,7 +60,7 @@ async def test_a_large_answer_is_framed_without_a_window(stream: SessionStream) 
 
 
 async def test_a_list_is_windowed_even_if_it_came_whole(stream: SessionStream) -> None:
-    ask(stream, request(f"oneslice:{(WINDOW_FRAMES + 4) * FRAME_BYTES}", pb.LIST))
+    ask(stream, request(f"oneslice:{(WINDOW_FRAMES + 4) * LIST_FRAME_BYTES}", pb.LIST))
     assert len(taken(stream)) == WINDOW_FRAMES
     ask(stream, credits=[pb.FrameCredit(id=1, frames=8)])
     rest = taken(stream)

@@ -11,6 +11,7 @@ from kcpshard.rpc.frames import (
     BATCH_BYTES,
     BATCH_ENTRIES,
     FRAME_BYTES,
+    LIST_FRAME_BYTES,
     WINDOW_FRAMES,
     Assembly,
     BodyTooLarge,
@@ -120,7 +121,7 @@ def test_a_body_in_pieces_has_one_head_and_one_end(sizes: list[int]) -> None:
 def test_a_windowed_body_waits_for_credit() -> None:
     box = outbox()
     body = FramedBody(box, before(1), windowed=True)
-    body.add(b"x" * (WINDOW_FRAMES + 5) * FRAME_BYTES, last=True)
+    body.add(b"x" * (WINDOW_FRAMES + 5) * LIST_FRAME_BYTES, last=True)
     assert sum(len(m.responses) for m in sent(box)) == WINDOW_FRAMES
     body.grant(3)
     assert sum(len(m.responses) for m in sent(box)) == 3

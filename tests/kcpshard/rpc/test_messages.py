@@ -102,3 +102,21 @@ def test_lists_documents_and_large_bodies_are_bulky() -> None:
         False, False, True, True,
     ]  # fmt: skip
     assert messages.is_bulky(pb.Request(verb=pb.CREATE, body=b"x" * 70_000))
+
+
+@given(answers, st.sampled_from([0, 10, 20_000, 70_000]), st.integers(1, 3))
+def test_large_answers_are_read_beside_their_body(answer: Answer, size: int, count: int) -> None:
+    """Whatever is in a message, reading it apart gives what reading it whole gives."""
+    body = b"x" * size
+    entries = [messages.answer_entry(1, answer._replace(body=body)), messages.answer_entry(2, Answer(200, body))]
+    entries += [messages.before_answer_frame(n, answer, size, n == 3, n < 4) + body for n in range(3, 3 + count)]
+    message = b"".join(entries)
+    whole = [(r.id, r.body) for r in pb.ResponseBatch.FromString(message).responses]
+    apart = list(messages.read_large(message))
+    assert [(r.id, found) for r, found in apart] == whole
+    assert [r.more for r, _ in apart] == [r.more for r in pb.ResponseBatch.FromString(message).responses]
+
+
+def test_hello_and_unknown_fields_are_no_obstacle() -> None:
+    message = pb.ResponseBatch(hello=pb.Hello(protocol=1), responses=[pb.Response(id=3, body=b"a")])
+    assert [(r.id, body) for r, body in messages.read_large(message.SerializeToString())] == [(3, b"a")]

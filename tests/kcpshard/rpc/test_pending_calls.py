@@ -13,6 +13,10 @@ from kcpshard.rpc.contract import Result
 from kcpshard.rpc.pending_calls import CREDIT_STEP, Call, ListCall, Pending, Pieces
 
 
+def hear(pending: Pending[Any], response: pb.Response) -> bool:
+    return pending.receive(response, response.body)
+
+
 class FakeLane:
     def __init__(self) -> None:
         self.told: list[tuple[str, int]] = []
@@ -45,7 +49,7 @@ def listing(lane: FakeLane) -> ListCall:
 
 async def test_one_response_is_the_answer(lane: FakeLane) -> None:
     pending = call(lane)
-    assert pending.receive(pb.Response(id=7, code=200, body=b"a"))
+    assert hear(pending, pb.Response(id=7, code=200, body=b"a"))
     assert await pending == Result(200, b"a")
 
 
@@ -53,32 +57,32 @@ async def test_frames_are_joined_and_credited(lane: FakeLane) -> None:
     pending = call(lane)
     frames = 2 * CREDIT_STEP + 1
     for n in range(frames):
-        assert not pending.receive(pb.Response(id=7, code=200 * (n == 0), body=b"a", more=True))
-    assert pending.receive(pb.Response(id=7, body=b"b"))
+        assert not hear(pending, pb.Response(id=7, code=200 * (n == 0), body=b"a", more=True))
+    assert hear(pending, pb.Response(id=7, body=b"b"))
     assert (await pending).body == b"a" * frames + b"b"
     assert lane.told == [("credit", CREDIT_STEP)] * 2
 
 
 async def test_an_error_in_the_middle_replaces_the_answer(lane: FakeLane) -> None:
     pending = call(lane)
-    pending.receive(pb.Response(id=7, code=200, body=b"a", more=True))
-    assert pending.receive(pb.Response(id=7, code=504, body=b"status"))
+    hear(pending, pb.Response(id=7, code=200, body=b"a", more=True))
+    assert hear(pending, pb.Response(id=7, code=504, body=b"status"))
     assert await pending == Result(504, b"status")
 
 
 async def test_a_restart_forgets_what_came(lane: FakeLane) -> None:
     pending = call(lane)
-    pending.receive(pb.Response(id=7, code=200, body=b"a", more=True))
+    hear(pending, pb.Response(id=7, code=200, body=b"a", more=True))
     assert pending.restart()
-    assert pending.receive(pb.Response(id=7, code=200, body=b"b"))
+    assert hear(pending, pb.Response(id=7, code=200, body=b"b"))
     assert (await pending).body == b"b"
 
 
 async def test_an_endless_answer_is_given_up(lane: FakeLane, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pending_calls, "RESPONSE_BODY_BYTES", 10)
     pending = call(lane)
-    pending.receive(pb.Response(id=7, code=200, body=b"12345", more=True))
-    assert pending.receive(pb.Response(id=7, body=b"1234567", more=True))
+    hear(pending, pb.Response(id=7, code=200, body=b"12345", more=True))
+    assert hear(pending, pb.Response(id=7, body=b"1234567", more=True))
     with pytest.raises(ServiceUnavailable):
         await pending
     assert ("cancel", 7) in lane.told
@@ -93,7 +97,7 @@ async def test_cancelling_tells_the_lane_once(lane: FakeLane) -> None:
 
 async def test_failing_an_answered_call_changes_nothing(lane: FakeLane) -> None:
     pending = call(lane)
-    pending.receive(pb.Response(id=7, code=200))
+    hear(pending, pb.Response(id=7, code=200))
     pending.fail(Timeout("late"))
     assert (await pending).code == 200
     assert lane.told == []
@@ -102,7 +106,7 @@ async def test_failing_an_answered_call_changes_nothing(lane: FakeLane) -> None:
 async def test_a_list_cannot_restart_once_it_has_begun(lane: FakeLane) -> None:
     pending = listing(lane)
     assert pending.restart()
-    pending.receive(pb.Response(id=7, code=200, body=b"a", more=True))
+    hear(pending, pb.Response(id=7, code=200, body=b"a", more=True))
     assert not pending.restart()
     stream = await pending
     pending.fail(ServiceUnavailable("gone"))
@@ -118,7 +122,7 @@ async def test_a_list_cannot_restart_once_it_has_begun(lane: FakeLane) -> None:
 async def test_credits_are_given_as_pieces_are_read(lane: FakeLane) -> None:
     pending = listing(lane)
     for n in range(CREDIT_STEP + 1):
-        pending.receive(pb.Response(id=7, code=200 * (n == 0), body=b"a", more=True))
+        hear(pending, pb.Response(id=7, code=200 * (n == 0), body=b"a", more=True))
     stream = await pending
     assert isinstance(stream, Pieces)
     assert lane.told == []
@@ -127,14 +131,14 @@ async def test_credits_are_given_as_pieces_are_read(lane: FakeLane) -> None:
         await anext(reader)
     assert lane.told == [("credit", CREDIT_STEP)]
     info = pb.ListMetadata(revision=5, remaining_item_count=-1)
-    assert pending.receive(pb.Response(id=7, body=b"z", list=info))
+    assert hear(pending, pb.Response(id=7, body=b"z", list=info))
     assert [piece async for piece in reader] == [b"a", b"z"]
     assert stream.info == ListInfo(5, "", -1, "", "")
 
 
 async def test_leaving_a_finished_list_says_nothing(lane: FakeLane) -> None:
     pending = listing(lane)
-    pending.receive(pb.Response(id=7, code=200, body=b"a"))
+    hear(pending, pb.Response(id=7, code=200, body=b"a"))
     stream = await pending
     assert isinstance(stream, Pieces)
     stream.close()
