@@ -72,6 +72,11 @@ conformance: setup
 informers operator: setup
 	$(BIN)/python -m tests.clients.go_program $@
 
+# helm with a chart of custom kinds and hooks; built through Go's module proxy unless PEERS_DIR or the PATH have one.
+.PHONY: helm
+helm: setup
+	$(BIN)/python -m tests.clients.helm.session
+
 # Bent requests: no server error, nothing of another logical cluster. ARGS is "SEED EXAMPLES".
 .PHONY: fuzz
 fuzz: setup

@@ -19,9 +19,13 @@ from tests.clients.tier import Tenant
 LEFT_OUT = "-root-ca-certificate-publisher-controller"
 
 
-def program(name: str) -> str:
+def find_program(name: str) -> str | None:
     directory = os.environ.get("PEERS_DIR", "")
-    found = shutil.which(name, path=f"{directory}:{directory}/bin:{os.environ['PATH']}")
+    return shutil.which(name, path=f"{directory}:{directory}/bin:{os.environ['PATH']}")
+
+
+def program(name: str) -> str:
+    found = find_program(name)
     if not found:
         raise SystemExit(f"{name} is neither in PEERS_DIR nor on the PATH")
     return found
