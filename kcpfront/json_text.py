@@ -27,6 +27,16 @@ def check_nesting(text: bytes) -> None:
         raise ValueError(f"couldn't get version/kind; json parse error: exceeded max depth of {MAX_NESTING}")
 
 
+def is_object(text: bytes) -> bool:
+    if text.lstrip(b" \t\r\n")[:1] != b"{":
+        return False
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
 def duplicate_fields(text: bytes) -> list[str]:
     """Paths of keys that occur more than once in their object ("metadata.labels.a"), in order; [] for broken JSON.
 

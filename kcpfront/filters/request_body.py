@@ -68,8 +68,6 @@ async def _take(
 ) -> None:
     if not body:
         return
-    if form is YAML and body.lstrip(b" \t\r\n")[:1] == b"{":
-        form = JSON
     if workers is None or len(body) <= _LARGE_BYTES[form]:
         found, duplicates = decoded(body, form, kind, is_delete)
     else:
@@ -85,7 +83,8 @@ def decoded(body: bytes, form: str, kind: ResourceKind | None, is_delete: bool) 
         assert kind is not None
         return _from_protobuf(body, kind, is_delete), []
     try:
-        if form == YAML:
+        # JSON is YAML, and mostly what comes as YAML; but YAML's braces also take what JSON's do not, as a last comma.
+        if form == YAML and not json_text.is_object(body):
             return yaml_text.to_json(body)
         json_text.check_nesting(body)
         return None, json_text.duplicate_fields(body)

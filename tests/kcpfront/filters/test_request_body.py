@@ -74,6 +74,12 @@ async def test_apply_takes_yaml() -> None:
     assert asked.body == b'{"a":1}'
 
 
+async def test_braces_that_json_does_not_know_are_yaml() -> None:
+    asked = exchange(body=b' {"a": {"b": 1,},}', headers={"Content-Type": "application/apply-patch+yaml"})
+    await read_patch(asked)
+    assert asked.body == b'{"a":{"b":1}}'
+
+
 async def test_other_patches_are_refused() -> None:
     with pytest.raises(UnsupportedMediaType, match="415: Unsupported Media Type"):
         await read_patch(exchange(method="PATCH", headers={"Content-Type": "application/json"}))
