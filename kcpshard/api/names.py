@@ -4,6 +4,7 @@ Sources: RFC 1123 (labels, subdomains), RFC 1035, k8s.io/apimachinery `validatio
 """
 
 import re
+from ipaddress import ip_address
 from typing import NewType
 
 ClusterPath = NewType("ClusterPath", str)
@@ -59,3 +60,16 @@ def path_segment_faults(value: str) -> list[str]:
     if value in (".", ".."):
         return [f"may not be '{value}'"]
     return [f"may not contain '{c}'" for c in "/%" if c in value]
+
+
+def ip_address_faults(value: str) -> list[str]:
+    """IsValidIP: an object's name that is an address."""
+    try:
+        found = None if "%" in value else ip_address(value)
+    except ValueError:
+        found = None
+    if found is None:
+        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+    if getattr(found, "ipv4_mapped", None) is not None:
+        return ["must not be an IPv4-mapped IPv6 address"]
+    return [] if str(found) == value else [f'must be in canonical form ("{found}")']

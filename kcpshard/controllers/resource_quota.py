@@ -6,7 +6,8 @@ several turns, and objects are made meanwhile. It counts at one revision R, and 
     counted at R + (used now - used at R)
 
 where the difference is exactly what admission charged in between. For a name that was not charged at R (a new quota)
-objects made while it counts make it count again.
+objects made while it counts make it count again. So does a status in which something became less: an attached
+kube-controller-manager counts too, and what it takes away must not be taken for a charge.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ QUOTAS = "resourcequotas"
 _SLICE = 128
 _DECODED_SLICE = 32
 _GATHER_S = 0.01  # deletions come in crowds: count once for many
+_ATTEMPTS = 3  # to count while nobody else takes something away; the status that results is looked at again anyway
 
 
 class ResourceQuota:
@@ -66,24 +68,33 @@ class ResourceQuota:
         return 0
 
     async def _count(self, cluster: LogicalCluster, namespace: str, quota: Object) -> None:
-        store, name = self._store, quota["metadata"]["name"]
-        revision = store.durable_revision
-        spec = quota.get("spec") or {}
-        before = store.get_at(cluster, QUOTAS, namespace, name, revision)
-        counted: Usage = {}
-        for source in {usages.source(resource) for resource in spec.get("hard") or ()}:
-            counted |= await self._count_type(cluster, namespace, spec, source, revision)
-        value = store.pending(cluster, QUOTAS, namespace, name)
-        if value is None:
-            return
-        now: Object = orjson.loads(envelope.body(value))
-        used = _used(counted, _status_used(before), usages.read((now.get("status") or {}).get("used")))
+        name, now = quota["metadata"]["name"], None
+        for _ in range(_ATTEMPTS):
+            counted, before = await self._counted(cluster, namespace, quota)
+            value = self._store.pending(cluster, QUOTAS, namespace, name)
+            if value is None:
+                return
+            now, used_now = orjson.loads(envelope.body(value)), _status_used(value)
+            if not _is_less(used_now, before):
+                break
+        assert now is not None
+        used = _used(counted, before, used_now)
         hard = (now.get("spec") or {}).get("hard") or {}
         status = {"hard": hard, "used": usages.written({n: used[n] for n in hard if n in used})}
         if status != now.get("status"):
             resource = self._types.stored_as(cluster, QUOTAS)
             assert resource is not None, "quotas are served"
             await self._client.update(cluster, resource, {**now, "status": status}, "status")
+
+    async def _counted(self, cluster: LogicalCluster, namespace: str, quota: Object) -> tuple[Usage, Usage]:
+        """What is used at the newest revision, and what the status said then."""
+        revision = self._store.durable_revision
+        spec = quota.get("spec") or {}
+        before = self._store.get_at(cluster, QUOTAS, namespace, quota["metadata"]["name"], revision)
+        counted: Usage = {}
+        for source in {usages.source(resource) for resource in spec.get("hard") or ()}:
+            counted |= await self._count_type(cluster, namespace, spec, source, revision)
+        return counted, _status_used(before)
 
     async def _count_type(
         self, cluster: LogicalCluster, namespace: str, spec: Object, source: str, revision: int
@@ -135,12 +146,16 @@ def _used(counted: Usage, before: Usage, now: Usage) -> Usage:
     }
 
 
+def _is_less(used: Usage, before: Usage) -> bool:
+    return any(name in used and used[name].value < amount.value for name, amount in before.items())
+
+
 def _status_used(value: bytes | None) -> Usage:
     return {} if value is None else usages.read((orjson.loads(envelope.body(value)).get("status") or {}).get("used"))
 
 
 def _is_new(change: Change) -> bool:
-    """Whether a quota is another than before, not only charged."""
+    """Whether a quota is another than before, and not only charged."""
     if change.type is EventType.DELETED:
         return True  # it may be counted by others: count/resourcequotas
     obj = orjson.loads(envelope.body(change.value))
@@ -149,7 +164,9 @@ def _is_new(change: Change) -> bool:
     previous = change.previous
     if previous is None or not envelope.has_body(previous):
         return True
-    return bool(orjson.loads(envelope.body(previous)).get("spec") != obj.get("spec"))
+    if orjson.loads(envelope.body(previous)).get("spec") != obj.get("spec"):
+        return True
+    return _is_less(_status_used(change.value), _status_used(previous))
 
 
 def _may_use_less(change: Change) -> bool:

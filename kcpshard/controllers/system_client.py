@@ -69,6 +69,7 @@ class SystemClient:
             namespace=namespace,
             name=name,
             identity=self._identity,
+            user_agent="kcpshard",  # the field manager of what controllers write
         )
 
     async def _ask(self, request: pb.Request) -> None:

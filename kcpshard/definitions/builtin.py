@@ -42,6 +42,7 @@ _NAME_RULES = {
     "customresourcedefinitions.apiextensions.k8s.io": "subdomain",
     "apiservices.apiregistration.k8s.io": "path_segment",
     "services": "dns1035_label",
+    "ipaddresses.networking.k8s.io": "ip_address",
 }
 
 _CREATE_ON_UPDATE = frozenset(

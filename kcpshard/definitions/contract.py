@@ -90,7 +90,7 @@ class Resource:
     schema: Any  # structural schema with merge keys and list types, None if unknown; see definitions.facts
     fingerprint: int
     retention: int  # class of the log records: 0 default, 1 events, 2 leases
-    name_rule: str  # how metadata.name is validated: "subdomain", "label", "path_segment", "dns1035_label"
+    name_rule: str  # how metadata.name is validated: one of `verbs.metadata.NAME_RULES`
     # Labels legal in a field selector; a mapping where stored objects have them under others.
     field_names: Collection[str]
     columns: bytes  # JSON additionalPrinterColumns; empty: the front has a printer of its own

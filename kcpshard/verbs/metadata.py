@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from kcpshard.api.errors import FieldError, forbidden, invalid, required, too_long
-from kcpshard.api.names import dns_label_faults, dns_subdomain_faults, path_segment_faults
+from kcpshard.api.names import dns_label_faults, dns_subdomain_faults, ip_address_faults, path_segment_faults
 from kcpshard.api.objects import Object, drop_empty, timestamp
 from kcpshard.api.selectors import label_value_faults, qualified_name_faults
 
@@ -50,6 +50,7 @@ NAME_RULES: dict[str, Callable[[str], list[str]]] = {
     "label": dns_label_faults,
     "path_segment": path_segment_faults,
     "dns1035_label": _dns1035_label_faults,
+    "ip_address": ip_address_faults,
 }
 
 

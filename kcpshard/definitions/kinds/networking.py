@@ -1,10 +1,11 @@
-"""Ingress, IngressClass, NetworkPolicy, Endpoints and EndpointSlice."""
+"""Ingress, IngressClass, NetworkPolicy, Endpoints, EndpointSlice, IPAddress and ServiceCIDR."""
 
 import re
 from collections.abc import Iterator
+from ipaddress import ip_interface, ip_network
 
 from kcpshard.api.errors import FieldError, forbidden, invalid, required
-from kcpshard.api.names import dns_label_faults
+from kcpshard.api.names import dns_label_faults, path_segment_faults
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.pod_defaults import fill
@@ -299,7 +300,71 @@ def _slice_update(new: Object, old: Object) -> Faults:
     yield from checks.unchanged("addressType", new.get("addressType"), old.get("addressType"))
 
 
+# --- addresses of services
+
+
+def _ip_address(obj: Object) -> Faults:
+    parent, path = (obj.get("spec") or {}).get("parentRef"), "spec.parentRef"
+    if parent is None:
+        yield required(path)
+        return
+    if parent.get("group"):
+        yield from checks.dns_subdomain(f"{path}.group", parent["group"])
+    for member in ("resource", "name", "namespace"):
+        text = parent.get(member) or ""
+        if not text and member != "namespace":
+            yield required(f"{path}.{member}")
+        for fault in path_segment_faults(text):
+            yield invalid(f"{path}.{member}", text, fault)
+
+
+def _ip_address_update(new: Object, old: Object) -> Faults:
+    yield from checks.unchanged("spec.parentRef", new["spec"].get("parentRef"), old["spec"].get("parentRef"))
+
+
+def _service_cidr(obj: Object) -> Faults:
+    spec = obj.get("spec") or {}
+    cidrs = spec.get("cidrs") or ()
+    if not cidrs:
+        yield required("spec.cidrs", "at least one CIDR required")
+    elif len(cidrs) > 2:
+        yield invalid("spec.cidrs", spec, "may only hold up to 2 values")
+    else:
+        faults = [fault for place, text in enumerate(cidrs) for fault in _cidr(f"spec.cidrs[{place}]", text)]
+        yield from faults
+        if not faults and len(cidrs) == 2 and (":" in cidrs[0]) == (":" in cidrs[1]):
+            text = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"
+            yield invalid("spec.cidrs", cidrs, text)
+
+
+def _cidr(path: str, text: str) -> Faults:
+    try:
+        found = ip_network(text, strict=False)
+    except ValueError:
+        found = None
+    if found is None or "/" not in text:
+        yield invalid(path, text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")
+    elif str(ip_interface(text).ip) != str(found.network_address):
+        yield invalid(path, text, "must not have bits set beyond the prefix length")
+    elif str(found) != text:
+        yield invalid(path, text, f'must be in canonical form ("{found}")')
+
+
+def _service_cidr_update(new: Object, old: Object) -> Faults:
+    cidrs, before = new["spec"].get("cidrs") or [], old["spec"].get("cidrs") or []
+    if len(cidrs) not in (len(before), 2) or len(cidrs) < len(before):
+        yield invalid("spec.cidrs", cidrs, "field is immutable")
+        return
+    for place, text in enumerate(before):
+        if cidrs[place] != text:
+            yield invalid(f"spec.cidrs[{place}]", cidrs[place], "field is immutable")
+    if len(cidrs) > len(before):  # a second family is added
+        yield from _service_cidr(new)
+
+
 ROWS = {
+    (GROUP, "IPAddress"): Rules(validate_create=(_ip_address,), validate_update=(_ip_address_update,)),
+    (GROUP, "ServiceCIDR"): Rules(validate_create=(_service_cidr,), validate_update=(_service_cidr_update,)),
     (GROUP, "Ingress"): Rules(
         validate_create=(_ingress_create,),
         validate_update=(lambda new, old: _ingress(new),),

@@ -2,7 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcpshard.api.names import cluster_path, dns_label_faults, dns_subdomain_faults, parent_path, path_segment_faults
+from kcpshard.api.names import (
+    cluster_path,
+    dns_label_faults,
+    dns_subdomain_faults,
+    ip_address_faults,
+    parent_path,
+    path_segment_faults,
+)
 
 SEGMENTS = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,6}[a-z0-9])?", fullmatch=True)
 
@@ -37,3 +44,21 @@ def test_what_is_no_path(text: str) -> None:
 def test_names_of_objects(text: str, label: int, subdomain: int, segment: int) -> None:
     found = [len(dns_label_faults(text)), len(dns_subdomain_faults(text)), len(path_segment_faults(text))]
     assert found == [label, subdomain, segment]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("10.0.0.1", ""),
+        ("fe80::42:1dff:fe84:f9e2", ""),
+        ("010.0.0.1", "must be a valid IP"),
+        ("fe80:0::1", 'must be in canonical form ("fe80::1")'),
+        ("FE80::1", "canonical"),
+        ("::ffff:10.0.0.1", "IPv4-mapped"),
+        ("fe80::1%eth0", "must be a valid IP"),
+        ("x", "must be a valid IP"),
+    ],
+)
+def test_names_that_are_addresses(text: str, fault: str) -> None:
+    found = ip_address_faults(text)
+    assert (fault in found[0]) if fault else found == []

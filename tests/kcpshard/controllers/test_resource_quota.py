@@ -5,7 +5,7 @@ import pytest
 
 from kcpshard.controllers.resource_quota import ResourceQuota
 from kcpshard.controllers.runner import Runner
-from tests.contracts.api_client import CONFIGMAPS, ApiClient, configmap, memory_shard
+from tests.contracts.api_client import CONFIGMAPS, MERGE, ApiClient, configmap, memory_shard
 from tests.kcpshard.controllers.running import idle, running
 
 QUOTAS = "/api/v1/namespaces/default/resourcequotas"
@@ -65,6 +65,28 @@ async def test_deletions_give_back(client: ApiClient, runner: Runner) -> None:
     await idle(runner)
     assert (await status(client))["used"] == {"configmaps": "1"}
     await client.create(CONFIGMAPS, configmap("c"))
+
+
+async def test_another_who_counts_too_is_not_taken_for_admission(client: ApiClient, runner: Runner) -> None:
+    """An attached kube-controller-manager may be the first to give back what a deletion freed."""
+    await client.create(QUOTAS, quota(configmaps="9"))
+    await client.create(CONFIGMAPS, configmap("a"))
+    await idle(runner)
+    await client.create(CONFIGMAPS, configmap("b"))
+    await client.do("DELETE", f"{CONFIGMAPS}/b")
+    used = {"status": {"used": {"configmaps": "1"}}}
+    assert (await client.do("PATCH", f"{QUOTAS}/q/status", used, MERGE)).code == 200
+    await idle(runner)
+    assert (await status(client))["used"] == {"configmaps": "1"}
+
+
+async def test_what_another_takes_away_wrongly_is_put_right(client: ApiClient, runner: Runner) -> None:
+    await client.create(CONFIGMAPS, configmap("a"))
+    await client.create(QUOTAS, quota(configmaps="9"))
+    await idle(runner)
+    await client.do("PATCH", f"{QUOTAS}/q/status", {"status": {"used": {"configmaps": "0"}}}, MERGE)
+    await idle(runner)
+    assert (await status(client))["used"] == {"configmaps": "1"}
 
 
 async def test_a_changed_limit_is_in_force_when_its_status_says_so(client: ApiClient, runner: Runner) -> None:
