@@ -51,7 +51,13 @@ class Front:
         self._listener: Listener | None = None
         live: dict[str, Check] = {"ping": _well, "log": _well}
         live |= kubernetes_checks(_well)  # a front without shards is alive: to restart it would not bring them back
-        ready = {"shard-map": map_check, "file-descriptors": self._accept_check, "shutdown": self._shutdown_check}
+        # "informer-sync" is kube-apiserver's name for: it has seen everything that it answers from.
+        ready = {
+            "informer-sync": map_check,
+            "shard-map": map_check,
+            "file-descriptors": self._accept_check,
+            "shutdown": self._shutdown_check,
+        }
         ready |= kubernetes_checks(map_check)
         self.workers = WorkerPool()
         chain = HandlerChain(

@@ -55,7 +55,10 @@ class SystemClient:
         await self._ask(request)
 
     async def delete_collection(self, cluster: LogicalCluster, resource: Resource, namespace: str) -> None:
-        await self._ask(self._request(pb.DELETE_COLLECTION, cluster, resource, namespace, ""))
+        """What its objects own goes with them."""
+        request = self._request(pb.DELETE_COLLECTION, cluster, resource, namespace, "")
+        request.body = b'{"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":"Background"}'
+        await self._ask(request)
 
     def _request(
         self, verb: pb.Verb.ValueType, cluster: LogicalCluster, resource: Resource, namespace: str, name: str

@@ -20,7 +20,7 @@ from kcpshard.storage import envelope
 from kcpshard.storage.contract import PendingCommit
 from kcpshard.verbs.decoding import go_kind, syntax_fault
 from kcpshard.verbs.field_validation import options_invalid
-from kcpshard.verbs.finalization import NAMESPACE, DeleteOptions, marked
+from kcpshard.verbs.finalization import NAMESPACE, ORPHANING, DeleteOptions, marked
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target, find_target
@@ -93,7 +93,7 @@ def _is_plain(stored: Resource, value: bytes, options: DeleteOptions) -> bool:
         return False
     if b'"finalizers"' in value or b'"deletionTimestamp"' in value:
         return False
-    return stored.group_resource != "pods"
+    return stored.group_resource != "pods" and stored.group_resource not in ORPHANING
 
 
 def _marked(shard: Shard, stored: Resource, value: bytes, options: DeleteOptions) -> Object | None:

@@ -15,6 +15,10 @@ NAMESPACE = "namespaces"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"  # on a definition until its objects are gone
 
 
+# As kube-apiserver has it, for clients from before garbage collection.
+ORPHANING = frozenset({"replicationcontrollers", "jobs.batch"})
+
+
 class DeleteOptions(NamedTuple):
     """`policy` is Orphan, Background, Foreground or "" for the object's own wish (its finalizers)."""
 
@@ -31,6 +35,12 @@ def is_finished(group_resource: str, obj: Object) -> bool:
     if "deletionTimestamp" not in meta or meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"):
         return False
     return not (group_resource == NAMESPACE and (obj.get("spec") or {}).get("finalizers"))
+
+
+def default_policy(group_resource: str, finalizers: list[str]) -> str:
+    """What is meant where a client names no policy and the object itself does not say it either."""
+    is_said = ORPHAN in finalizers or FOREGROUND in finalizers
+    return "Orphan" if group_resource in ORPHANING and not is_said else ""
 
 
 def wanted_finalizers(finalizers: list[str], policy: str) -> list[str]:
@@ -60,7 +70,9 @@ def marked(group_resource: str, obj: Object, options: DeleteOptions, grace_perio
     is_namespace = group_resource == NAMESPACE
     first = "deletionTimestamp" not in meta
     if first or not is_namespace:
-        _set_finalizers(meta, wanted_finalizers(meta.get("finalizers") or [], options.policy))
+        finalizers = meta.get("finalizers") or []
+        policy = options.policy or default_policy(group_resource, finalizers)
+        _set_finalizers(meta, wanted_finalizers(finalizers, policy))
     new = {**obj, "metadata": meta}
     if is_namespace:
         if (obj.get("spec") or {}).get("finalizers") or meta.get("finalizers"):

@@ -238,5 +238,8 @@ ROWS = {
     (DRA, "DeviceClass"): Rules(generation=True),
     (DRA, "ResourceClaim"): Rules(default=(_default_devices,), validate_update=(_claim_update,), status_alone=True),
     (DRA, "ResourceClaimTemplate"): Rules(default=(_default_devices,), validate_update=(_claim_update,)),
-    (DRA, "ResourceSlice"): Rules(generation=True),
+    (DRA, "ResourceSlice"): Rules(
+        generation=True,
+        fields=(("spec.nodeName", ("spec", "nodeName")), ("spec.driver", ("spec", "driver"))),
+    ),
 }

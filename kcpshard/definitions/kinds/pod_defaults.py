@@ -124,6 +124,8 @@ def default_pod(obj: Object) -> None:
     """Of a Pod only: what templates leave open."""
     spec = obj["spec"]
     default_pod_spec(spec)
+    if spec["terminationGracePeriodSeconds"] < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     for container in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
         resources = container.setdefault("resources", {})
         if limits := resources.get("limits"):

@@ -35,6 +35,15 @@ def test_a_deletion_repeated_changes_nothing(finalizers: list[str], policy: str)
         assert marked("configmaps", once, options, 0, 9_000_000) == once
 
 
+@pytest.mark.parametrize("group_resource", ["replicationcontrollers", "jobs.batch"])
+def test_some_kinds_leave_what_they_own_unless_told_otherwise(group_resource: str) -> None:
+    kept = marked(group_resource, thing(), DeleteOptions(), 0, 0)
+    assert kept is not None and kept["metadata"]["finalizers"] == ["orphan"]
+    assert marked(group_resource, thing(), DeleteOptions("Background"), 0, 0) is None
+    said = marked(group_resource, thing(finalizers=["foregroundDeletion"]), DeleteOptions(), 0, 0)
+    assert said is not None and said["metadata"]["finalizers"] == ["foregroundDeletion"]
+
+
 def test_marking() -> None:
     assert marked("configmaps", thing(), DeleteOptions(), 0, 0) is None
     found = marked("configmaps", thing(finalizers=["a/b"], generation=2), DeleteOptions(), 0, 5_000_000)

@@ -13,3 +13,8 @@ def test_a_new_node_is_tainted_until_it_is_ready() -> None:
 def test_system_priorities_are_reserved() -> None:
     obj = {"metadata": {"name": "system-x"}, "value": 1, "preemptionPolicy": "Never"}
     assert [f.field for f in FULL["PriorityClass"].strategy.validate_create(obj)] == ["metadata.name"]
+
+
+def test_slices_are_selected_by_driver_and_node() -> None:
+    obj = {"metadata": {"name": "s"}, "spec": {"driver": "d"}}
+    assert FULL["ResourceSlice"].strategy.selectable_fields(obj) == {"spec.driver": "d", "spec.nodeName": ""}

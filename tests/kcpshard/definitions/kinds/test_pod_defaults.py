@@ -25,3 +25,12 @@ def test_a_pod_asks_for_what_it_is_limited_to() -> None:
     pod = {"spec": {"containers": [{"name": "a", "image": "x", "resources": {"limits": {"cpu": "1"}}}]}}
     default_pod(pod)
     assert pod["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "1"}  # type: ignore[index]
+
+
+def test_only_a_pod_has_no_negative_grace() -> None:
+    pod = {"spec": {"containers": [], "terminationGracePeriodSeconds": -1}}
+    default_pod(pod)
+    assert pod["spec"]["terminationGracePeriodSeconds"] == 1
+    template = {"containers": [], "terminationGracePeriodSeconds": -1}
+    default_pod_spec(template)
+    assert template["terminationGracePeriodSeconds"] == -1
