@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: differential-admission differential-http protobuf-clients differential differential-custom setup run test verify scenario fix proto lock bench bench-micro bench-stalls robustness powerloss bad-days
+.PHONY: differential-conversions differential-admission differential-http protobuf-clients differential differential-custom setup run test verify scenario fix proto lock bench bench-micro bench-stalls robustness powerloss bad-days
 
 .venv/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -92,6 +92,10 @@ differential-custom: setup
 	$(BIN)/python -m tests.differential.custom_resources $(KUBECONFIG) $(ARGS)
 
 # Policies and the writes that meet them, beside a real kube-apiserver; ARGS=--record writes the golden file
+# Conversion webhooks beside a real kube-apiserver that may call 127.0.0.1
+differential-conversions: setup
+	$(BIN)/python -m tests.differential.conversions $(KUBECONFIG)
+
 differential-admission: setup
 	$(BIN)/python -m tests.differential.admission $(KUBECONFIG) $(ARGS)
 

@@ -49,15 +49,18 @@ def judged(version: str, body: bytes, objects: Sequence[Object], api_version: st
 def _converted(version: str, body: bytes, uid: str) -> Sequence[Any]:
     try:
         review = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise ConversionFault(f"failed: couldn't get version/kind; json parse error: {error}") from None
+    except orjson.JSONDecodeError:
+        review = ""  # to a reader of YAML, what is not JSON is a text
     if not isinstance(review, dict):
-        raise ConversionFault("failed: couldn't get version/kind; json parse error: the answer is not an object")
+        raise ConversionFault(f"failed: couldn't get version/kind; {_no_object(review)}")
     expected = f"{_GROUP}/{version}"
     api_version, kind = review.get("apiVersion") or "", review.get("kind") or ""
     if (api_version, kind) != (expected, "ConversionReview"):
         if not kind:
             raise ConversionFault("failed: Object 'Kind' is missing in '" + body[:2048].decode(errors="replace") + "'")
+        if kind != "ConversionReview" or api_version not in (f"{_GROUP}/{known}" for known in _VERSIONS):
+            text = f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'
+            raise ConversionFault(f"failed: {text}")
         raise ConversionFault(
             f"failed: expected webhook response of {expected}, Kind=ConversionReview, got {api_version}, Kind={kind}"
         )
@@ -74,6 +77,12 @@ def _converted(version: str, body: bytes, uid: str) -> Sequence[Any]:
         raise ConversionFault(f"failed: {text}")
     converted = response.get("convertedObjects")
     return converted if isinstance(converted, list) else ()
+
+
+def _no_object(found: Any) -> str:
+    kind = {str: "string", list: "array", bool: "bool", type(None): "null"}.get(type(found), "number")
+    members = 'APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\""'
+    return f"json parse error: json: cannot unmarshal {kind} into Go value of type struct {{ {members} }}"
 
 
 def _checked(old: Object, new: Any, api_version: str) -> Object:

@@ -65,6 +65,67 @@ def answer(review: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": review["apiVersion"], "kind": "ConversionReview", "response": response}
 
 
+# What a webhook may not answer, and how the sentence begins that tells of it.
+BREAKING: dict[str, tuple[Any, str]] = {
+    "refused": (
+        lambda r: changed_response(r, result={"status": "Failure", "message": "not today"}),
+        "failed: not today",
+    ),
+    "no status": (
+        lambda r: changed_response(r, result={}),
+        "failed: response.result.status was '', not 'Success'",
+    ),
+    "another uid": (lambda r: changed_response(r, uid="x"), 'failed: expected response.uid="'),
+    "too few": (lambda r: changed_response(r, convertedObjects=[]), "returned 0 objects, expected 1"),
+    "a code": (lambda _r: (500, {}, b"oh no"), 'failed: an error on the server ("oh no") has prevented the request'),
+    "no json": (lambda _r: (200, {}, b"hello"), "failed: couldn't get version/kind; json parse error"),
+    "another kind of answer": (
+        lambda _r: {"apiVersion": "v1", "kind": "Pod"},
+        'failed: no kind "Pod" is registered for version "v1" in scheme "pkg/runtime/scheme.go:111"',
+    ),
+    "another version": (
+        lambda r: changed_object(r, apiVersion="example.com/v1"),
+        "returned invalid object at index 0: invalid groupVersion (expected example.com/v2, received example.com/v1)",
+    ),
+    "another kind": (
+        lambda r: changed_object(r, kind="Beginning"),
+        "returned invalid object at index 0: invalid kind (expected Ending, received Beginning)",
+    ),
+    "another name": (
+        lambda r: changed_metadata(r, name="b"),
+        "returned invalid object: must have the same name: a != b",
+    ),
+    "another namespace": (
+        lambda r: changed_metadata(r, namespace="b"),
+        "returned invalid object: must have the same namespace: default != b",
+    ),
+    "a bad label": (
+        lambda r: changed_metadata(r, labels={"a b": "c"}),
+        'returned invalid metadata: metadata.labels: Invalid value: "a b"',
+    ),
+    "labels of another type": (
+        lambda r: changed_metadata(r, labels={"a": 1}),
+        "returned invalid metadata: metadata.labels[a] must be a string, but is int64 in converted object",
+    ),
+}
+
+
+def changed_response(review: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    found = answer(review)
+    found["response"].update(changes)
+    return found
+
+
+def changed_object(review: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    (obj,) = answer(review)["response"]["convertedObjects"]
+    return changed_response(review, convertedObjects=[{**obj, **changes}])
+
+
+def changed_metadata(review: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    (obj,) = answer(review)["response"]["convertedObjects"]
+    return changed_object(review, metadata={**obj["metadata"], **changes})
+
+
 class Converting(NamedTuple):
     client: ApiClient
     server: WebhookServer

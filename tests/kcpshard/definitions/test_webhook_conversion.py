@@ -10,7 +10,15 @@ from kcpshard.callouts.calls import Callouts
 from kcpshard.definitions import webhook_conversion
 from kcpshard.definitions.webhook_conversion import Conversion, WebhookConversions
 from tests.contracts.api_client import MERGE
-from tests.contracts.converting import ENDPOINTS_V1, ENDPOINTS_V2, answer, converting, ending
+from tests.contracts.converting import (
+    BREAKING,
+    ENDPOINTS_V1,
+    ENDPOINTS_V2,
+    changed_metadata,
+    changed_response,
+    converting,
+    ending,
+)
 
 
 @pytest.mark.parametrize("review_version", ["v1", "v1beta1"])
@@ -76,63 +84,6 @@ async def test_apply_and_dry_run_in_another_version() -> None:
         assert (await it.client.get(f"{ENDPOINTS_V1}/a"))["spec"] == {"hostPort": "localhost:8080"}
 
 
-BREAKING: dict[str, tuple[Any, str]] = {
-    "refused": (
-        lambda r: _response(r, result={"status": "Failure", "message": "not today"}),
-        "failed: not today",
-    ),
-    "no status": (
-        lambda r: _response(r, result={}),
-        "failed: response.result.status was '', not 'Success'",
-    ),
-    "another uid": (lambda r: _response(r, uid="x"), 'failed: expected response.uid="'),
-    "too few": (lambda r: _response(r, convertedObjects=[]), "returned 0 objects, expected 1"),
-    "a code": (lambda _r: (500, {}, b"oh no"), 'failed: an error on the server ("oh no") has prevented the request'),
-    "no json": (lambda _r: (200, {}, b"hello"), "failed: couldn't get version/kind; json parse error"),
-    "another kind of answer": (
-        lambda _r: {"apiVersion": "v1", "kind": "Pod"},
-        "failed: expected webhook response of apiextensions.k8s.io/v1, Kind=ConversionReview, got v1, Kind=Pod",
-    ),
-    "another version": (
-        lambda r: _object(r, apiVersion="example.com/v1"),
-        "returned invalid object at index 0: invalid groupVersion (expected example.com/v2, received example.com/v1)",
-    ),
-    "another kind": (
-        lambda r: _object(r, kind="Beginning"),
-        "returned invalid object at index 0: invalid kind (expected Ending, received Beginning)",
-    ),
-    "another name": (lambda r: _meta(r, name="b"), "returned invalid object: must have the same name: a != b"),
-    "another namespace": (
-        lambda r: _meta(r, namespace="b"),
-        "returned invalid object: must have the same namespace: default != b",
-    ),
-    "a bad label": (
-        lambda r: _meta(r, labels={"a b": "c"}),
-        'returned invalid metadata: metadata.labels: Invalid value: "a b"',
-    ),
-    "labels of another type": (
-        lambda r: _meta(r, labels={"a": 1}),
-        "returned invalid metadata: metadata.labels[a] must be a string, but is int64 in converted object",
-    ),
-}
-
-
-def _response(review: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    found = answer(review)
-    found["response"].update(changes)
-    return found
-
-
-def _object(review: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    (obj,) = answer(review)["response"]["convertedObjects"]
-    return _response(review, convertedObjects=[{**obj, **changes}])
-
-
-def _meta(review: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    (obj,) = answer(review)["response"]["convertedObjects"]
-    return _object(review, metadata={**obj["metadata"], **changes})
-
-
 @pytest.mark.parametrize("name", BREAKING)
 async def test_what_a_webhook_may_not_answer(name: str) -> None:
     answering, text = BREAKING[name]
@@ -147,7 +98,7 @@ async def test_what_a_webhook_may_not_answer(name: str) -> None:
 
 async def test_metadata_is_put_back_but_for_labels_and_annotations() -> None:
     def answering(review: dict[str, Any]) -> Any:
-        return _meta(
+        return changed_metadata(
             review, labels={"new": "yes"}, annotations=None, finalizers=["x/y"], generation=99, resourceVersion="1"
         )
 
@@ -161,7 +112,7 @@ async def test_metadata_is_put_back_but_for_labels_and_annotations() -> None:
 
 
 async def test_a_write_is_not_made_when_the_webhook_refuses() -> None:
-    async with converting(lambda r: _response(r, result={"status": "Failure", "message": "no"})) as it:
+    async with converting(lambda r: changed_response(r, result={"status": "Failure", "message": "no"})) as it:
         assert (await it.client.do("POST", ENDPOINTS_V2, ending("v2", "a"))).code == 500
         assert (await it.client.do("GET", f"{ENDPOINTS_V1}/a")).code == 404
 
