@@ -17,6 +17,7 @@ from kcpshard.definitions.custom_catalog import CustomCatalog, Index
 from kcpshard.definitions.custom_openapi import document_hash as document_hash_of
 from kcpshard.definitions.custom_openapi_worker import CustomOpenApi
 from kcpshard.definitions.discovery import aggregated_version, discovery_document, entity_tag
+from kcpshard.definitions.legacy_definitions import with_legacy
 from kcpshard.definitions.openapi import document_hash, document_paths, index
 from kcpshard.definitions.openapi_worker import OpenApiDocuments
 from kcpshard.definitions.webhook_conversion import WebhookConversions
@@ -30,10 +31,11 @@ class Catalog:
 
     def __init__(self, api_set: str = "minimal") -> None:
         self.api_set = api_set
-        self._resources = builtin_resources(api_set)
+        builtin = builtin_resources(api_set)
+        self._resources = with_legacy(builtin)
         self._places = {(r.group, r.version, r.plural): r for r in self._resources}
         self._documents: dict[tuple[str, str], Document] = {}  # bounded: only paths and media types that exist
-        self._hashes = {path: document_hash(path, api_set) for path in document_paths(self._resources)}
+        self._hashes = {path: document_hash(path, api_set) for path in document_paths(builtin)}
         self._openapi = OpenApiDocuments(api_set)
         self._custom_openapi = CustomOpenApi(api_set)
         self.custom: CustomCatalog | None = None  # until there is a store to follow

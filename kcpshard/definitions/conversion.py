@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kcpshard.definitions.contract import Object, Resource
+from kcpshard.definitions.legacy_definitions import V1, V1BETA1, to_current, to_legacy
 
 # core/v1 field → events.k8s.io/v1 field. All other fields have the same name on both sides.
 _EVENT_FIELDS = {
@@ -63,4 +64,6 @@ def _event_to_core(obj: Object) -> Object:
 _CONVERTERS: dict[tuple[str, str, str], Callable[[Object], Object]] = {
     ("v1", "events.k8s.io/v1", "Event"): _event_to_new,
     ("events.k8s.io/v1", "v1", "Event"): _event_to_core,
+    (V1BETA1, V1, "CustomResourceDefinition"): to_current,
+    (V1, V1BETA1, "CustomResourceDefinition"): to_legacy,
 }
