@@ -28,6 +28,10 @@ _MAX_HEAD_BYTES = 64 * 1024
 # What follows an answer given before the end of the body is read and thrown away this long: a close with unread bytes
 # in the kernel would reset the connection, and the client might never see the answer.
 _LINGER_S = 2.0
+# Encrypting that much takes about half a millisecond.
+_AT_ONCE_BYTES = 256 * 1024
+# A client that takes nothing of its answer for so long is cut off: what waits for it is memory of all.
+_TAKE_S = 30.0
 _HEAD_S = 32.0  # kube-apiserver's ReadHeaderTimeout
 _BODY_S = 75.0  # a request's own time is up after 60
 _NEVER = float("inf")
@@ -264,7 +268,10 @@ class HttpConnection(asyncio.BufferedProtocol):
             if reply is not None:
                 if not request.is_whole:
                     exchange.keep_alive = False  # the rest of the body is not worth reading
-                self.write_all(encode_reply(exchange, reply))
+                if len(reply.body) <= _AT_ONCE_BYTES:
+                    self.write_all(encode_reply(exchange, reply))
+                else:
+                    await self._write_slowly(encode_reply(exchange, reply))
         except ConnectionError:
             self.abort()
         except BaseException:
@@ -313,7 +320,7 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     # --- kcpfront.exchange.Connection
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         if self._transport is None:
             raise ConnectionResetError("the client is gone")
         self._transport.write(data)
@@ -326,11 +333,22 @@ class HttpConnection(asyncio.BufferedProtocol):
         else:
             self._transport.writelines(pieces)
 
+    async def _write_slowly(self, pieces: Sequence[bytes]) -> None:
+        """Much, slice by slice as the client takes it, the loop free in between: encryption takes its time."""
+        for piece in pieces:
+            view = memoryview(piece)
+            for start in range(0, len(view), _AT_ONCE_BYTES):
+                self.write(view[start : start + _AT_ONCE_BYTES])
+                await asyncio.sleep(0)
+                await self.drain()
+
     async def drain(self) -> None:
         if self._transport is None or self._transport.is_closing():
             raise ConnectionResetError("the client is gone")
         if self._room is not None:
+            due, self.due = self.due, self.loop.time() + _TAKE_S
             await self._room
+            self.due = due
 
     def hand_over(self, protocol: asyncio.Protocol) -> asyncio.Transport:
         transport = self._transport

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import grpc.aio
 
+from kcpshard.api import loop_time
 from kcpshard.bootstrap.authority import Authority
 from kcpshard.bootstrap.token_file import TokenFile
 from kcpshard.bootstrap_service import BootstrapService
@@ -30,6 +31,7 @@ from kcpshard.definitions.catalog import Catalog
 from kcpshard.definitions.service_endpoints import ServiceEndpoints
 from kcpshard.execution import Execution
 from kcpshard.metrics import ProcessMetrics
+from kcpshard.offload.writes import OffloadedWrites
 from kcpshard.options import Options
 from kcpshard.placement.key_objects import KeyObjects
 from kcpshard.placement.shard_objects import ShardObjects
@@ -54,6 +56,7 @@ from kcpshard.verbs.birth_contents import BirthContents
 from kcpshard.verbs.dispatch import dispatch
 from kcpshard.verbs.shard import Shard
 from kcpshard.watch_service import WatchService
+from kcpshard.workers.pool import WorkerPool
 
 _log = logging.getLogger(__name__)
 
@@ -93,6 +96,9 @@ class ShardServer:
             self.store, catalog, self._placement.ownership, now_us, contents, self._callouts, birth=birth
         )
         self._shard.issuer = TokenIssuer(self._keys, options.service_account_issuer)
+        self.workers = WorkerPool()
+        self._shard.elsewhere = OffloadedWrites(self.workers.run)
+        loop_time.bound()
         self.execution = Execution(partial(dispatch, self._shard), tasks)
         self._session = SessionService(self.execution, self._hello)
         self.watch = WatchService(self._shard, self._hello, self._settings, tasks.create_task)
@@ -142,6 +148,7 @@ class ShardServer:
             await asyncio.wait(self._running)
         self.execution.close()
         await self._callouts.close()
+        await self.workers.close()
         await self._placement.close()
         await self.store.close()
 
@@ -159,6 +166,7 @@ class ShardServer:
             "watch": self.watch.hub.statistics(),
             "jobs": self.execution.jobs,
             "callouts": self._callouts.statistics(),
+            "workers": asdict(self.workers.statistics()),
             "software": SOFTWARE,
             **self._metrics.statistics(),
         }

@@ -7,6 +7,7 @@ they decide what is refused; a loop that passes the limit ends at once.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kcpshard.api import loop_time
 from kcpshard.cel import operators
 from kcpshard.cel.checking import Checked
 from kcpshard.cel.functions import FUNCTIONS
@@ -25,7 +26,7 @@ class CostExceeded(Exception):
 
 
 class Program:
-    """`evaluate` gives the value and what it cost, or raises EvalFault or CostExceeded."""
+    """`evaluate` gives the value and what it cost, or raises EvalFault, CostExceeded or loop_time.TooLong."""
 
     __slots__ = ("_run", "_size")
 
@@ -35,17 +36,23 @@ class Program:
         self._size = builder.size
 
     def evaluate(self, *values: Any) -> tuple[Any, int]:
-        frame = [0, *values, *[None] * (self._size - len(values))]
+        # On an event loop an evaluation may cost less: it starts with what it may not spend.
+        start = max(0, CALL_LIMIT - loop_time.cel_units())
+        frame = [start, *values, *[None] * (self._size - len(values))]
         try:
             found = self._run(frame)
+            if frame[0] > CALL_LIMIT:
+                raise CostExceeded
         except EvalFault as fault:
-            fault.cost = frame[0]  # type: ignore[attr-defined]
+            fault.cost = frame[0] - start  # type: ignore[attr-defined]
+            raise
+        except CostExceeded:
+            if start:
+                raise loop_time.TooLong from None
             raise
         except RecursionError:
             raise EvalFault("evaluation too deep") from None
-        if frame[0] > CALL_LIMIT:
-            raise CostExceeded
-        return found, frame[0]
+        return found, frame[0] - start
 
 
 class _Builder:

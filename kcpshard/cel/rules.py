@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from kcpshard.api import loop_time
 from kcpshard.api.errors import FieldError, forbidden, required
 from kcpshard.cel.checking import CompileFault, check
 from kcpshard.cel.evaluation import CostExceeded, Program
@@ -239,6 +240,8 @@ class _Run:
         if cost > self.budget:
             self._stop(path, node, _OUT_OF_BUDGET)
         self.budget -= cost
+        if BUDGET - self.budget > loop_time.cel_units():
+            raise loop_time.TooLong
 
     def _stop(self, path: str, node: _Node, text: str) -> Any:
         self.faults.append(_invalid(path, node.type, text))

@@ -18,6 +18,7 @@ import orjson
 
 from kcpshard.api.errors import ApiError
 from kcpshard.api.events import Commit, EventType
+from kcpshard.api.loop_time import unbounded
 from kcpshard.api.objects import timestamp
 from kcpshard.api.requests import Identity
 from kcpshard.definitions.catalog import Catalog
@@ -213,7 +214,8 @@ class CustomDefinitions:
             return None
         request = pb.Request(cluster=target.cluster.path, namespace=item.namespace, name=item.name, identity=_IDENTITY)
         options = DeleteOptions()
-        outcome = delete_object(self._shard, target, request, item.namespace, item.name, value, options)
+        with unbounded():
+            outcome = delete_object(self._shard, target, request, item.namespace, item.name, value, options)
         return outcome.group if isinstance(outcome, AfterSync) else None
 
     async def _let_go(self, cluster: LogicalCluster, name: str) -> None:

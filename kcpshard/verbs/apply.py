@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from kcpshard.api import loop_time
 from kcpshard.api.errors import ApiError, BadRequest, object_not_found, required
 from kcpshard.api.field_sets import FieldSet, difference
 from kcpshard.api.objects import Object, metadata, timestamp
@@ -88,6 +89,7 @@ def _place(meta: Object) -> str:
 
 def _decoded(request: Request) -> Object:
     """The configuration; YAML is JSON by now."""
+    loop_time.check_size(2 * len(request.body))  # comparing with what others own takes as long again
     try:
         config = orjson.loads(request.body or b"null")
     except orjson.JSONDecodeError:

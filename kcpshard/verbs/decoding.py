@@ -1,7 +1,7 @@
 """The body of a write: JSON to an object of the requested type, or the sentence kube-apiserver has for why not.
 
-Decides syntax, apiVersion and kind; leaves types and unknown fields to `field_validation`. Bodies are decoded on the
-loop, 3 MB at most (about 30 ms; a helper process would cost as much to carry the decoded object back).
+Decides syntax, apiVersion and kind; leaves types and unknown fields to `field_validation`. A large body is not decoded
+on the loop: see `offload.writes`.
 """
 
 import re
@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from kcpshard.api import loop_time
 from kcpshard.api.errors import BadRequest
 from kcpshard.api.objects import Object
 from kcpshard.definitions.contract import Catalog, Resource
@@ -20,7 +21,8 @@ _SCHEME = 'in scheme "pkg/runtime/scheme.go:111"'
 
 
 def decode_object(body: bytes, resource: Resource, catalog: Catalog, cluster: LogicalCluster | None) -> Object:
-    """A new dict with apiVersion and kind of `resource`. Raises BadRequest."""
+    """A new dict with apiVersion and kind of `resource`. Raises BadRequest and, on a loop, TooLong."""
+    loop_time.check_size(len(body))
     try:
         obj = _loads(body)
     except orjson.JSONDecodeError:

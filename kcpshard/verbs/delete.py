@@ -11,6 +11,7 @@ import orjson
 
 from kcpshard.admission import chain
 from kcpshard.admission.attributes import DELETE, Attributes
+from kcpshard.api import loop_time
 from kcpshard.api.errors import BadRequest, FieldError, invalid, not_supported, object_conflict, object_not_found
 from kcpshard.api.objects import Object
 from kcpshard.api.requests import Answer, Request
@@ -97,6 +98,7 @@ def _is_plain(stored: Resource, value: bytes, options: DeleteOptions) -> bool:
 
 
 def _marked(shard: Shard, stored: Resource, value: bytes, options: DeleteOptions) -> Object | None:
+    loop_time.check_size(len(value))
     obj: Object = orjson.loads(envelope.body(value))
     grace_period_s = stored.strategy.graceful(obj, options.grace_period_s)
     return marked(stored.group_resource, obj, options, grace_period_s, shard.now_us())

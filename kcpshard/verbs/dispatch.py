@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
 from kcpshard.api.errors import ApiError
+from kcpshard.api.loop_time import TooLong, unbounded
 from kcpshard.api.requests import Answer, Request
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.verbs import access, impersonation
@@ -73,6 +74,17 @@ def dispatch(shard: Shard, request: pb.Request) -> Outcome:
 
 
 def _begin(shard: Shard, request: pb.Request) -> Outcome:
+    try:
+        return run_verb(shard, request)
+    except TooLong:
+        if shard.elsewhere is None:
+            with unbounded():
+                return run_verb(shard, request)
+        return shard.elsewhere(shard, request)
+
+
+def run_verb(shard: Shard, request: Request) -> Outcome:
+    """The verb alone, here and now. Raises TooLong where the loop's time is bounded."""
     verb = request.verb
     if request.subresource and (own := _SUBRESOURCES.get((verb, request.subresource))) is not None:
         return own(shard, request)

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from kcpshard.api import patches
+from kcpshard.api import loop_time, patches
 from kcpshard.api.errors import (
     ApiError,
     BadRequest,
@@ -143,6 +143,7 @@ class _Rejected(Invalid):
 
 def _decoded(body: bytes, prefix: str) -> Object:
     """The patch as an object; `prefix` is what kube-apiserver puts before a fault of this kind of patch."""
+    loop_time.check_size(len(body))
     try:
         given = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -158,6 +159,8 @@ def _decoded(body: bytes, prefix: str) -> Object:
 
 
 def _steps(body: bytes) -> list[dict[str, Any]]:
+    # Ten operations cost about as much as a kB, and a copy may cost the whole object.
+    loop_time.check_size(len(body) + body.count(b'"copy"') * 4096)
     try:
         given = orjson.loads(body)
     except orjson.JSONDecodeError:

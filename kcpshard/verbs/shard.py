@@ -1,9 +1,10 @@
 """What every verb works on: the shard's parts, wired in `server`."""
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from kcpshard.admission.registrations import Registry
+from kcpshard.api.requests import Answer, Request
 from kcpshard.authorization.authorizer import Authorizer
 from kcpshard.callouts.addresses import AddressPolicy
 from kcpshard.callouts.calls import Callouts
@@ -14,6 +15,7 @@ from kcpshard.definitions.service_endpoints import ServiceEndpoints
 from kcpshard.storage.contract import ObjectStore
 from kcpshard.verbs.birth_contents import BirthContents
 from kcpshard.verbs.namespace_contents import NamespaceContents
+from kcpshard.verbs.outcome import AfterSync
 
 _EMPTY, _NO_BIRTH = NamespaceContents(), BirthContents()
 
@@ -21,6 +23,12 @@ _EMPTY, _NO_BIRTH = NamespaceContents(), BirthContents()
 class Ownership(Protocol):
     def check(self, path: str) -> None:
         """Return if this shard serves `path`; raise verbs.outcome.NotOwned otherwise. Microseconds, no I/O."""
+
+
+class Elsewhere(Protocol):
+    """Works a write out beside the loop; see `offload.writes`."""
+
+    def __call__(self, shard: "Shard", request: Request) -> Coroutine[Any, Any, Answer | AfterSync]: ...
 
 
 class Shard:
@@ -33,7 +41,8 @@ class Shard:
     """
 
     __slots__ = (
-        "admission", "authorizer", "birth", "callouts", "catalog", "contents", "issuer", "now_us", "ownership",
+        "admission", "authorizer", "birth", "callouts", "catalog", "contents", "elsewhere", "issuer", "now_us",
+        "ownership",
         "store",
     )  # fmt: skip
 
@@ -56,6 +65,7 @@ class Shard:
         self.authorizer = authorizer or Authorizer(store)
         self.contents, self.birth = contents, birth
         self.issuer = TokenIssuer(KeyRing())
+        self.elsewhere: Elsewhere | None = None  # where writes go that would hold the loop
         catalog.follow(store)
         catalog.call_out(self.callouts)
         self.admission = Registry(store, catalog)

@@ -10,6 +10,7 @@ import orjson
 
 from kcpshard.admission import chain
 from kcpshard.admission.attributes import UPDATE, Attributes
+from kcpshard.api import loop_time
 from kcpshard.api.errors import BadRequest, invalid, object_conflict, object_invalid, object_not_found
 from kcpshard.api.objects import Object, metadata
 from kcpshard.api.requests import Answer, Request
@@ -150,7 +151,8 @@ def store_update(
 
 
 def stored_object(shard: Shard, target: Target, value: bytes) -> Object:
-    """The envelope's object in the version asked for."""
+    """The envelope's object in the version asked for. On a loop, raises TooLong for a large one."""
+    loop_time.check_size(len(value))
     old: Object = orjson.loads(envelope.body(value))
     resource = target.resource
     is_current = resource.definition is None or envelope.fingerprint(value) == resource.fingerprint
