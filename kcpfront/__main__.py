@@ -36,6 +36,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--shard", action="append", default=[], required=True, help="any one leads to the others")
     parser.add_argument("--tls-directory", type=Path, help="ca.crt, tls.crt, tls.key for talking to shards")
     parser.add_argument("--name", default="front-1", help="how this front calls itself (%(default)s)")
+    parser.add_argument(
+        "--anonymous-auth", choices=["true", "false"], default="true", help="let strangers be system:anonymous"
+    )
     parser.add_argument("--service-account-issuer", default=DEFAULT_ISSUER, metavar="URL", help="iss of tokens")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     parser.add_argument("--log-format", choices=["text", "json"], default="text")
@@ -56,6 +59,7 @@ def _options(found: argparse.Namespace) -> Options:
         found.tls_directory,
         found.name,
         found.service_account_issuer,
+        found.anonymous_auth == "true",
     )
 
 

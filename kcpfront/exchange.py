@@ -5,7 +5,7 @@ the connection itself and returns None.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from kcpfront.request_info import RequestInfo
@@ -15,6 +15,9 @@ class Headers(Protocol):
     """Request headers, by case-insensitive name."""
 
     def get(self, key: str, /) -> str | None: ...
+    def getall(self, key: str, default: list[str], /) -> list[str]: ...
+    def __iter__(self) -> Iterator[str]:
+        """Names as they came, one for each line."""
 
 
 class Connection(Protocol):

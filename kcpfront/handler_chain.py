@@ -8,6 +8,7 @@ from kcpfront import discovery
 from kcpfront.exchange import Exchange, Reply
 from kcpfront.filters.audit import name_request
 from kcpfront.filters.authentication import Authenticator
+from kcpfront.filters.impersonation import read_impersonation
 from kcpfront.filters.request_deadline import request_timeout_s
 from kcpfront.handlers.document import DocumentHandler
 from kcpfront.handlers.list import ListHandler
@@ -19,13 +20,24 @@ from kcpfront.negotiation import negotiate_status
 from kcpfront.representations import finished
 from kcpfront.request_info import parse_request
 from kcpfront.responses import error_reply, text_reply
-from kcpshard.api.errors import ApiError, InternalError, MethodNotAllowed, PageNotFound, resource_not_found
+from kcpshard.api.errors import ApiError, Forbidden, InternalError, MethodNotAllowed, PageNotFound, resource_not_found
+from kcpshard.api.requests import decode_identity
 from kcpshard.rpc.contract import Caller, Watcher
 from kcpshard.workers.pool import WorkerPool
 
 _log = logging.getLogger(__name__)
 
 Handle = Callable[[Exchange], Awaitable[Reply | None]]
+
+
+_MONITORING = frozenset({"system:masters", "system:monitoring"})
+
+
+def _check_metrics(exchange: Exchange) -> None:
+    """They tell of all logical clusters: for people of the installation only. Raises Forbidden."""
+    identity = decode_identity(exchange.identity)
+    if exchange.impersonation or identity.scope or _MONITORING.isdisjoint(identity.groups):
+        raise Forbidden(f'forbidden: User "{identity.username}" cannot get path "/metrics"')
 
 
 class HandlerChain:
@@ -70,6 +82,7 @@ class HandlerChain:
             waiting = self._authenticator.authenticate(exchange)
             if waiting is not None:
                 await waiting
+            read_impersonation(exchange)
             # Size, media type, nesting and duplicate keys of bodies: when a handler reads one (filters.request_body).
             # Authorisation, admission and fairness among tenants: in the shard.
             if info.resource:
@@ -98,6 +111,10 @@ class HandlerChain:
 
     async def _non_resource(self, exchange: Exchange) -> Reply:
         info = exchange.info
+        # What is answered here asks no shard otherwise.
+        needs_shard = exchange.impersonation or exchange.proof
+        if needs_shard and (refused := await self._documents.authorize(exchange)) is not None:
+            return refused
         if (reply := self._health.reply(info)) is not None:
             return reply
         match info.path:
@@ -106,6 +123,7 @@ class HandlerChain:
                     raise MethodNotAllowed("the server does not allow this method on the requested resource")
                 return version_reply(self._software)
             case "/metrics":
+                _check_metrics(exchange)
                 return text_reply(200, (await self._metrics.gather()).decode())
             case "/":
                 return await self._documents.root(exchange, self._health.names)

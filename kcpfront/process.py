@@ -28,6 +28,7 @@ class Options(NamedTuple):
     tls_directory: Path | None
     name: str
     issuer: str = DEFAULT_ISSUER
+    anonymous: bool = True
 
 
 class FrontProcess:
@@ -42,7 +43,15 @@ class FrontProcess:
         follower = MapFollower(self._channels.dial, options.name)
         self._feed = MapFeed(options.shards, follower.follow, self._adopt)
         files = CredentialFiles(options.pki, options.token_file)
-        self._front = Front(self._router, self._router, files, settings, self._map_check, issuer=options.issuer)
+        self._front = Front(
+            self._router,
+            self._router,
+            files,
+            settings,
+            self._map_check,
+            issuer=options.issuer,
+            anonymous=options.anonymous,
+        )
         self._front.metrics.shards = self._channels.counts
         self._front.metrics.ask_shards = self._channels.ask_statistics
 

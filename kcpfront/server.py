@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 
+from kcpfront.authentication.bootstrap_tokens import BootstrapTokens
 from kcpfront.authentication.service_account_tokens import ServiceAccountTokens
 from kcpfront.credential_files import CredentialError, CredentialFiles
 from kcpfront.filters.authentication import Authenticator
@@ -39,11 +40,14 @@ class Front:
         map_check: Check = _well,
         tls: bool = True,
         issuer: str = DEFAULT_ISSUER,
+        anonymous: bool = True,
     ) -> None:
         self.settings = settings or Settings()
         self.metrics = Metrics()
         self._files, self._tls = files, tls
-        self._authenticator = Authenticator(files.tokens(), ServiceAccountTokens(issuer))
+        self._authenticator = Authenticator(
+            files.tokens(), ServiceAccountTokens(issuer), (BootstrapTokens(),), anonymous=anonymous
+        )
         self.take_keys = self._authenticator.take_keys  # of each shard map
         self._edge = HttpEdge(self.settings)
         self.open_watches = OpenWatches(self.settings, self.metrics, self._edge.hand_back)

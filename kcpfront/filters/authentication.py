@@ -25,18 +25,24 @@ _MAX_CERTIFICATES = (
 )
 
 
+ANONYMOUS = Identity("system:anonymous", "", ("system:unauthenticated",))
+
+
 class Authenticator:
     """Proves credentials. Tokens are kept as SHA-256 only; a lookup by digest tells an attacker nothing by its time,
     because a digest cannot be approached byte by byte; the final comparison is constant-time all the same.
 
-    `provers` are asked in this order after the static tokens and the service accounts'."""
+    `provers` are asked in this order after the static tokens and the service accounts'. With `anonymous` whoever shows
+    no credential is system:anonymous, who may do what the logical cluster's RBAC says; without, they may probe only."""
 
     def __init__(
         self,
         tokens: dict[bytes, Identity],
         accounts: ServiceAccountTokens | None = None,
         provers: Sequence[TokenProver] = (),
+        anonymous: bool = False,
     ) -> None:
+        self._anonymous = ANONYMOUS.encode() if anonymous else b""
         self.accounts = accounts or ServiceAccountTokens()
         self._provers: tuple[TokenProver, ...] = (self.accounts, *provers)
         self._certificates: dict[bytes, bytes] = {}
@@ -53,8 +59,8 @@ class Authenticator:
             self._verified.clear()
 
     def authenticate(self, exchange: Exchange) -> Awaitable[None] | None:
-        """Sets `exchange.identity` and `exchange.proof`; what has to wait for that is returned. Raises Unauthorized
-        unless the path is open to everybody."""
+        """Sets `exchange.identity` and `exchange.proof`; what has to wait for that is returned. Raises Unauthorized: a
+        wrong credential is refused, also where none is needed."""
         header = exchange.headers.get("Authorization")
         if header is not None:
             scheme, _, token = header.partition(" ")
@@ -63,15 +69,17 @@ class Authenticator:
             token = token.strip()
             key = digest(token)
             found = self._remembered(key)
-            if found is None:  # a wrong credential is refused, also where none is needed
+            if found is None:
                 return self._prove(exchange, token, key)
             exchange.identity, exchange.proof = found.identity, found.proof
             return None
         certificate = exchange.certificate()
         if certificate is not None:
             exchange.identity = self._certificates.get(certificate) or self._read_certificate(certificate)
-        elif not is_open(exchange.info.path):
-            raise _refused()
+        else:
+            exchange.identity = self._anonymous
+            if not self._anonymous and not is_open(exchange.info.path):
+                raise _refused()
         return None
 
     def _remembered(self, key: bytes) -> Credential | None:

@@ -34,6 +34,13 @@ class DocumentHandler:
                 found += [f"{name}/{version['version']}" for version in group.get("versions", ())]
         return json_reply(200, {"paths": discovery.root_paths(found, checks)})
 
+    async def authorize(self, exchange: Exchange) -> Reply | None:
+        """None: whoever asks may ask for this path, which is answered without a shard; else the refusal."""
+        request = _request(exchange, exchange.info.path)
+        request.verb, request.body = pb.AUTHORIZE, orjson.dumps({"verb": exchange.info.verb})
+        result = await self._caller.call(request, exchange.deadline)
+        return None if result.code < 300 else result_reply(exchange, _JSON, result)
+
     async def document(self, exchange: Exchange) -> Reply:
         info = exchange.info
         if not _is_allowed(exchange.method, info.path):

@@ -1,9 +1,10 @@
 import logging
 
+import orjson
 import pytest
 
 from kcpfront.server import Front
-from kcpshard.api.errors import ServiceUnavailable
+from kcpshard.api.errors import Forbidden, ServiceUnavailable
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Result
 from tests.kcpfront.fake_router import FakeRouter
@@ -37,7 +38,7 @@ async def test_an_api_error_is_its_status(client: HttpClient, router: FakeRouter
 
 
 async def test_strangers_get_401_before_anything_is_read(client: HttpClient, router: FakeRouter) -> None:
-    client.token = None
+    client.token = "wrong"
     answer = await client.request("POST", PATH, b"{")
     assert answer.code == 401
     assert answer.json() == {
@@ -51,6 +52,13 @@ async def test_strangers_get_401_before_anything_is_read(client: HttpClient, rou
     }
     assert router.requests == []
     assert (await client.get("/metrics")).code == 401
+
+
+async def test_strangers_may_probe_and_the_shard_judges_the_rest(client: HttpClient, router: FakeRouter) -> None:
+    client.token = None
+    await client.get(PATH + "/a")
+    assert b"system:anonymous" in router.requests[0].identity
+    assert (await client.get("/metrics")).code == 403
     assert (await client.get("/livez")).code == 200
     assert (await client.get("/version")).json()["major"] == "1"
 
@@ -100,3 +108,17 @@ async def test_a_path_of_nothing_is_no_page(client: HttpClient, path: str) -> No
     answer = await client.get(path)
     assert (answer.code, answer.body) == (404, b"404 page not found\n")
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+async def test_impersonation_is_the_shards_to_decide_also_of_what_is_answered_here(
+    client: HttpClient, router: FakeRouter
+) -> None:
+    await client.request("GET", PATH + "/a", **{"Impersonate-User": "ann"})
+    assert orjson.loads(router.requests[0].impersonation)["username"] == "ann"
+
+    def refused(request: pb.Request) -> Result:
+        assert (request.verb, request.name, request.body) == (pb.AUTHORIZE, "/version", b'{"verb":"get"}')
+        raise Forbidden("no")
+
+    router.answer = refused
+    assert (await client.request("GET", "/version", **{"Impersonate-User": "ann"})).code == 403

@@ -91,6 +91,18 @@ def test_strangers_may_do_nothing_else(path: str) -> None:
         Authenticator({}).authenticate(exchange(path))
 
 
+def test_strangers_are_anonymous_where_that_is_allowed() -> None:
+    asked = exchange()
+    Authenticator({}, anonymous=True).authenticate(asked)
+    found = orjson.loads(asked.identity)
+    assert (found["username"], found["groups"]) == ("system:anonymous", ["system:unauthenticated"])
+
+
+async def test_a_wrong_token_is_not_anonymous() -> None:
+    with pytest.raises(Unauthorized):
+        await authenticate(Authenticator({}, anonymous=True), exchange(headers={"Authorization": "Bearer x"}))
+
+
 def test_a_certificate_proves_an_identity() -> None:
     made = Authenticator({})
     asked = exchange(certificate=CERTIFICATE)
