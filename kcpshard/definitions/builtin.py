@@ -6,8 +6,9 @@ is ever stored under componentstatuses, whose components are not ours.
 
 from collections.abc import Mapping
 
-from kcpshard.definitions import facts
+from kcpshard.definitions import autoscaler_conversion, facts
 from kcpshard.definitions.contract import Resource, Subresource
+from kcpshard.definitions.converted_strategy import ConvertedStrategy
 from kcpshard.definitions.facts import ResourceFacts
 from kcpshard.definitions.kinds import RULES
 from kcpshard.definitions.strategies import KindStrategy, Rules
@@ -83,7 +84,16 @@ def builtin_resources(api_set: str) -> list[Resource]:
         resource.storage_version = stored.api_version
         resource.storage_resource = None if stored is resource else stored
         resource.group_resource = group_resource(stored.group, stored.plural)
+    _judge_as_stored(found)
     return list(found.values())
+
+
+def _judge_as_stored(found: dict[tuple[str, str, str], Resource]) -> None:
+    """HorizontalPodAutoscalers of v1 are what they are as v2."""
+    old = found.get(("autoscaling", "v1", "horizontalpodautoscalers"))
+    if old is not None and old.storage_resource is not None:
+        stored = old.storage_resource.strategy
+        old.strategy = ConvertedStrategy(old.strategy, stored, autoscaler_conversion.to_v2, autoscaler_conversion.to_v1)
 
 
 def group_resource(group: str, plural: str) -> str:

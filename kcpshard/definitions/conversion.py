@@ -7,6 +7,7 @@ with different field names (k8s.io/kubernetes conversion of events).
 from collections.abc import Callable
 from typing import Any
 
+from kcpshard.definitions import autoscaler_conversion
 from kcpshard.definitions.contract import Object, Resource
 from kcpshard.definitions.legacy_definitions import V1, V1BETA1, to_current, to_legacy
 
@@ -66,4 +67,6 @@ _CONVERTERS: dict[tuple[str, str, str], Callable[[Object], Object]] = {
     ("events.k8s.io/v1", "v1", "Event"): _event_to_core,
     (V1BETA1, V1, "CustomResourceDefinition"): to_current,
     (V1, V1BETA1, "CustomResourceDefinition"): to_legacy,
+    ("autoscaling/v2", "autoscaling/v1", "HorizontalPodAutoscaler"): autoscaler_conversion.to_v1,
+    ("autoscaling/v1", "autoscaling/v2", "HorizontalPodAutoscaler"): autoscaler_conversion.to_v2,
 }

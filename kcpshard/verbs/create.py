@@ -119,7 +119,7 @@ def _filled(
     if entries is None:
         entries = field_managers.after_create(shard, target, request, new, given.get("managedFields"))
     if entries:
-        meta["managedFields"] = entries
+        new["metadata"]["managedFields"] = entries
     return new, given.get("resourceVersion")
 
 

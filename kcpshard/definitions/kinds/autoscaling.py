@@ -79,6 +79,23 @@ def _autoscaler(obj: Object) -> Faults:
             yield from _rule_faults(behavior[member], f"spec.behavior.{member}")
 
 
+def _new_target(obj: Object) -> Faults:
+    """Of what is scaled the version must name a group: in the core group only one kind can be scaled."""
+    target = obj["spec"].get("scaleTargetRef") or {}
+    version = target.get("apiVersion", "")
+    group, slash, rest = version.partition("/")
+    if "/" in rest:
+        yield invalid("spec.scaleTargetRef.apiVersion", version, f"unexpected GroupVersion string: {version}")
+    elif not (slash and group) and target.get("kind") != "ReplicationController":
+        yield invalid("spec.scaleTargetRef.apiVersion", version, "apiVersion must specify API group")
+
+
+def _target_update(new: Object, old: Object) -> Faults:
+    after, before = (o["spec"].get("scaleTargetRef") or {} for o in (new, old))
+    if any(after.get(member) != before.get(member) for member in ("apiVersion", "kind")):
+        yield from _new_target(new)
+
+
 def _metric_faults(metric: Object, path: str) -> Faults:
     kind = metric.get("type", "")
     if not kind:
@@ -174,7 +191,12 @@ def _budget_status(new: Object, old: Object) -> Faults:
 
 
 ROWS = {
-    ("autoscaling", "HorizontalPodAutoscaler"): Rules(default=(_default,), validate=(_autoscaler,)),
+    ("autoscaling", "HorizontalPodAutoscaler"): Rules(
+        default=(_default,),
+        validate=(_autoscaler,),
+        validate_create=(_new_target,),
+        validate_update=(_target_update,),
+    ),
     ("policy", "PodDisruptionBudget"): Rules(
         validate=(_budget,), validate_subresource={"status": (_budget_status,)}, generation=True
     ),
