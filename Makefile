@@ -77,6 +77,11 @@ informers operator: setup
 helm: setup
 	$(BIN)/python -m tests.clients.helm.session
 
+# The Python client's typed, dynamic and custom-object sides, its watches and its tokens.
+.PHONY: python-client
+python-client: setup
+	$(BIN)/python -m tests.clients.python_client
+
 # Bent requests: no server error, nothing of another logical cluster. ARGS is "SEED EXAMPLES".
 .PHONY: fuzz
 fuzz: setup
