@@ -15,7 +15,7 @@ from kcpshard.verbs.shard import Shard
 
 DOCUMENT, AUTHORIZE = 8, 9
 # By the enum Verb of proto/shard.proto.
-VERBS = ("", "get", "list", "create", "update", "patch", "delete", "deletecollection", "get", "get")
+VERBS = ("", "get", "list", "create", "update", "patch", "delete", "deletecollection", "get", "get", "get")
 _NAMED_BY_SELECTOR = frozenset((2, 7))
 _NAME_FIELD = "metadata.name"
 

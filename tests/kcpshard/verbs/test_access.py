@@ -72,3 +72,13 @@ async def test_an_anonymous_user_is_told_the_version_and_no_more(client: ApiClie
     question.name = "/metrics"
     refused = await client.send(question)
     assert (refused.code, refused.message) == (403, 'forbidden: User "system:anonymous" cannot get path "/metrics"')
+
+
+def test_an_objects_past_takes_the_right_to_get_it() -> None:
+    asked = pb.Request(verb=pb.HISTORY, version="v1", resource="configmaps", namespace="n", name="a")
+    wanted = access.wanted_of(asked)
+    assert (wanted.verb, wanted.resource, wanted.namespace, wanted.name) == ("get", "configmaps", "n", "a")
+
+
+def test_every_verb_of_the_protocol_is_authorised_as_something() -> None:
+    assert all(access.VERBS[number] for number in pb.Verb.values() if number)
