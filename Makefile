@@ -32,9 +32,9 @@ scenario: setup
 	set -e; for shards in 1 2 4; do KCP_SCENARIO_SHARDS=$$shards $(BIN)/pytest tests/scenario/test_kubectl_session.py tests/scenario/test_python_session.py; done
 	$(BIN)/pytest tests/scenario
 
-# Beside a real kube-apiserver, or any other server: make bench ARGS="--kubeconfig …"
+# Everything in RESULTS.md beside a real kube-apiserver, fifteen minutes: make bench ARGS=--quick|--resume|"--kubeconfig …"
 bench: setup
-	$(BIN)/python -m benchmarks.compare $(ARGS)
+	$(BIN)/python -m benchmarks.suite $(ARGS)
 
 # How long the worst legal requests hold an event loop: make bench-stalls ARGS="--only YAML"
 bench-stalls: setup

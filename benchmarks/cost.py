@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,19 @@ def cpu_seconds(pids: Sequence[int]) -> float:
     return total
 
 
+@lru_cache(1)
+def _can_count() -> bool:
+    if shutil.which("perf") is None:
+        return False
+    asked = subprocess.run(["perf", "stat", "-e", "instructions:u", "-x", ",", "true"], capture_output=True, text=True)
+    return re.search(r"^\d+,+.*instructions", asked.stderr, re.M) is not None
+
+
 @contextmanager
 def counting_instructions(pids: Sequence[int]) -> Iterator[list[float]]:
     """Appends the user instructions of `pids` while the block runs; appends nothing where perf cannot count them."""
     counted: list[float] = []
-    if shutil.which("perf") is None:
+    if not _can_count():
         yield counted
         return
     command = ["perf", "stat", "-e", "instructions:u", "-x", ",", "-p", ",".join(map(str, pids))]
@@ -102,9 +111,8 @@ def spec_for(target: Target, operation: str, tenants: int, **more: Any) -> Spec:
     return Spec(target.host, target.port, target.token, target.authority, operation, listed, **more)
 
 
-def measure(target: Target, spec: Spec, write_us: float = 0.0) -> Cost:
-    """Run the load and attribute the servers' CPU to its requests. What a writer beside them costs is taken off at
-    `write_us` each: what an update costs under load, not what it costs alone, when a server's idle work is in it."""
+def measure(target: Target, spec: Spec) -> Cost:
+    """Run the load and attribute all of the servers' CPU to its requests, a slow writer's beside them included."""
     pids = target.pids()
     with counting_instructions(pids) as instructions, watching_timer(max(1.0, spec.seconds)) as timer:
         before = cpu_seconds(pids)
@@ -114,7 +122,6 @@ def measure(target: Target, spec: Spec, write_us: float = 0.0) -> Cost:
     if bad or not outcome.requests:
         raise RuntimeError(f"{target.name} {spec.operation}: answers {outcome.codes}")
     count = outcome.requests
-    spent -= write_us / 1e6 * outcome.writer_requests
     return Cost(
         spent / count * 1e6,
         instructions[0] / count / 1000 if instructions else 0.0,

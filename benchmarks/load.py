@@ -38,7 +38,7 @@ class Spec:
     connections: int = 32
     limit: int = 500  # of a list
     seed: int = 1
-    writers: int = 0  # connections that update at random beside the measured ones
+    writes_per_s: float = 0  # updates at random beside the measured requests, on a connection of their own
     batch: str = "b"  # name part of created objects, so that rounds do not collide
 
 
@@ -214,13 +214,13 @@ class Load:
         while not self.stop:
             await connection.ask(self.requests.next("update"))
             self.outcome.writer_requests += 1
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(1 / self.spec.writes_per_s)
         connection.transport.close()
 
     async def run(self) -> Outcome:
         began = time.perf_counter()
         async with asyncio.TaskGroup() as everything:
-            for _ in range(self.spec.writers):
+            if self.spec.writes_per_s:
                 everything.create_task(self.write_beside())
             timer = asyncio.get_running_loop().call_later(self.spec.seconds or 3600, self.finish)
             async with asyncio.TaskGroup() as measured:
