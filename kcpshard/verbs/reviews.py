@@ -1,27 +1,23 @@
 """Reviews: questions posed by create; nothing is stored.
 
-Until authorisation exists every authenticated identity is an administrator, and so the access reviews say. What a
+Access reviews are answered by the authoriser, about whoever is asked about, as kube-apiserver answers them. What a
 token is worth the front has found out; it comes along as `token_review`.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import orjson
 
 from kcpshard.api.errors import BadRequest, FieldError, Invalid, Unauthorized, invalid, object_invalid
 from kcpshard.api.objects import Object, drop_empty, timestamp
 from kcpshard.api.requests import Answer, Identity, Request, decode_identity
+from kcpshard.authorization.attributes import Attributes
+from kcpshard.authorization.policy import Decision
+from kcpshard.authorization.rules import Rule
 from kcpshard.definitions.contract import Resource
 from kcpshard.verbs.proofs import prove
 from kcpshard.verbs.shard import Shard
 
-_ALLOWED = {"allowed": True}
-_EVERYTHING: dict[str, Any] = {
-    "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
-    "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
-    "incomplete": False,
-}
 _ATTRIBUTES = ("resourceAttributes", "nonResourceAttributes")
 
 
@@ -37,13 +33,15 @@ def review(shard: Shard, request: Request, resource: Resource, obj: Object) -> A
 def _self_subject_access(shard: Shard, request: Request, obj: Object) -> None:
     spec = obj.get("spec") or {}
     _refuse(_metadata_faults(obj["metadata"]) + _attribute_faults(spec))
-    obj["status"] = _ALLOWED
+    cluster = shard.store.pending_cluster(request.cluster)
+    grants = shard.authorizer.grants(cluster, request.cluster, request.identity)
+    obj["status"] = _status(grants.decide(_wanted(spec)))
 
 
 def _subject_access(shard: Shard, request: Request, obj: Object) -> None:
     spec = obj.get("spec") or {}
     _refuse(_metadata_faults(obj["metadata"]) + _attribute_faults(spec) + _subject_faults(spec))
-    obj["status"] = _ALLOWED
+    obj["status"] = _about(shard, request, spec)
 
 
 def _local_subject_access(shard: Shard, request: Request, obj: Object) -> None:
@@ -59,14 +57,54 @@ def _local_subject_access(shard: Shard, request: Request, obj: Object) -> None:
         shown = _non_resource(spec["nonResourceAttributes"])
         faults.append(invalid("spec.nonResourceAttributes", shown, "disallowed on this kind of request"))
     _refuse(faults)
-    obj["status"] = _ALLOWED
+    obj["status"] = _about(shard, request, spec)
+
+
+def _about(shard: Shard, request: Request, spec: Object) -> Object:
+    cluster = shard.store.pending_cluster(request.cluster)
+    extra = {key.lower(): tuple(values or ()) for key, values in (spec.get("extra") or {}).items()}
+    groups = tuple(spec.get("groups") or ())
+    identity = Identity(spec.get("user") or "", spec.get("uid") or "", groups, extra)
+    return _status(shard.authorizer.decide_about(cluster, identity, _wanted(spec)))
+
+
+def _wanted(spec: Object) -> Attributes:
+    given = spec.get("resourceAttributes")
+    if given is None:
+        path = spec["nonResourceAttributes"]
+        return Attributes(path.get("verb", ""), path=path.get("path", ""))
+    members = ("verb", "group", "version", "resource", "subresource", "namespace", "name")
+    return Attributes(*(given.get(member, "") for member in members))
+
+
+def _status(decision: Decision) -> Object:
+    status: Object = {"allowed": decision.allowed}
+    if decision.reason:
+        status["reason"] = decision.reason
+    return status
 
 
 def _self_subject_rules(shard: Shard, request: Request, obj: Object) -> None:
-    if not (obj.get("spec") or {}).get("namespace"):
+    namespace = (obj.get("spec") or {}).get("namespace")
+    if not namespace:
         raise BadRequest("no namespace on request")
+    cluster = shard.store.pending_cluster(request.cluster)
+    rules, faults = shard.authorizer.rules(cluster, request.cluster, request.identity, namespace)
     obj["spec"] = {}
-    obj["status"] = _EVERYTHING
+    obj["status"] = {
+        "resourceRules": [_resource_rule(rule) for rule in rules if rule.resources],
+        "nonResourceRules": [{"verbs": rule.verbs, "nonResourceURLs": rule.urls} for rule in rules if rule.urls],
+        "incomplete": False,
+    }
+    if faults:
+        obj["status"]["evaluationError"] = faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"
+
+
+def _resource_rule(rule: Rule) -> Object:
+    shown: Object = {"verbs": rule.verbs, "apiGroups": rule.groups, "resources": rule.resources}
+    if rule.names:
+        shown["resourceNames"] = rule.names
+    return shown
 
 
 def _self_subject(shard: Shard, request: Request, obj: Object) -> None:
