@@ -18,6 +18,7 @@ from pathlib import Path
 import grpc.aio
 
 from kcpshard.api import loop_time
+from kcpshard.authorization.bootstrap import bootstrap_objects
 from kcpshard.bootstrap.authority import Authority
 from kcpshard.bootstrap.token_file import TokenFile
 from kcpshard.bootstrap_service import BootstrapService
@@ -50,6 +51,7 @@ from kcpshard.storage.damage import damage_of
 from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
 from kcpshard.storage.rocksdb_engine import RocksdbEngine
+from kcpshard.storage.template import Template
 from kcpshard.sync_service import SyncService
 from kcpshard.verbs import births
 from kcpshard.verbs.birth_contents import BirthContents
@@ -78,7 +80,7 @@ class ShardServer:
         self._settings = adjusted(chosen, os.environ.get("KCP_SHARD_SETTINGS", ""))
         self._tls = read_tls_directory(options.tls_directory) if options.tls_directory else None
         self._engine = _open_engine(options, self._settings)
-        self.store = Store(self._engine, options.number, now_us, self._settings)
+        self.store = Store(self._engine, options.number, now_us, self._settings, template=Template(bootstrap_objects()))
         entry = _entry(options)
         self._dial: Callable[[str], grpc.aio.Channel] = partial(dial, tls=self._tls)
         shards = ShardObjects(self.store, now_us)

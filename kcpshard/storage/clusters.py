@@ -117,6 +117,7 @@ class Clusters:
                 self._old.pop(cluster.path, None)
                 self._alive.pop(cluster.id, None)
                 continue
+            cluster.removed = None
             cluster.log_bytes, cluster.oldest = decode_usage(raw, self._classes, cluster.created_revision)
             cluster.oldest_revision = cluster.oldest[0]
         for key, value in group.meta.items():
@@ -179,5 +180,5 @@ def _incarnation(
     cluster.created_revision, cluster.state, cluster.cached = cluster_id, state, {}
     cluster.oldest, cluster.oldest_revision = oldest, oldest[0]
     cluster.born_in, cluster.log_bytes = None, log_bytes
-    cluster.known_since, cluster.deletions = known_since, {}
+    cluster.known_since, cluster.deletions, cluster.removed = known_since, {}, None
     return cluster

@@ -60,7 +60,7 @@ class LogicalCluster:
 
     __slots__ = (
         "__weakref__", "born_in", "cached", "created_revision", "deletions", "id", "known_since", "log_bytes", "oldest",
-        "oldest_revision", "path", "prefix", "state",
+        "oldest_revision", "path", "prefix", "removed", "state",
     )  # fmt: skip
 
     path: str
@@ -78,6 +78,7 @@ class LogicalCluster:
     log_bytes: int  # of its retained log records
     known_since: int  # `deletions` is complete from this revision on
     deletions: dict[str, int]  # group resource → revision of the newest deletion
+    removed: dict[bytes, int] | None  # objects of the template deleted here → revision; None: not read yet
 
 
 class Put(NamedTuple):
@@ -141,7 +142,8 @@ class ScanItem(NamedTuple):
 
 
 class ObjectStore(Protocol):
-    """Objects of all logical clusters of this shard, by key and revision."""
+    """Objects of all logical clusters of this shard, by key and revision; what the template holds is as if every one of
+    them held it from its birth on (see `template`)."""
 
     @property
     def durable_revision(self) -> int:

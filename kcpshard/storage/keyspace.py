@@ -12,6 +12,7 @@
               type∕group resource∕id                                  number of objects
               lost∕class                                              newest revision compacted in any logical cluster
               owner∕id∕uid∕group resource∕namespace∕name              nothing; an object that names that uid as an owner
+              removed∕id∕group resource∕namespace∕name                revision of a deletion, see template.py
               own∕<key>                                               whatever placement and others keep
 
 id and revision are 8 bytes, big endian; n is 2. Strings are UTF-8, joined by NUL, which no name may contain; so byte
@@ -25,7 +26,7 @@ OBJECTS, LOG, VERSIONS, ORDER, META = FAMILIES = ("objects", "log", "versions", 
 FORMAT_KEY = b"format"
 CLOCK_KEY = b"clock"
 PATHS, NAMES, USAGES, TYPES, LOST, OWN = b"path/", b"name/", b"usage/", b"type/", b"lost/", b"own/"
-OWNERS = b"owner/"
+OWNERS, REMOVED = b"owner/", b"removed/"
 END = b"\xff" * 9  # above every key: no id, revision or text begins with nine of these
 MAX_CHANGES = 1 << 16  # of one commit: n has two bytes
 

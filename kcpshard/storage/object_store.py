@@ -33,6 +33,7 @@ from kcpshard.storage.contract import (
 from kcpshard.storage.owners import Dependent
 from kcpshard.storage.past_reads import PastReads
 from kcpshard.storage.space import SpaceGuard
+from kcpshard.storage.template import NO_TEMPLATE, Place, Template
 from kcpshard.storage.writer import LoopSync, SyncThread, WriteGroup, Writer, exit_after_failed_sync
 
 _ADDED, _MODIFIED, _DELETED = EventType
@@ -61,6 +62,7 @@ class Store:
         settings: Settings | None = None,
         sync: Any = None,
         on_sync_failure: Callable[[BaseException], None] = exit_after_failed_sync,
+        template: Template = NO_TEMPLATE,
     ) -> None:
         """Opens the format, or raises format.UnusableFormat; raises clock.ClockBehind. `sync`: as SyncThread."""
         settings = settings or Settings()
@@ -92,6 +94,7 @@ class Store:
         self._overlay = self._writer.overlay
         self._touched = self._writer.touched
         self._namespace_counts: dict[bytes, int] = {}  # of namespaces that somebody paged through, by type prefix
+        self._template, self._templated = template, template.types
         self._followed: frozenset[str] = frozenset()
         self._accepted: Callable[[LogicalCluster, str, str, str], None] = lambda *_: None
         self._undone: Callable[[LogicalCluster], None] = lambda _: None
@@ -146,18 +149,27 @@ class Store:
         pending = self._overlay.get(key)
         if pending is not None:
             raise NotDurable(pending[1])
-        return self._get_object(key)
+        value = self._get_object(key)
+        if value is None and group_resource in self._templated:
+            return self._shown(cluster, group_resource, (namespace, name))
+        return value
 
     def pending(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bytes | None:
         key = cluster.prefix + f"{group_resource}\0{namespace}\0{name}".encode()
         pending = self._overlay.get(key)
-        return self._get_object(key) if pending is None else pending[0]
+        value = self._get_object(key) if pending is None else pending[0]
+        if value is None and group_resource in self._templated:
+            return self._shown(cluster, group_resource, (namespace, name))
+        return value
 
     def get_at(
         self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str, revision: int, retention: int = 0
     ) -> bytes | None:
         self._check_readable(cluster, revision, retention)
-        return self._past.get(cluster.prefix + f"{group_resource}\0{namespace}\0{name}".encode(), revision)
+        value = self._past.get(cluster.prefix + f"{group_resource}\0{namespace}\0{name}".encode(), revision)
+        if value is None and group_resource in self._templated:
+            return self._shown_at(cluster, group_resource, (namespace, name), revision)
+        return value
 
     def commit(
         self,
@@ -212,6 +224,9 @@ class Store:
                 raise NotDurable(group)
             pairs = self._engine.scan(keyspace.OBJECTS, start, end, limit)
         skip = len(base)
+        if group_resource in self._templated:
+            at = revision or self._writer.durable
+            return self._with_template(cluster, group_resource, namespace, after, at, limit, pairs)
         if namespace:
             return [ScanItem(namespace, key[skip:].decode(), value) for key, value in pairs]
         items = []
@@ -252,10 +267,63 @@ class Store:
         return items
 
     def pending_own(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bytes | None:
-        return self.pending(cluster, group_resource, namespace, name)
+        key = cluster.prefix + f"{group_resource}\0{namespace}\0{name}".encode()
+        pending = self._overlay.get(key)
+        return self._get_object(key) if pending is None else pending[0]
 
     def is_removed(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bool:
-        return False
+        return f"{group_resource}\0{namespace}\0{name}".encode() in self._removed(cluster)
+
+    # --- the template
+
+    def _shown(self, cluster: LogicalCluster, group_resource: str, place: Place) -> bytes | None:
+        """What the template shows now at a place where the logical cluster holds nothing."""
+        if not self._template.has(group_resource, place):
+            return None
+        if "\0".join((group_resource, *place)).encode() in self._removed(cluster):
+            return None
+        return self._template.value(cluster, group_resource, place)
+
+    def _shown_at(self, cluster: LogicalCluster, group_resource: str, place: Place, revision: int) -> bytes | None:
+        """The same at a revision."""
+        if not self._template.has(group_resource, place) or revision < cluster.created_revision:
+            return None
+        removed = self._removed(cluster).get("\0".join((group_resource, *place)).encode())
+        if removed is not None and removed <= revision:
+            return None
+        return self._template.value(cluster, group_resource, place)
+
+    def _removed(self, cluster: LogicalCluster) -> dict[bytes, int]:
+        found = cluster.removed
+        if found is None:
+            start = keyspace.REMOVED + cluster.prefix
+            keys = self._writer.scan_meta(start, keyspace.after_prefix(start), keyspace.MAX_CHANGES)
+            found = cluster.removed = {
+                key[len(start) :]: int.from_bytes(self._writer.get_meta(key) or b"", "big") for key in keys
+            }
+        return found
+
+    def _with_template(
+        self, cluster: LogicalCluster, group_resource: str, namespace: str, after: tuple[str, str] | None,
+        revision: int, limit: int, pairs: list[tuple[bytes, bytes]],
+    ) -> list[ScanItem]:  # fmt: skip
+        """Own objects and the template's, in key order, each place once."""
+        skip = len(cluster.prefix) + len(group_resource.encode()) + 1
+        own = {}
+        for key, value in pairs:
+            found, _, name = key[skip:].decode().partition("\0")
+            own[found, name] = value
+        places = [place for place in self._template.places(group_resource, namespace, after) if place not in own]
+        # By bytes, as keys are: names of objects are seldom ASCII by accident only.
+        merged = sorted([*own, *places], key=lambda place: "\0".join(place).encode())
+        items: list[ScanItem] = []
+        for place in merged:
+            if len(items) == limit:
+                break
+            shown = own.get(place) or self._shown_at(cluster, group_resource, place, revision)
+            if shown is not None:
+                items.append(ScanItem(*place, shown))
+        return items
 
     def follow_writes(
         self,
@@ -267,11 +335,18 @@ class Store:
 
     def count(self, cluster: LogicalCluster, group_resource: str) -> int:
         raw = self._writer.get_meta(keyspace.count_key(group_resource, cluster.prefix))
-        return int.from_bytes(raw, "big") if raw else 0
+        own = int.from_bytes(raw, "big") if raw else 0
+        if group_resource not in self._templated:
+            return own
+        return own + sum(
+            self.pending_own(cluster, group_resource, *place) is None
+            and self._shown(cluster, group_resource, place) is not None
+            for place in self._template.places(group_resource, "", None)
+        )
 
     def count_in_namespace(self, cluster: LogicalCluster, group_resource: str, namespace: str) -> int:
         base = keyspace.type_prefix(cluster.prefix, group_resource, namespace)
-        if base in self._touched:
+        if base in self._touched or group_resource in self._templated:
             return -1
         known = self._namespace_counts.get(base)
         if known is None:
@@ -430,9 +505,12 @@ class Store:
             previous = self._get_object(key) if found is None else found[0]
             embedded = b""
             previous_revision = 0
+            is_own = previous is not None
+            if not is_own and group_resource in self._templated:
+                previous = self._shown(cluster, group_resource, (namespace, name))
             if previous is not None:
                 previous_revision = int.from_bytes(previous[:8], "big")
-                if previous_revision <= cluster.oldest[write.retention]:
+                if not is_own or previous_revision <= cluster.oldest[write.retention]:
                     embedded = previous
             if type(write) is Put:
                 created = revision if previous is None else envelope.created_revision(previous)
@@ -443,9 +521,10 @@ class Store:
                 put(keyspace.OBJECTS, key, value)
                 group.entries[key] = value
                 overlay[key] = (value, group)
+                if not is_own:
+                    self._count(group, cluster, group_resource, namespace, 1)
                 if previous is None:
                     type_ = _ADDED
-                    self._count(group, cluster, group_resource, namespace, 1)
                 else:
                     type_ = _MODIFIED
                     if not embedded and envelope.selection(previous) != envelope.selection(value):
@@ -460,7 +539,10 @@ class Store:
                 group.entries[key] = None
                 overlay[key] = (None, group)
                 cluster.deletions[group_resource] = revision
-                self._count(group, cluster, group_resource, namespace, -1)
+                if is_own:
+                    self._count(group, cluster, group_resource, namespace, -1)
+                if group_resource in self._templated and self._template.has(group_resource, (namespace, name)):
+                    self._remove_shown(group, cluster, text, revision)
             if owners.MARK in write.json or (previous is not None and owners.MARK in previous):
                 self._index_owners(group, cluster, text, previous, write)
             record = commit_log.encode(
@@ -487,6 +569,13 @@ class Store:
         born = cluster.path if revision == cluster.id else ""
         writer.added(group, Commit(revision, cluster.id, tuple(changes), born))
         return PendingCommit(revision, values, group)
+
+    def _remove_shown(self, group: WriteGroup, cluster: LogicalCluster, text: bytes, revision: int) -> None:
+        """An object of the template is deleted, itself or what was written over it: it does not come back."""
+        removed = self._removed(cluster)
+        if text not in removed:
+            removed[text] = revision
+            self._writer.put_meta(group, keyspace.REMOVED + cluster.prefix + text, keyspace.number(revision))
 
     def _index_owners(
         self, group: WriteGroup, cluster: LogicalCluster, text: bytes, previous: bytes | None, write: Put | Remove

@@ -97,7 +97,7 @@ class _Check:
                 self._counts[key] = int.from_bytes(value, "big")
             elif key.startswith(keyspace.OWNERS):
                 self._owners.add(key)
-            elif not key.startswith((keyspace.LOST, keyspace.OWN)) and key not in (
+            elif not key.startswith((keyspace.LOST, keyspace.OWN, keyspace.REMOVED)) and key not in (
                 keyspace.FORMAT_KEY,
                 keyspace.CLOCK_KEY,
             ):

@@ -14,6 +14,7 @@ import orjson
 from kcpshard.api.errors import ApiError
 from kcpshard.api.requests import Answer, Identity
 from kcpshard.api.unconverted import NotConverted
+from kcpshard.authorization.bootstrap import bootstrap_objects
 from kcpshard.callouts.addresses import AddressPolicy, parse_networks
 from kcpshard.callouts.calls import Callouts
 from kcpshard.definitions.catalog import Catalog
@@ -22,6 +23,7 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.contract import NotDurable
 from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
+from kcpshard.storage.template import Template
 from kcpshard.verbs.birth_contents import BirthContents
 from kcpshard.verbs.connections import CONNECTIONS
 from kcpshard.verbs.dispatch import dispatch
@@ -204,6 +206,7 @@ def memory_shard(clock: Clock | None = None, api_set: str = "minimal", webhooks_
     """`webhooks_at` are ranges of addresses that webhooks may be at besides public ones."""
     clock = clock or Clock()
     store, catalog = Store(MemoryEngine(), 1, clock), Catalog(api_set)
+    store = Store(MemoryEngine(), 1, clock, template=Template(bootstrap_objects()))
     callouts = Callouts(AddressPolicy(parse_networks(webhooks_at)), ServiceEndpoints(store).addresses)
     birth = BirthContents(catalog.resources(None) if api_set == "full" else ())
     return Shard(store, catalog, Everything(), clock, callouts=callouts, birth=birth)
