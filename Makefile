@@ -124,3 +124,9 @@ bad-days: setup
 # The edge of HTTP, a real kube-apiserver beside a running kcp: make differential-http KUBECONFIG=… OURS=.kcp/admin.kubeconfig
 differential-http: setup
 	$(BIN)/python -m tests.differential.compare_http $(KUBECONFIG) $(OURS)
+
+# Roles, bindings and questions, generated: make differential-rbac KUBECONFIG=…/admin.kubeconfig (a cluster of its own)
+
+.PHONY: differential-rbac
+differential-rbac: setup
+	$(BIN)/python -m tests.differential.rbac_matrix $(KUBECONFIG) $(ARGS)

@@ -27,7 +27,7 @@ class Attributes(NamedTuple):
 def of_object(
     verb: str, group: str, version: str, resource: str, subresource: str, namespace: str, name: str
 ) -> Attributes:
-    """A request for a resource. A Namespace lies, for an authoriser, in itself."""
+    """A request for a resource, `name` as its URL has it. A Namespace lies, for an authoriser, in itself."""
     if resource == "namespaces" and not group and name:
         namespace = name
     return Attributes(verb, group, version, resource, subresource, namespace, name)

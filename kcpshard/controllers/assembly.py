@@ -3,8 +3,16 @@
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
-from kcpshard.controllers import birth_contents, event_expiry, garbage_collection, namespace_deletion, resource_quota
+from kcpshard.controllers import (
+    birth_contents,
+    cluster_role_aggregation,
+    event_expiry,
+    garbage_collection,
+    namespace_deletion,
+    resource_quota,
+)
 from kcpshard.controllers.birth_contents import BirthContentsController
+from kcpshard.controllers.cluster_role_aggregation import ClusterRoleAggregation
 from kcpshard.controllers.contract import Controller
 from kcpshard.controllers.event_expiry import EventExpiry
 from kcpshard.controllers.garbage_collection import GarbageCollection
@@ -39,6 +47,8 @@ def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
         made.append(lambda runner: GarbageCollection(shard, runner.add))
     if resource_quota.NAME in enabled:
         made.append(lambda runner: ResourceQuota(shard, runner.is_active))
+    if cluster_role_aggregation.NAME in enabled:
+        made.append(lambda _: ClusterRoleAggregation(shard))
     return Runner(shard, made)
 
 

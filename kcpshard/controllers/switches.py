@@ -13,6 +13,7 @@ NAMES = (
     "resourcequota-controller",
     "event-expiry-controller",
     "kubernetes-service-controller",
+    "clusterrole-aggregation-controller",
 )
 _ALIASES = {
     "namespace": "namespace-controller",
@@ -20,6 +21,7 @@ _ALIASES = {
     "root-ca-cert-publisher": "root-ca-certificate-publisher-controller",
     "garbagecollector": "garbage-collector-controller",
     "resourcequota": "resourcequota-controller",
+    "clusterrole-aggregation": "clusterrole-aggregation-controller",
 }
 
 

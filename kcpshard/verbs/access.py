@@ -87,13 +87,13 @@ def wanted_of(request: Request) -> Attributes:
         return Attributes("get", path=request.name.partition("?")[0])
     if number == AUTHORIZE:
         return Attributes(_verb_of(request.body), path=request.name.partition("?")[0])
-    name = request.name
-    if not name and number in _NAMED_BY_SELECTOR:
-        name = selected_name(request.field_selector)
     verb = VERBS[number] if number < len(VERBS) else ""
-    return of_object(
-        verb, request.group, request.version, request.resource, request.subresource, request.namespace, name
+    wanted = of_object(
+        verb, request.group, request.version, request.resource, request.subresource, request.namespace, request.name
     )
+    if not request.name and number in _NAMED_BY_SELECTOR:
+        return wanted._replace(name=selected_name(request.field_selector))
+    return wanted
 
 
 def selected_name(field_selector: str) -> str:
@@ -115,7 +115,7 @@ def check_watch(shard: Shard, start: pb.StartWatch, cluster: LogicalCluster | No
 
 
 def watched(group: str, version: str, resource: str, namespace: str, name: str, field_selector: str = "") -> Attributes:
-    return of_object("watch", group, version, resource, "", namespace, name or selected_name(field_selector))
+    return Attributes("watch", group, version, resource, "", namespace, name or selected_name(field_selector))
 
 
 def _verb_of(body: bytes) -> str:

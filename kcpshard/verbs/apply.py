@@ -17,7 +17,7 @@ from kcpshard.api.requests import Request
 from kcpshard.api.structured_merge import compare, fields_of
 from kcpshard.api.typed_values import typed_fault, typed_faults
 from kcpshard.definitions.contract import Resource
-from kcpshard.verbs import field_managers, managed_fields
+from kcpshard.verbs import access, field_managers, managed_fields
 from kcpshard.verbs.create import check_namespace, create_object
 from kcpshard.verbs.decoding import go_kind, syntax_fault
 from kcpshard.verbs.field_validation import FieldFault, checked_fields, options_invalid
@@ -48,6 +48,7 @@ def apply(shard: Shard, target: Target, request: Request) -> Outcome:
         check_name(meta, request.name)
         check_namespace(meta, request.namespace)
         meta.pop("resourceVersion", None)
+        access.check_also(shard, request, target.cluster, "create")
         return create_object(shard, target, request, obj, warnings, entries)
     check_name(meta, request.name)
     check_namespace(meta, request.namespace)

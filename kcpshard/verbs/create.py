@@ -13,7 +13,7 @@ from kcpshard.api.objects import Object, metadata
 from kcpshard.api.requests import Answer, Request, decode_identity
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage.contract import LogicalCluster
-from kcpshard.verbs import births, field_managers, reviews
+from kcpshard.verbs import births, escalation, field_managers, reviews
 from kcpshard.verbs import metadata as rules
 from kcpshard.verbs.decoding import decode_object
 from kcpshard.verbs.field_validation import check_options, checked_fields
@@ -78,6 +78,7 @@ def create_object(
         request.dry_run, [], shard.admission, request, generates,
     )  # fmt: skip
     noted = chain.mutate(attributes)
+    escalation.confirm(shard, target, request, new, None)
     _prepare(resource, new, request)
     chain.allocate(attributes)
     check_created(resource, new, given_version)

@@ -16,7 +16,7 @@ from kcpshard.api.objects import Object, metadata
 from kcpshard.api.requests import Answer, Request
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
-from kcpshard.verbs import field_managers
+from kcpshard.verbs import access, escalation, field_managers
 from kcpshard.verbs import metadata as rules
 from kcpshard.verbs.create import check_namespace, create_object
 from kcpshard.verbs.decoding import decode_object
@@ -62,6 +62,7 @@ def update(shard: Shard, request: Request) -> Outcome:
     if value is None:
         if resource.create_on_update and not request.subresource:
             given = {key: item for key, item in meta.items() if key not in ("resourceVersion", "uid")}
+            access.check_also(shard, request, cluster, "create")
             return create_object(shard, target, request, {**obj, "metadata": given}, warnings)
         raise object_not_found(resource.group, resource.plural, request.name)
     check_uid(meta, value, resource, request)
@@ -129,6 +130,8 @@ def store_update(
         request.identity, request.dry_run, [], shard.admission, request,
     )  # fmt: skip
     noted = chain.mutate(attributes)
+    if not request.subresource:
+        escalation.confirm(shard, target, request, new, old)
     _prepare(resource, request.subresource, new, old, entries)
     chain.allocate(attributes)
     faults = rules.updated_faults(new["metadata"], old["metadata"], resource.definition is not None)

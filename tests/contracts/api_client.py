@@ -205,8 +205,8 @@ CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 def memory_shard(clock: Clock | None = None, api_set: str = "minimal", webhooks_at: Sequence[str] = ()) -> Shard:
     """`webhooks_at` are ranges of addresses that webhooks may be at besides public ones."""
     clock = clock or Clock()
-    store, catalog = Store(MemoryEngine(), 1, clock), Catalog(api_set)
     store = Store(MemoryEngine(), 1, clock, template=Template(bootstrap_objects()))
+    catalog = Catalog(api_set)
     callouts = Callouts(AddressPolicy(parse_networks(webhooks_at)), ServiceEndpoints(store).addresses)
     birth = BirthContents(catalog.resources(None) if api_set == "full" else ())
     return Shard(store, catalog, Everything(), clock, callouts=callouts, birth=birth)
