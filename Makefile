@@ -126,7 +126,11 @@ differential-http: setup
 	$(BIN)/python -m tests.differential.compare_http $(KUBECONFIG) $(OURS)
 
 # Roles, bindings and questions, generated: make differential-rbac KUBECONFIG=…/admin.kubeconfig (a cluster of its own)
-
 .PHONY: differential-rbac
 differential-rbac: setup
 	$(BIN)/python -m tests.differential.rbac_matrix $(KUBECONFIG) $(ARGS)
+
+# What authentication and authorisation add to a get, over 1 000 logical clusters of 100 bindings each.
+.PHONY: bench-authorisation
+bench-authorisation: setup
+	$(BIN)/python -m benchmarks.authorisation_micro $(ARGS)

@@ -109,6 +109,11 @@ def counted(operation: str, times: int) -> int | None:
     command = [sys.executable, "-m", "benchmarks.micro", "--run", operation, str(times)]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     environment.pop("KCP_VERIFY", None)
+    return instructions_of(command, environment)
+
+
+def instructions_of(command: list[str], environment: dict[str, str]) -> int | None:
+    """Of a process from start to end; None if nothing here can count them."""
     if shutil.which("perf"):
         perf = ["perf", "stat", "-e", "instructions:u", "-x", ","]
         done = subprocess.run([*perf, *command], capture_output=True, text=True, env=environment)

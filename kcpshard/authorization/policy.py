@@ -90,7 +90,9 @@ class Grants:
             self._decisions.clear()
         verb, group, resource, subresource, namespace = key
         wanted = Attributes(verb, group, "", resource, subresource, namespace)
-        found = self._decisions[key] = ALLOWED if self.is_master else self._evaluate(wanted)
+        if self.is_master:
+            return ALLOWED
+        found = self._decisions[key] = self._evaluate(wanted)
         return found
 
     def _evaluate(self, wanted: Attributes) -> "Decision | _Names":
@@ -133,7 +135,7 @@ class Grants:
                 faults.append(_missing(binding))
             else:
                 found.extend(rules)
-        return found, faults
+        return found, list(dict.fromkeys(faults))
 
     def _grants(self, namespace: str) -> Iterator[_Grant]:
         yield from self._policy.grants("", self._subjects)

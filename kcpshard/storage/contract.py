@@ -8,7 +8,7 @@ one. Everything here runs on the shard's event loop and awaits nothing unless it
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from kcpshard.api.events import Commit, EventType
+from kcpshard.api.events import Change, Commit, EventType
 from kcpshard.storage.owners import Dependent
 
 
@@ -248,6 +248,9 @@ class ObjectStore(Protocol):
 
     def is_removed(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bool:
         """Whether the logical cluster has removed that object of the template, so that it does not come back."""
+
+    def shown_at_birth(self, cluster_id: int, group_resource: str) -> Sequence[Change]:
+        """What a logical cluster shows of a type from its birth on without holding it, as additions."""
 
     def follow_writes(
         self,

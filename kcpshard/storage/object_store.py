@@ -293,6 +293,17 @@ class Store:
             return None
         return self._template.value(cluster, group_resource, place)
 
+    def shown_at_birth(self, cluster_id: int, group_resource: str) -> Sequence[Change]:
+        cluster = self._clusters.by_id(cluster_id) if group_resource in self._templated else None
+        if cluster is None:
+            return ()
+        found = []
+        for place in self._template.places(group_resource, "", None):
+            value = self._template.value(cluster, group_resource, place)
+            if value is not None:
+                found.append(Change(_ADDED, cluster.created_revision, group_resource, *place, value, None))
+        return found
+
     def _removed(self, cluster: LogicalCluster) -> dict[bytes, int]:
         found = cluster.removed
         if found is None:

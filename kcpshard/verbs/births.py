@@ -7,21 +7,43 @@ batch; the write follows in the same group, so either both survive or neither.
 import uuid
 
 from kcpshard.api.objects import timestamp
+from kcpshard.api.requests import Identity
+from kcpshard.authorization.layer import CLUSTER_ROLE_BINDINGS, GROUP
+from kcpshard.authorization.policy import MASTERS
 from kcpshard.storage.contract import LogicalCluster, Put
 from kcpshard.storage.envelope import encode_object
 from kcpshard.verbs.namespace_contents import NamespaceContents
 from kcpshard.verbs.shard import Shard
 
+ADMINISTRATOR = "workspace-admin"
 NAMESPACES = ("default", "kube-system", "kube-public")
 _EMPTY = NamespaceContents()
 
 
-def bear(shard: Shard, path: str) -> LogicalCluster:
-    """The logical cluster at a path that is free. The caller has checked that the identity may make one."""
+def bear(shard: Shard, path: str, creator: Identity | None = None) -> LogicalCluster:
+    """The logical cluster at a path that is free. The caller has checked that the identity may make one; a creator who
+    is no administrator of the installation becomes the logical cluster's."""
     # Again, in the turn of the commit: the request may have waited since it was found to be ours.
     shard.ownership.check(path)
-    cluster, _ = shard.store.create_cluster(path, _everything(shard))
+    puts = _everything(shard)
+    if creator is not None and MASTERS not in creator.groups:
+        puts.append(_administrator(creator.username, shard.now_us()))
+    cluster, _ = shard.store.create_cluster(path, puts)
     return cluster
+
+
+def _administrator(username: str, now_us: int) -> Put:
+    """The binding that kcp gives the owner of a workspace, under its name."""
+    uid = str(uuid.uuid4())
+    document = {
+        "apiVersion": f"{GROUP}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": ADMINISTRATOR, "uid": uid, "creationTimestamp": timestamp(now_us)},
+        "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "User", "apiGroup": GROUP, "name": username}],
+    }
+    json, hole, annotations = encode_object(document)
+    return Put(CLUSTER_ROLE_BINDINGS, "", ADMINISTRATOR, json, hole, annotations, uid, f"{GROUP}/v1", {}, {})
 
 
 def _everything(shard: Shard) -> list[Put]:

@@ -105,7 +105,7 @@ def _terminating(resource: Resource, name: str) -> Forbidden:
 
 
 def _alive(shard: Shard, request: Request, cluster: LogicalCluster | None) -> LogicalCluster:
-    return births.bear(shard, request.cluster) if cluster is None else cluster
+    return cluster or births.bear(shard, request.cluster, decode_identity(request.identity))
 
 
 def _filled(

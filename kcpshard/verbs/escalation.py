@@ -91,7 +91,8 @@ class _Check:
         )
         if faults:
             # kube-apiserver names the type that is written, whichever is missing.
-            named = [f"{self._target.resource.plural}.{fault.partition('.')[2]}" for fault in dict.fromkeys(faults)]
+            plural = self._target.resource.plural
+            named = list(dict.fromkeys(f"{plural}.{fault.partition('.')[2]}" for fault in faults))
             listed = named[0] if len(named) == 1 else f"[{', '.join(named)}]"
             text += f"; resolution errors: [{listed}]"
         raise self._forbidden(text)

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from kcpshard.api.events import Commit
+from kcpshard.api.events import Change, Commit
 from kcpshard.watch.bucket import Bucket, LiveEvent
 from kcpshard.watch.cursor import Cursor
 from kcpshard.watch.history import History
@@ -129,6 +129,8 @@ class Hub:
         self._waiting: set[Link] = set()  # links with a watch that waits for a revision
         self._events = 0
         self._cut = 0
+        # What a logical cluster shows from its birth on without holding it: id, group resource → changes.
+        self.shown_at_birth: Callable[[int, str], Sequence[Change]] = lambda _id, _type: ()
 
     # --- commits
 
@@ -137,9 +139,9 @@ class Hub:
         buckets, append = self._buckets, self.history.append
         for commit in commits:
             append(commit)
-            if commit.born and commit.born in self._unborn:
-                self._bind(commit.born, commit.cluster_id, commit.revision)
             cluster_id = commit.cluster_id
+            if commit.born and commit.born in self._unborn:
+                self._bind(commit.born, cluster_id, commit.revision)
             for change in commit.changes:
                 bucket = buckets.get((cluster_id, change.group_resource))
                 if bucket is not None:
@@ -159,11 +161,17 @@ class Hub:
 
     def _bind(self, path: str, cluster_id: int, revision: int) -> None:
         """Before the birth's own changes are dispatched: they are the first that its watches see."""
+        types = set()
         for watch in self._unborn.pop(path):
             watch.unborn = False
             self._file(watch, cluster_id)
             watch.link.joined.append(Joined(watch.id, revision, cluster_id))
             watch.link.live_wake.set()
+            types.add(watch.group_resource)
+        for group_resource in types:
+            for change in self.shown_at_birth(cluster_id, group_resource):
+                for link, event in self._buckets[cluster_id, group_resource].dispatch(change):
+                    self._put(link, event)
 
     # --- watches
 

@@ -73,7 +73,10 @@ async def test_an_identity_of_one_logical_cluster_is_nobody_in_another(client: A
 
 async def test_who_may_create_logical_clusters(client: ApiClient) -> None:
     maker = ApiClient(client.shard, "made", Identity("maker", "", (CREATORS, "system:authenticated")))
+    assert (await maker.do("GET", CONFIGMAPS)).json["items"] == []
     assert (await maker.do("POST", CONFIGMAPS, configmap("a"))).code == 201
+    assert (await maker.do("GET", BINDINGS + "/workspace-admin")).json["subjects"][0]["name"] == "maker"
+    assert (await maker.do("DELETE", CONFIGMAPS + "/a")).code == 200, "they are its administrator"
     maker.cluster = "system:made"
     assert (await maker.do("POST", CONFIGMAPS, configmap("a"))).code == 403
 

@@ -154,3 +154,11 @@ async def test_readers_do_not_see_what_is_not_durable(rig: Rig) -> None:
     assert rig.store.pending(cluster, TYPE, "", "b") is None
     assert "b" in rig.names(cluster, rig.store.durable_revision)
     await rig.durable(pending.group)
+
+
+async def test_what_is_shown_from_birth_on(rig: Rig) -> None:
+    cluster = await rig.bear()
+    found = rig.store.shown_at_birth(cluster.id, TYPE)
+    assert [(change.name, change.revision) for change in found] == [(n, cluster.id) for n in ("b", "c", "d", "n")]
+    assert found[0].value == rig.store.get(cluster, TYPE, "", "b")
+    assert not rig.store.shown_at_birth(cluster.id, "secrets")
