@@ -35,6 +35,7 @@ class Attributes(NamedTuple):
     # For what the logical cluster has registered itself. None: there is nothing of the kind, as in tests of one policy.
     registry: "Registry | None" = None
     request: Request | None = None
+    given: dict[str, Any] | None = None  # of an update: the metadata as the client sent it
     is_generated: bool = False  # `name` was made from generateName: who asked does not know it yet
 
 

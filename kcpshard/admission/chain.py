@@ -15,15 +15,21 @@ from collections.abc import Callable
 
 from kcpshard.admission import (
     limit_range,
+    mutating_policies,
     namespace_lifecycle,
     pod_creation,
     resource_quota,
     service_addresses,
     validating_policies,
 )
-from kcpshard.admission.attributes import DELETE, NOTHING, Attributes, Notes
-from kcpshard.admission.registrations import KINDS, Registered
+from kcpshard.admission.attributes import CREATE, DELETE, NOTHING, Attributes, Notes
+from kcpshard.admission.registrations import KINDS, POLICY_KINDS, Registered
+from kcpshard.admission.reinvocation import Reinvocation
 from kcpshard.admission.subject import Subject
+from kcpshard.admission.webhook_calls import Replay, replay_of
+from kcpshard.admission.webhooks import Dispatch
+from kcpshard.api.errors import ApiError
+from kcpshard.api.objects import Object
 from kcpshard.storage.contract import LogicalCluster
 
 Policy = Callable[[Attributes], None]
@@ -32,6 +38,9 @@ MUTATING: tuple[Policy, ...] = (namespace_lifecycle.admit, limit_range.default, 
 ALLOCATING: tuple[Policy, ...] = (service_addresses.admit,)
 VALIDATING: tuple[Policy, ...] = (limit_range.check,)
 CHARGING: tuple[Policy, ...] = (resource_quota.admit,)
+# Set by the server after others have had their say: of a new object; of one that is updated, unless the client sent it.
+_SET_LATER = ("uid", "creationTimestamp")
+_FILLED = (*_SET_LATER, "resourceVersion", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
 def mutate(attributes: Attributes) -> Notes:
@@ -39,7 +48,8 @@ def mutate(attributes: Attributes) -> Notes:
     namespace is reported before a fault in the object."""
     for policy in MUTATING:
         policy(attributes)
-    return NOTHING
+    found = _registered(attributes)
+    return NOTHING if found is None else _mutate(*found, attributes)
 
 
 def allocate(attributes: Attributes) -> None:
@@ -52,23 +62,102 @@ def validate(attributes: Attributes) -> Notes:
     """After the object's own validation, on its final form."""
     for policy in VALIDATING:
         policy(attributes)
-    notes = NOTHING
-    if (found := _registered(attributes)) is not None:
-        notes = _validate(*found, attributes)
+    found = _registered(attributes)
+    notes = NOTHING if found is None else _validate(*found, attributes)
     for policy in CHARGING:
         policy(attributes)
     return notes
 
 
+def must_know_old(attributes: Attributes) -> bool:
+    """Whether somebody will look at the object that a deletion removes."""
+    return attributes.operation == DELETE and _registered(attributes) is not None
+
+
 def _registered(attributes: Attributes) -> tuple[LogicalCluster, Registered] | None:
-    """None, as good as always: nobody but us is asked. Registrations themselves are nobody else's to judge."""
+    """None, as good as always: nobody but us is asked."""
     cluster, registry = attributes.cluster, attributes.registry
     if cluster is None or registry is None:
         return None
     found = registry.of(cluster)
-    if found is None or attributes.resource.group_resource in KINDS:
-        return None
-    return cluster, found
+    return None if found is None else (cluster, found)
+
+
+def _is_for_policies(attributes: Attributes) -> bool:
+    """Not what is never stored, and not policies: whoever made a bad one must be able to mend it."""
+    return not attributes.resource.virtual and attributes.resource.group_resource not in POLICY_KINDS
+
+
+def _is_for_webhooks(attributes: Attributes) -> bool:
+    return attributes.resource.group_resource not in KINDS
+
+
+def _mutate(cluster: LogicalCluster, registered: Registered, attributes: Attributes) -> Notes:
+    replay = replay_of(attributes.request)
+    if attributes.object is not None and attributes.operation == CREATE:
+        replay.pin(attributes.object["metadata"])
+    if not registered.mutating_policies and not registered.mutating_webhooks:
+        return NOTHING
+    bare = attributes._replace(object=_bare(attributes))
+    state = Reinvocation()
+    notes = _round(cluster, registered, bare, replay, state)
+    if state.is_wanted:
+        state.is_second = True
+        for policy in MUTATING:
+            policy(bare)
+        notes = notes.plus(*_said(_round(cluster, registered, bare, replay, state)))
+    if attributes.object is not None and bare.object is not None:
+        _take_over(attributes.object, bare.object)
+    return notes
+
+
+def _said(notes: Notes) -> tuple[list[str], dict[str, str]]:
+    return list(notes.warnings), dict(notes.annotations)
+
+
+def _bare(attributes: Attributes) -> Object | None:
+    """The object as its author may know it: what the server sets on a new one is not there yet."""
+    obj = attributes.object
+    if obj is None:
+        return obj
+    if attributes.operation == CREATE:
+        left_out: tuple[str, ...] = (*_SET_LATER, "name") if attributes.is_generated else _SET_LATER
+    else:
+        given = attributes.given or {}
+        left_out = tuple(member for member in _FILLED if not given.get(member))
+    return {**obj, "metadata": {key: value for key, value in obj["metadata"].items() if key not in left_out}}
+
+
+def _take_over(obj: Object, changed: Object) -> None:
+    """Let `obj` be what others made of it, but for what is the server's to say."""
+    meta = obj["metadata"]
+    new = {**(changed.get("metadata") or {}), **{k: meta[k] for k in _FILLED if k in meta}}
+    new["name"] = new.get("name") or meta.get("name", "")
+    if "managedFields" in meta:
+        new["managedFields"] = meta["managedFields"]
+    else:
+        new.pop("managedFields", None)
+    obj.update({**changed, "metadata": new})
+    for member in [name for name in obj if name not in changed]:
+        del obj[member]
+
+
+def _round(
+    cluster: LogicalCluster, registered: Registered, attributes: Attributes, replay: Replay, state: Reinvocation
+) -> Notes:
+    registry = attributes.registry
+    assert registry is not None
+    subject = Subject(attributes, registry, cluster)
+    dispatch = Dispatch(subject, replay)
+    try:
+        if registered.mutating_policies and _is_for_policies(attributes):
+            mutating_policies.mutate(subject, registered.mutating_policies, state)
+        if registered.mutating_webhooks and _is_for_webhooks(attributes):
+            dispatch.mutate(registered.mutating_webhooks, state)
+    except ApiError as error:
+        error.warnings = [*error.warnings, *dispatch.warnings]
+        raise
+    return NOTHING.plus(dispatch.warnings, dispatch.annotations)
 
 
 def _validate(cluster: LogicalCluster, registered: Registered, attributes: Attributes) -> Notes:
@@ -76,11 +165,18 @@ def _validate(cluster: LogicalCluster, registered: Registered, attributes: Attri
     assert registry is not None
     # By now a generated name is known to everybody.
     subject = Subject(attributes._replace(is_generated=False), registry, cluster)
-    if registered.validating_policies and not attributes.resource.virtual:
-        return validating_policies.validate(subject, registered.validating_policies)
-    return NOTHING
-
-
-def must_know_old(attributes: Attributes) -> bool:
-    """Whether somebody will look at the object that a deletion removes."""
-    return attributes.operation == DELETE and _registered(attributes) is not None
+    notes = NOTHING
+    if registered.validating_policies and _is_for_policies(attributes):
+        notes = validating_policies.validate(subject, registered.validating_policies)
+    if not registered.validating_webhooks or not _is_for_webhooks(attributes):
+        return notes
+    replay = replay_of(attributes.request)
+    if attributes.object is not None and attributes.operation == CREATE:
+        replay.pin(attributes.object["metadata"])
+    dispatch = Dispatch(subject, replay)
+    try:
+        dispatch.validate(registered.validating_webhooks)
+    except ApiError as error:
+        error.warnings = [*error.warnings, *notes.warnings, *dispatch.warnings]
+        raise
+    return notes.plus(dispatch.warnings, dispatch.annotations)

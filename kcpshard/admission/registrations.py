@@ -12,8 +12,11 @@ import orjson
 
 from kcpshard.admission.policy_definitions import MutatingPolicy, Policy, ValidatingPolicy
 from kcpshard.admission.webhook_definitions import Webhook, webhooks_of
+from kcpshard.api.errors import ApiError
 from kcpshard.api.events import Commit
 from kcpshard.api.requests import Identity
+from kcpshard.authorization import attributes as authorization
+from kcpshard.authorization.authorizer import Authorizer
 from kcpshard.cel.authorization import Decision, Question
 from kcpshard.definitions.contract import Catalog, Resource
 from kcpshard.storage import envelope
@@ -30,10 +33,10 @@ KINDS = frozenset(
     (VALIDATING_POLICIES, VALIDATING_BINDINGS, MUTATING_POLICIES, MUTATING_BINDINGS, VALIDATING_WEBHOOKS,
      MUTATING_WEBHOOKS)
 )  # fmt: skip
+# By webhooks none of them is judged, by policies not the policies.
+POLICY_KINDS = KINDS - {VALIDATING_WEBHOOKS, MUTATING_WEBHOOKS}
 _CACHED = "admission"  # key in LogicalCluster.cached
 _SCANNED = 256
-
-Authorize = Callable[[LogicalCluster, Question], Decision]
 
 
 class Registered:
@@ -59,16 +62,11 @@ class Registered:
 _EMPTY = Registered()
 
 
-def _anybody(cluster: LogicalCluster, question: Question) -> Decision:
-    """Until an authoriser is given every authenticated identity is an administrator."""
-    return Decision(True)
-
-
 class Registry:
     """One shard's registrations. Listens to the store."""
 
-    def __init__(self, store: ObjectStore, catalog: Catalog, authorize: Authorize = _anybody) -> None:
-        self.store, self.catalog, self.authorize = store, catalog, authorize
+    def __init__(self, store: ObjectStore, catalog: Catalog, authorizer: Authorizer) -> None:
+        self.store, self.catalog, self._authorizer = store, catalog, authorizer
         store.on_commit(self._see)
 
     def of(self, cluster: LogicalCluster | None) -> Registered | None:
@@ -89,10 +87,24 @@ class Registry:
         def decide(question: Question) -> Decision:
             key = (question.identity.username, question.identity.groups, question[1:])
             if key not in known:
-                known[key] = self.authorize(cluster, question)
+                known[key] = self._answer(cluster, question)
             return known[key]
 
         return decide
+
+    def _answer(self, cluster: LogicalCluster, question: Question) -> Decision:
+        asked = question
+        if asked.path:
+            wanted = authorization.Attributes(asked.verb, path=asked.path)
+        else:
+            wanted = authorization.Attributes(
+                asked.verb, asked.group, "*", asked.resource, asked.subresource, asked.namespace, asked.name
+            )
+        try:
+            found = self._authorizer.decide_about(cluster, asked.identity, wanted)
+        except ApiError as error:
+            return Decision(False, "", str(error))
+        return Decision(found.allowed, found.reason)
 
     def equivalents(self, cluster: LogicalCluster | None, resource: Resource) -> Sequence[Resource]:
         """The same objects under other versions, the resource itself left out."""
@@ -165,4 +177,4 @@ class Registry:
             found.is_stale = True
 
 
-__all__ = ["GROUP", "KINDS", "Identity", "Registered", "Registry"]
+__all__ = ["GROUP", "KINDS", "POLICY_KINDS", "Identity", "Registered", "Registry"]

@@ -76,13 +76,27 @@ class Subject:
 
     def at(self, obj: Object | None, wanted: Resource) -> Object | None:
         """An object of the request in another version of its kind."""
-        if (
-            obj is None
-            or wanted is self.resource
-            or kind_of(self.resource, self.attributes.subresource) != _own(self.resource)
-        ):
+        if obj is None or wanted is self.resource or not self._has_own_kind():
             return obj
         return self.registry.catalog.convert(obj, wanted)
+
+    def _has_own_kind(self) -> bool:
+        return kind_of(self.resource, self.attributes.subresource) == _own(self.resource)
+
+    def form(self, resource: Resource) -> Resource | None:
+        """The type that says how the written object looks; None for the kinds of subresources."""
+        return resource if self._has_own_kind() else None
+
+    def replace(self, obj: Object) -> None:
+        """Let the write's object be `obj`, which may be in another version of its kind. In place."""
+        present = self.attributes.object
+        assert present is not None
+        new = obj
+        if self._has_own_kind() and obj.get("apiVersion") != self.resource.api_version:
+            new = self.registry.catalog.convert(obj, self.resource)
+        if new is not present:
+            present.clear()
+            present.update(new)
 
     def refused(self, text: str) -> Forbidden:
         """Forbidden, naming the object as far as its name is known."""

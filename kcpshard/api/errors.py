@@ -252,6 +252,11 @@ def resource_not_found() -> NotFound:
     return NotFound("the server could not find the requested resource")
 
 
+def internal_error(text: str) -> InternalError:
+    """As k8s.io/apimachinery `NewInternalError`."""
+    return InternalError(f"Internal error occurred: {text}", causes=(Cause("", text),))
+
+
 def object_not_found(group: str, plural: str, name: str) -> NotFound:
     return NotFound(f'{_qualified(plural, group)} "{name}" not found', name=name, group=group, kind=plural)
 

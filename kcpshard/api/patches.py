@@ -20,6 +20,12 @@ class PatchFault(Exception):
     """The patch cannot be applied to this document (a test failed, a path is missing). The text says why, for logs."""
 
 
+class TestFailed(PatchFault):
+    """A `test` whose value is another: what the patch was made for has changed."""
+
+    __test__ = False  # no test of ours
+
+
 class Operation(NamedTuple):
     """One step of a JSON patch, paths split and unescaped. `value` is None where the patch gave none."""
 
@@ -62,28 +68,59 @@ def apply_json_patch(document: Any, operations: list[Operation]) -> Any:
     """The patched document, made of the argument's own parts: hand in a copy. After a PatchFault it is spoilt."""
     copied = 0
     for step in operations:
-        match step.op:
-            case "add":
-                _add(document, _path(step), step.value)
-            case "remove":
-                _remove(document, _path(step))
-            case "replace":
-                document = _replace(document, _path(step), step.value)
-            case "test":
-                _test(document, _path(step), step.value)
-            case "move":
-                value = _get(document, _source(step))
-                _remove(document, _source(step))
-                _add(document, _path(step), None if value is _MISSING else value)
-            case "copy":
-                encoded = orjson.dumps(_present(_get(document, _source(step))))
-                copied += len(encoded)
-                if copied > MAX_COPIED_BYTES:
-                    raise PatchFault(f"the copies of a patch may have {MAX_COPIED_BYTES} bytes in all")
-                _add(document, _path(step), orjson.loads(encoded))
-            case unknown:
-                raise PatchFault(f"unexpected kind: {unknown}")
+        try:
+            match step.op:
+                case "add":
+                    _add(document, _path(step), step.value)
+                case "remove":
+                    _remove(document, _path(step))
+                case "replace":
+                    document = _replace(document, _path(step), step.value)
+                case "test":
+                    _test(document, _path(step), step.value)
+                case "move":
+                    value = _get(document, _source(step))
+                    _remove(document, _source(step))
+                    _add(document, _path(step), None if value is _MISSING else value)
+                case "copy":
+                    encoded = orjson.dumps(_present(_get(document, _source(step))))
+                    copied += len(encoded)
+                    if copied > MAX_COPIED_BYTES:
+                        raise PatchFault(f"the copies of a patch may have {MAX_COPIED_BYTES} bytes in all")
+                    _add(document, _path(step), orjson.loads(encoded))
+                case unknown:
+                    raise PatchFault(f"Unexpected kind: {unknown}")
+        except _Step as fault:
+            raise PatchFault(_explained(step.op, fault)) from None
     return document
+
+
+class _Step(PatchFault):
+    """What one step stumbled over. `path` as given; `is_missing`: what should hold its last part is not there."""
+
+    def __init__(self, text: str, path: tuple[str, ...] = (), is_missing: bool = False) -> None:
+        super().__init__(text)
+        self.text, self.path, self.is_missing = text, path, is_missing
+
+
+# In the words of the library that kube-apiserver uses.
+_MISSING_TEXTS = {
+    "add": 'add operation does not apply: doc is missing path: "{}"',
+    "remove": 'remove operation does not apply: doc is missing path: "{}"',
+    "replace": "replace operation does not apply: doc is missing path: {}",
+    "test": "test operation does not apply: is missing path: {}",
+    "move": "move operation does not apply: doc is missing from path: {}",
+    "copy": "copy operation does not apply: doc is missing from path: {}",
+}
+
+
+def _explained(op: str, fault: _Step) -> str:
+    path = "/".join(part.replace("~", "~0").replace("/", "~1") for part in fault.path)
+    if fault.is_missing:
+        return _MISSING_TEXTS[op].format(path) + ": missing value"
+    if op == "replace":
+        return f"replace operation does not apply: doc is missing key: {path}: missing value"
+    return f"error in {op} for path: '{path}': {fault.text}"
 
 
 def is_too_deep(document: Any, limit: int = MAX_DEPTH) -> bool:
@@ -120,30 +157,34 @@ def _present(value: Any) -> Any:
 def _container(document: Any, path: tuple[str, ...]) -> tuple[Any, str]:
     """The object or array that holds the path's last part. What precedes the first slash is not looked at."""
     if len(path) < 2:
-        raise PatchFault("the path names the whole document")
+        raise _Step("the path names the whole document", path, True)
     found = document
     for part in path[1:-1]:
-        found = _member(found, part)
+        try:
+            found = _member(found, part)
+        except PatchFault:
+            found = None
         if not isinstance(found, dict | list):
-            raise PatchFault(f"missing path: {'/'.join(path)}")
+            raise _Step("missing value", path, True)
     if not isinstance(found, dict | list):
-        raise PatchFault("the document is neither an object nor an array")
+        raise _Step("missing value", path, True)
     return found, path[-1]
 
 
-def _member(container: Any, part: str) -> Any:
+def _member(container: Any, part: str, path: tuple[str, ...] = ()) -> Any:
     """_MISSING for an absent member of an object; a fault for an index that an array does not have."""
     if isinstance(container, dict):
         return container.get(part, _MISSING)
-    return container[_index(part, len(container))]
+    return container[_index(part, len(container), path)]
 
 
-def _index(part: str, size: int) -> int:
+def _index(part: str, size: int, path: tuple[str, ...]) -> int:
     if not _INDEX.fullmatch(part):
-        raise PatchFault(f"not an array index: {part}")
+        syntax = f'strconv.Atoi: parsing "{part}": invalid syntax'
+        raise _Step(f"value was not a proper array index: '{part}': {syntax}", path)
     index = int(part)
     if not -size <= index < size:
-        raise PatchFault(f"array index out of bounds: {part}")
+        raise _Step(f"Unable to access invalid index: {part}: invalid index referenced", path)
     return index + size if index < 0 else index
 
 
@@ -152,7 +193,7 @@ _INDEX = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 
 def _get(document: Any, path: tuple[str, ...]) -> Any:
     container, last = _container(document, path)
-    return _member(container, last)
+    return _member(container, last, path)
 
 
 def _add(document: Any, path: tuple[str, ...], value: Any) -> None:
@@ -162,17 +203,17 @@ def _add(document: Any, path: tuple[str, ...], value: Any) -> None:
     elif last == "-":
         container.append(value)
     else:
-        container.insert(_index(last, len(container) + 1), value)
+        container.insert(_index(last, len(container) + 1, path), value)
 
 
 def _remove(document: Any, path: tuple[str, ...]) -> None:
     container, last = _container(document, path)
     if isinstance(container, dict):
         if last not in container:
-            raise PatchFault(f"remove of an absent member: {last}")
+            raise _Step(f"Unable to remove nonexistent key: {last}: missing value", path)
         del container[last]
     else:
-        del container[_index(last, len(container))]
+        del container[_index(last, len(container), path)]
 
 
 def _replace(document: Any, path: tuple[str, ...], value: Any) -> Any:
@@ -184,14 +225,14 @@ def _replace(document: Any, path: tuple[str, ...], value: Any) -> Any:
     if isinstance(container, dict):
         container[last] = value
     else:
-        container[_index(last, len(container))] = value
+        container[_index(last, len(container), path)] = value
     return document
 
 
 def _test(document: Any, path: tuple[str, ...], wanted: Any) -> None:
     found = document if path == ("",) else _present(_get(document, path))
     if not _equal(found, wanted):
-        raise PatchFault(f"testing value {'/'.join(path)} failed")
+        raise TestFailed(f"testing value {'/'.join(path)} failed: test failed")
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -3,7 +3,7 @@
 Errors are worded and drawn as the reference implementation does, because kube-apiserver hands them to its users.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kcpshard.cel import syntax
@@ -66,6 +66,7 @@ def check(text: str, variables: Mapping[str, Type], *, makes_patches: bool = Fal
     checker.visit(root)
     if not checker.issues:
         checker.settle(root)
+        checker.check_uniform()
     if checker.issues:
         raise CompileFault(_drawn(text, sorted(checker.issues)))
     return Checked(root, frozenset(checker.names))
@@ -103,6 +104,7 @@ class _Checker:
         self._scopes: list[Mapping[str, Type]] = [variables]
         self._bindings: Bindings = {}
         self._is_mixed_allowed = False  # within the arguments of `format`
+        self._uniform: list[Sequence[Node]] = []  # elements of one literal each, which must be of one type
         self.issues: list[Issue] = []
         self.names: set[str] = set()
 
@@ -237,7 +239,21 @@ class _Checker:
             if place in node.optional:
                 found = self._unwrapped(child, found)
             element = self._joined(child, element, found)
+        self._note_uniform([child for place, child in enumerate(node.elements) if place not in node.optional])
         return list_of(element or Type("param", "elem"))
+
+    def _note_uniform(self, elements: Sequence[Node]) -> None:
+        if not self._is_mixed_allowed and len(elements) > 1:
+            self._uniform.append(elements)
+
+    def check_uniform(self) -> None:
+        """What may be anything does not stand beside what is known; told once types are settled."""
+        for elements in self._uniform:
+            first = elements[0].type
+            for other in elements[1:]:
+                if (first.kind == "dyn") is not (other.type.kind == "dyn"):
+                    self._fault(other, f"expected type '{first}' but found '{other.type}'")
+                    break
 
     def _unwrapped(self, node: Node, found: Type) -> Type:
         found = resolve(found, self._bindings)
@@ -268,25 +284,25 @@ class _Checker:
             if optional:
                 found = self._unwrapped(value_node, found)
             value = self._joined(value_node, value, found)
+        self._note_uniform([key for key, _, _ in node.entries])
+        self._note_uniform([child for _, child, optional in node.entries if not optional])
         return map_of(key or Type("param", "key"), value or Type("param", "value"))
 
     def struct(self, node: StructLiteral) -> Type:
         found = patch_type(node.name) if self._makes_patches else None
         if found is None:
-            for _, value, _ in node.fields:
+            for _, value, _, _ in node.fields:
                 self.visit(value)
             return self._fault(node, f"undeclared reference to '{node.name}' (in container '')")
         assert found.fields is not None
-        for name, value, optional in node.fields:
+        for name, value, optional, colon in node.fields:
             given = self.visit(value)
             if optional:
                 given = self._unwrapped(value, given)
             wanted = found.fields.get(name)
-            if wanted is None:
-                self._fault(value, f"undefined field '{name}'")
-            elif not assignable(given, wanted, self._bindings):
-                text = f"expected type of field '{name}' is '{wanted}' but provided type is '{given}'"
-                self._fault(value, text)
+            if wanted is None or not assignable(given, wanted, self._bindings):
+                text = f"expected type of field '{name}' is '{wanted or ''}' but provided type is '{given}'"
+                self.issues.append(Issue(colon, text))
         return found
 
     def fold(self, node: Fold) -> Type:
@@ -361,7 +377,7 @@ def children(node: Node) -> list[Node]:
         case MapLiteral():
             return [n for key, value, _ in node.entries for n in (key, value)]
         case StructLiteral():
-            return [value for _, value, _ in node.fields]
+            return [value for _, value, _, _ in node.fields]
         case Fold():
             return [node.range, node.init, node.condition, node.step, node.result]
     return []

@@ -221,7 +221,7 @@ class _Builder:
         return run
 
     def struct(self, node: StructLiteral) -> Step:
-        fields = [(name, self.build(value), optional) for name, value, optional in node.fields]
+        fields = [(name, self.build(value), optional) for name, value, optional, _ in node.fields]
 
         def run(frame: Frame) -> Struct:
             found: dict[str, Any] = {}

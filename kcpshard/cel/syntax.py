@@ -110,11 +110,11 @@ class MapLiteral(Node):
 
 
 class StructLiteral(Node):
-    """Fields are (name, value, whether the value is an optional)."""
+    """Fields are (name, value, whether the value is an optional, where its colon is)."""
 
     __slots__ = ("fields", "name")
 
-    def __init__(self, offset: int, name: str, fields: list[tuple[str, Node, bool]]) -> None:
+    def __init__(self, offset: int, name: str, fields: list[tuple[str, Node, bool, int]]) -> None:
         super().__init__(offset)
         self.name, self.fields = name, fields
 
@@ -292,8 +292,8 @@ class _Parser:
             kind, field, at = self._next()
             if kind == "quoted":
                 raise SyntaxFault("unsupported syntax: '`'", at)
-            self._want(":")
-            fields.append((field, self._expression(), optional))
+            colon = self._want(":")
+            fields.append((field, self._expression(), optional, colon))
             if not self._take(","):
                 break
         self._want("}")

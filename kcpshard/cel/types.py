@@ -97,10 +97,15 @@ def exact_name(found: Type) -> str:
     """A type as it is called where a whole expression must have one."""
     if found.params:
         return f"{found.name}({', '.join(map(exact_name, found.params))})"
-    return _EXACT.get(found.kind, found.name)
+    return _EXACT.get(found.kind, found.name)  # what is still unknown may be anything
 
 
-_EXACT = {"null": "null_type", "timestamp": "google.protobuf.Timestamp", "duration": "google.protobuf.Duration"}
+_EXACT = {
+    "param": "dyn",
+    "null": "null_type",
+    "timestamp": "google.protobuf.Timestamp",
+    "duration": "google.protobuf.Duration",
+}
 
 
 Bindings = dict[Type, Type]

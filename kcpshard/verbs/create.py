@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from kcpshard.admission import chain
 from kcpshard.admission.attributes import CREATE, Attributes
+from kcpshard.admission.webhook_calls import replay_of
 from kcpshard.api.errors import AlreadyExists, ApiError, BadRequest, Forbidden, object_exists, object_invalid
 from kcpshard.api.objects import Object, metadata
 from kcpshard.api.requests import Answer, Request, decode_identity
@@ -69,13 +70,17 @@ def create_object(
     meta = obj["metadata"]
     generates = not meta.get("name") and bool(meta.get("generateName"))
     if generates:
-        _generate_name(shard, target, request.namespace, meta)
+        told = replay_of(request).pinned.get("name")
+        if told:
+            meta["name"] = told  # webhooks have been told this name
+        else:
+            _generate_name(shard, target, request.namespace, meta)
     duplicates = rules.deduplicate_owners(meta)
     new, given_version = _filled(shard, target, request, obj, entries)
     name = new["metadata"].get("name", "")
     attributes = Attributes(
         CREATE, shard.store, cluster, resource, "", request.namespace, name, new, None, request.identity,
-        request.dry_run, [], shard.admission, request, generates,
+        request.dry_run, [], shard.admission, request, None, generates,
     )  # fmt: skip
     noted = chain.mutate(attributes)
     escalation.confirm(shard, target, request, new, None)

@@ -6,6 +6,7 @@ judged as it is then, and one already gone is passed over. The answer leaves whe
 
 import asyncio
 
+from kcpshard.admission.webhook_calls import CallsWanted
 from kcpshard.api import loop_time
 from kcpshard.api.requests import Answer, Request
 from kcpshard.api.unconverted import NotConverted
@@ -17,6 +18,7 @@ from kcpshard.verbs.list_options import list_options
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target, find_target, method_not_allowed
+from kcpshard.verbs.webhook_waiting import Waiting
 
 _DELETIONS_A_TURN = 16  # 60 to 150 µs each, with their group's sync: 2 ms
 
@@ -39,11 +41,13 @@ async def _delete_all(
     groups: list[Group] = []
     shown: list[bytes] = []
     reader.leave_turn()
+    waiting = Waiting(request)
     while not reader.is_done:
         items = reader.next_slice()
         shown += await converted_bodies(shard, target.resource, items)
         for start in range(0, len(items), _DELETIONS_A_TURN):
-            await _delete_some(shard, target, request, items[start : start + _DELETIONS_A_TURN], options, groups)
+            some = items[start : start + _DELETIONS_A_TURN]
+            await _delete_some(shard, target, request, some, options, groups, waiting)
             await asyncio.sleep(0)
     answer = Answer(200, b",".join(shown), reader.info())
     return AfterSync(answer, groups[-1]) if groups else answer
@@ -56,17 +60,22 @@ async def _delete_some(
     items: list[ScanItem],
     options: DeleteOptions,
     groups: list[Group],
+    waiting: Waiting,
 ) -> None:
-    """Notes the group that holds the last of these deletions; waits only for webhooks that convert."""
+    """Notes the group that holds the last of these deletions; waits only for webhooks."""
     cluster, _, stored = target
     assert cluster is not None
     for item in items:
+        asking = request
         while (value := shard.store.pending(cluster, stored.group_resource, item.namespace, item.name)) is not None:
             try:
                 with loop_time.unbounded():  # a large one with finalizers is decoded here
-                    outcome = delete_object(shard, target, request, item.namespace, item.name, value, options)
+                    outcome = delete_object(shard, target, asking, item.namespace, item.name, value, options)
             except NotConverted as reason:
                 await reason.settle()
+                continue
+            except CallsWanted as wanted:
+                asking = await waiting.wait(shard, request, wanted)
                 continue
             if isinstance(outcome, AfterSync):
                 groups[:] = [outcome.group]

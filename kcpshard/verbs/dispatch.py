@@ -5,11 +5,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
+from kcpshard.admission.webhook_calls import CallsWanted
 from kcpshard.api.errors import ApiError
-from kcpshard.api.loop_time import TooLong, unbounded
+from kcpshard.api.loop_time import TooLong
 from kcpshard.api.requests import Answer, Request
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.verbs import access, impersonation
+from kcpshard.verbs import access, impersonation, webhook_waiting
 from kcpshard.verbs.authorize import authorize
 from kcpshard.verbs.binding import bind
 from kcpshard.verbs.connections import CONNECTIONS, connect
@@ -76,15 +77,23 @@ def dispatch(shard: Shard, request: pb.Request) -> Outcome:
 def _begin(shard: Shard, request: pb.Request) -> Outcome:
     try:
         return run_verb(shard, request)
+    except CallsWanted as wanted:
+        return webhook_waiting.after_calls(shard, request, wanted, run_verb)
     except TooLong:
-        if shard.elsewhere is None:
-            with unbounded():
-                return run_verb(shard, request)
-        return shard.elsewhere(shard, request)
+        return _run_large(shard, request)
+
+
+async def _run_large(shard: Shard, request: pb.Request) -> Answer | AfterSync:
+    try:
+        if shard.elsewhere is not None:
+            return await shard.elsewhere(shard, request)
+        return await webhook_waiting.settled(shard, request, run_verb)
+    except CallsWanted as wanted:
+        return await webhook_waiting.after_calls(shard, request, wanted, run_verb)
 
 
 def run_verb(shard: Shard, request: Request) -> Outcome:
-    """The verb alone, here and now. Raises TooLong where the loop's time is bounded."""
+    """The verb alone, here and now. Raises TooLong where the loop's time is bounded, CallsWanted for webhooks."""
     verb = request.verb
     if request.subresource and (own := _SUBRESOURCES.get((verb, request.subresource))) is not None:
         return own(shard, request)

@@ -4,7 +4,6 @@ The entries are made of the object as the client meant it, defaults filled in, b
 anything: what an endpoint resets is named in `_RESET` and owned by nobody.
 """
 
-from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Any
 
@@ -14,7 +13,8 @@ from kcpshard.api.requests import Request
 from kcpshard.api.structured_merge import FieldSchema
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.facts import Schema
-from kcpshard.definitions.fields import check_fields, object_meta
+from kcpshard.definitions.fields import check_fields
+from kcpshard.definitions.kind_form import field_schema
 from kcpshard.verbs import managed_fields
 from kcpshard.verbs.managed_fields import UPDATE, Manager, Managers, View
 from kcpshard.verbs.shard import Shard
@@ -72,40 +72,13 @@ def view_of(shard: Shard, target: Target, subresource: str) -> View:
             return None
         if found.definition is not None:
             # Not by the catalog: it would fill in the defaults that an apply has just taken away.
-            return {**obj, "apiVersion": api_version}, _schema(found)
-        return shard.catalog.convert(obj, found), _schema(found)
+            return {**obj, "apiVersion": api_version}, field_schema(found)
+        return shard.catalog.convert(obj, found), field_schema(found)
 
     ignored = _reset_fields(resource, subresource)
     # The main endpoint of a custom kind upstream knows what it resets in its own version only.
     elsewhere = ignored if resource.definition is None or subresource else _NOTHING
-    return View(resource.api_version, _schema(resource), ignored, at_version, elsewhere)
-
-
-def _schema(resource: Resource) -> FieldSchema | None:
-    schema: FieldSchema | None = resource.schema
-    return schema if resource.definition is None or schema is None else _WithMetadata(schema)
-
-
-class _WithMetadata:
-    """The schema of a custom kind, which says nothing about metadata."""
-
-    __slots__ = (
-        "default",
-        "items",
-        "list_map_keys",
-        "list_type",
-        "map_type",
-        "preserve_unknown",
-        "properties",
-        "type",
-        "values",
-    )
-
-    def __init__(self, schema: FieldSchema) -> None:
-        self.properties: Mapping[str, FieldSchema] = {**(schema.properties or {}), "metadata": object_meta()}
-        self.values, self.items, self.default = schema.values, None, None
-        self.list_type, self.list_map_keys, self.map_type = "", (), schema.map_type
-        self.type, self.preserve_unknown = "object", getattr(schema, "preserve_unknown", False)
+    return View(resource.api_version, field_schema(resource), ignored, at_version, elsewhere)
 
 
 def _reset_fields(resource: Resource, subresource: str) -> FieldSet:

@@ -68,4 +68,4 @@ class Shard:
         self.elsewhere: Elsewhere | None = None  # where writes go that would hold the loop
         catalog.follow(store)
         catalog.call_out(self.callouts)
-        self.admission = Registry(store, catalog)
+        self.admission = Registry(store, catalog, self.authorizer)

@@ -127,7 +127,7 @@ def store_update(
     new, entries = _filled(shard, target, request, obj, old, entries)
     attributes = Attributes(
         UPDATE, shard.store, cluster, resource, request.subresource, request.namespace, request.name, new, old,
-        request.identity, request.dry_run, [], shard.admission, request,
+        request.identity, request.dry_run, [], shard.admission, request, obj["metadata"],
     )  # fmt: skip
     noted = chain.mutate(attributes)
     if not request.subresource:

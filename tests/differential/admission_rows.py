@@ -413,7 +413,7 @@ def validating() -> Iterator[Case]:
     )
     yield Case(
         "wildcards",
-        [policy(valid("false"), [rule("*", "*", "*", "*")]), binding()],
+        [policy(valid("false"), [rule("*", "*", "*", "*", scope="Namespaced")]), binding()],
         [create("a"), make("/apis/coordination.k8s.io/v1/namespaces/{case}/leases", {"metadata": {"name": "a"}})],
     )
     yield Case("scope-cluster", [policy(valid("false"), [rule(scope="Cluster")]), binding()], [create("a")])
@@ -723,6 +723,504 @@ DEPLOYMENT: Object = {
 }
 
 
+def mutating_policy(
+    *mutations: str, name: str = "{case}", rules: list[Object] | None = None, match: Object | None = None, **more: Any
+) -> Exchange:
+    """Expressions that begin with a bracket are JSON patches."""
+    made = [
+        {"patchType": "JSONPatch", "jsonPatch": {"expression": m}}
+        if m.lstrip().startswith("[")
+        else {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": m}}
+        for m in mutations
+    ]
+    return policy({"reinvocationPolicy": "Never", "mutations": made, **more}, rules, "Mutating", name, match)
+
+
+def mutation(
+    name: str, *mutations: str, writes: list[Exchange] | None = None, rules: list[Object] | None = None, **more: Any
+) -> Case:
+    judged = writes or [create("a", {"a": "1"}), put("a", {"a": "2"}), merge("a", {"data": {"b": "3"}})]
+    return Case(f"mutation-{name}", [mutating_policy(*mutations, rules=rules, **more), binding("Mutating")], judged)
+
+
+def mutating() -> Iterator[Case]:
+    yield mutation("apply", "Object{data: {'added': object.metadata.name}}")
+    yield mutation(
+        "apply-labels",
+        "Object{metadata: Object.metadata{labels: {'x': 'y'}, annotations: {'n': string(size(object.data))}}}",
+    )
+    yield mutation("apply-several", "Object{data: {'one': '1'}}", "Object{data: {'two': object.data.one}}")
+    yield mutation("apply-unknown", "Object{nothing: 'x'}")
+    yield mutation("apply-type", "Object{data: 'x'}")
+    yield mutation("apply-names", "Object{metadata: Object.spec{labels: {'x': 'y'}}}")
+    yield mutation("apply-names-inside", "Object{data: {'x': Object.data{y: 'z'}}}")
+    yield mutation("apply-optional", "Object{data: {?'x': object.?data[?'gone'], ?'y': object.?data[?'a']}}")
+    yield mutation("apply-null", "Object{data: {'a': dyn(null)}}")
+    yield mutation("apply-fault", "Object{data: {'x': string(object.data.gone)}}")
+    yield mutation("apply-ignored", "Object{data: {'x': string(object.data.gone)}}", failurePolicy="Ignore")
+    yield mutation(
+        "apply-variables",
+        "Object{data: {'x': variables.v}}",
+        variables=[{"name": "v", "expression": "'v' + object.metadata.name"}],
+    )
+    yield mutation(
+        "patch",
+        "[JSONPatch{op: 'add', path: '/data/x', value: 'y'}, JSONPatch{op: 'test', path: '/data/x', value: 'y'}, JSONPatch{op: 'copy', from: '/data/x', path: '/data/z'}]",
+    )
+    yield mutation(
+        "patch-escape",
+        "[JSONPatch{op: 'add', path: '/metadata/annotations', value: {}}, JSONPatch{op: 'add', path: '/metadata/annotations/' + jsonpatch.escapeKey('a.b/c'), value: 'y'}]",
+    )
+    yield mutation(
+        "patch-test",
+        "[JSONPatch{op: 'test', path: '/data/a', value: '1'}, JSONPatch{op: 'add', path: '/data/x', value: 'y'}]",
+    )
+    yield mutation("patch-missing", "[JSONPatch{op: 'replace', path: '/data/gone/more', value: 'y'}]")
+    yield mutation("patch-remove", "[JSONPatch{op: 'remove', path: '/data/gone'}]")
+    yield mutation("patch-op", "[JSONPatch{op: 'jump', path: '/data/a'}]")
+    yield mutation("patch-type", "[JSONPatch{op: 'add', path: '/data', value: 'x'}]")
+    yield mutation("patch-unknown", "[JSONPatch{op: 'add', path: '/nothing', value: 'x'}]")
+    yield mutation("patch-value", "[JSONPatch{op: 'add', path: '/data', value: Object.data{a: 'b'}}]")
+    yield mutation("patch-number", "[JSONPatch{op: 'add', path: '/data/a', value: 1}]")
+    yield mutation("patch-quantity", "[JSONPatch{op: 'add', path: '/data/a', value: quantity('1')}]")
+    yield mutation("patch-empty", "[]")
+    yield mutation(
+        "generate-name",
+        "[JSONPatch{op: 'add', path: '/data', value: {'named': string(has(object.metadata.name)) + string(has(request.name)) + string(has(object.metadata.uid))}}]",
+        writes=[make(CM + "?dryRun=All", {"metadata": {"generateName": "gen-"}})],
+    )
+    yield mutation(
+        "create-object",
+        "Object{data: {'uid': string(has(object.metadata.uid)), 'made': string(has(object.metadata.creationTimestamp)), 'managed': string(has(object.metadata.managedFields)), 'ns': string(object.metadata.namespace)}}",
+        writes=[create("a", {})],
+    )
+    yield Case(
+        "mutation-conditions",
+        [
+            mutating_policy(
+                "Object{data: {'x': 'y'}}",
+                matchConditions=[
+                    {"name": "n", "expression": "object.metadata.name != 'skip'"},
+                    {"name": "d", "expression": "object.data.a == '1'"},
+                ],
+            ),
+            binding("Mutating"),
+        ],
+        [create("a", {"a": "1"}), create("skip"), create("b"), create("c", {"a": "2"})],
+    )
+    yield Case(
+        "mutation-params",
+        [
+            make(
+                "/api/v1/namespaces/{case}/secrets",
+                {"metadata": {"name": "one", "labels": {"p": "1"}}, "data": {"k": "YQ=="}},
+            ),
+            make(
+                "/api/v1/namespaces/{case}/secrets",
+                {"metadata": {"name": "two", "labels": {"p": "1"}}, "data": {"k": "Yg=="}},
+            ),
+            mutating_policy(
+                "Object{data: {string(params.metadata.name): string(params.data.k)}}",
+                paramKind={"apiVersion": "v1", "kind": "Secret"},
+            ),
+            binding("Mutating", paramRef={"selector": {}, "parameterNotFoundAction": "Deny"}),
+        ],
+        [create("a", {"a": "1"})],
+    )
+    yield Case(
+        "mutation-params-none",
+        [
+            mutating_policy("Object{data: {'x': 'y'}}", paramKind={"apiVersion": "v1", "kind": "Secret"}),
+            binding("Mutating", paramRef={"name": "gone", "parameterNotFoundAction": "Deny"}),
+        ],
+        [create("a", {"a": "1"})],
+    )
+    yield Case(
+        "mutation-then-validation",
+        [
+            mutating_policy("Object{data: {'x': 'y'}}"),
+            binding("Mutating"),
+            policy(valid("object.data.x == 'y'")),
+            binding(),
+        ],
+        [create("a", {"a": "1"}), create("b", {"x": "n"})],
+    )
+    yield Case(
+        "mutation-invalid",
+        [mutating_policy("Object{data: {'not a key': 'y'}}"), binding("Mutating")],
+        [create("a", {"a": "1"})],
+    )
+    yield Case(
+        "mutation-apply-write",
+        [mutating_policy("Object{data: {'x': 'y'}}"), binding("Mutating")],
+        [
+            Exchange(
+                "",
+                "PATCH",
+                f"{CM}/new?fieldManager=m",
+                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new"}, "data": {"a": "9"}},
+                APPLY,
+            ),
+            Exchange(
+                "",
+                "PATCH",
+                f"{CM}/new?fieldManager=m",
+                {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new"}, "data": {"b": "9"}},
+                APPLY,
+            ),
+        ],
+    )
+    yield Case(
+        "mutation-reinvocation",
+        [
+            mutating_policy(
+                "Object{data: {'seen': string(has(object.data.second))}}",
+                name="{case}-1",
+                reinvocationPolicy="IfNeeded",
+            ),
+            binding("Mutating", "{case}-1"),
+            mutating_policy("Object{data: {'second': 'yes'}}", name="{case}-2"),
+            binding("Mutating", "{case}-2"),
+        ],
+        [create("a", {"a": "1"})],
+    )
+    yield Case(
+        "mutation-deployment",
+        [
+            mutating_policy(
+                "Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{containers: [Object.spec.template.spec.containers{name: 'c', env: [Object.spec.template.spec.containers.env{name: 'A', value: 'B'}]}]}}}}",
+                rules=[rule("deployments", groups="apps")],
+                name="{case}-1",
+            ),
+            binding("Mutating", "{case}-1"),
+            mutating_policy(
+                "Object{spec: Object.spec{replicas: 3}}", rules=[rule("deployments", groups="apps")], name="{case}-2"
+            ),
+            binding("Mutating", "{case}-2"),
+        ],
+        [make("/apis/apps/v1/namespaces/{case}/deployments", DEPLOYMENT)],
+    )
+    yield Case(
+        "mutation-atomic",
+        [
+            mutating_policy(
+                "Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{containers: [Object.spec.template.spec.containers{name: 'c', args: ['x']}]}}}}",
+                rules=[rule("deployments", groups="apps")],
+            ),
+            binding("Mutating"),
+        ],
+        [make("/apis/apps/v1/namespaces/{case}/deployments", DEPLOYMENT)],
+    )
+    yield Case(
+        "mutation-pod",
+        [
+            mutating_policy(
+                "Object{spec: Object.spec{initContainers: [Object.spec.initContainers{name: 'side', image: 'x', restartPolicy: 'Always'}]}}",
+                "[JSONPatch{op: 'add', path: '/metadata/labels', value: {'tolerations': string(size(object.spec.tolerations))}}]",
+                rules=[rule("pods")],
+            ),
+            binding("Mutating"),
+        ],
+        [
+            make("/api/v1/namespaces/{case}/serviceaccounts", {"metadata": {"name": "default"}}),
+            make(
+                "/api/v1/namespaces/{case}/pods",
+                {
+                    "metadata": {"name": "p"},
+                    "spec": {"automountServiceAccountToken": False, "containers": [{"name": "c", "image": "i"}]},
+                },
+            ),
+        ],
+    )
+    yield Case(
+        "mutation-event",
+        [
+            mutating_policy(
+                "Object{note: 'changed ' + string(object.note)}", rules=[rule("events", groups="events.k8s.io")]
+            ),
+            binding("Mutating"),
+        ],
+        [
+            make(
+                "/api/v1/namespaces/{case}/events",
+                {"metadata": {"name": "a"}, "message": "m", "involvedObject": {"namespace": "{case}"}},
+            )
+        ],
+    )
+
+
+def hook(behaviour: str, name: str = "one", **more: Any) -> Object:
+    config = {"url": "{hook}/{case}/" + f"{behaviour}/{name}", "caBundle": "{bundle}"}
+    return {
+        "name": f"{name}.hooks.example.com",
+        "clientConfig": config,
+        "rules": [rule()],
+        "namespaceSelector": HERE,
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        **more,
+    }
+
+
+def hooks(kind: str, *given: Object, name: str = "{case}") -> Exchange:
+    return make(
+        f"{G}/{kind.lower()}webhookconfigurations",
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": f"{kind}WebhookConfiguration",
+            "metadata": {"name": name},
+            "webhooks": list(given),
+        },
+    )
+
+
+def webhooks() -> Iterator[Case]:
+    one = [create("a", {"a": "1"})]
+    three = [create("a", {"a": "1"}), put("a", {"a": "2"}), merge("a", {"data": {"b": "3"}})]
+    for kind in ("Validating", "Mutating"):
+        word = "v" if kind == "Validating" else "m"
+        for behaviour in ("allow", "deny", "message", "reason", "code", "success", "warn", "warn-deny", "annotate"):
+            yield Case(f"hook-{word}-{behaviour}", [hooks(kind, hook(behaviour))], three)
+        for behaviour in ("error", "gone", "absent", "uid", "version", "no-type", "no-patch", "add"):
+            yield Case(f"hook-{word}-fail-{behaviour}", [hooks(kind, hook(behaviour))], one)
+            yield Case(f"hook-{word}-pass-{behaviour}", [hooks(kind, hook(behaviour, failurePolicy="Ignore"))], one)
+        yield Case(
+            f"hook-{word}-beta",
+            [
+                hooks(
+                    kind,
+                    hook("allow", admissionReviewVersions=["v1beta1", "v1"]),
+                    hook("uid", "two", admissionReviewVersions=["v3", "v1beta1"]),
+                )
+            ],
+            one,
+        )
+        yield Case(
+            f"hook-{word}-two", [hooks(kind, hook("allow"), hook("message", "two"), hook("allow", "three"))], one
+        )
+        yield Case(
+            f"hook-{word}-delete",
+            [hooks(kind, hook("deny-delete", rules=[rule(operations="*")]))],
+            [
+                create("keep"),
+                create("b"),
+                delete("keep"),
+                delete("b"),
+                create("c"),
+                Exchange("", "DELETE", CM + "/c?dryRun=All"),
+                Exchange("", "DELETE", CM + "?fieldSelector=metadata.name%3Dc"),
+                Exchange("", "DELETE", CM + "?fieldSelector=metadata.name%3Dkeep"),
+            ],
+        )
+        yield Case(
+            f"hook-{word}-echo",
+            [hooks(kind, hook("echo", rules=[rule(operations="CREATE")]))],
+            [
+                create("a", {"a": "1"}, "?dryRun=All&fieldManager=me"),
+                create("a", {"a": "1"}, labels={"x": "y"}),
+                make(CM, {"metadata": {"generateName": "gen-"}}),
+                Exchange(
+                    "",
+                    "PATCH",
+                    f"{CM}/new?fieldManager=m",
+                    {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new"}, "data": {"a": "9"}},
+                    APPLY,
+                ),
+            ],
+        )
+        yield Case(
+            f"hook-{word}-echo-update",
+            [hooks(kind, hook("echo", rules=[rule(operations="UPDATE,DELETE")]))],
+            [
+                create("a", {"a": "1"}),
+                put("a", {"a": "2"}),
+                merge("a", {"data": {"b": "3"}}, "?fieldManager=me"),
+                delete("a"),
+                delete(
+                    "a",
+                    {
+                        "apiVersion": "v1",
+                        "kind": "DeleteOptions",
+                        "propagationPolicy": "Orphan",
+                        "gracePeriodSeconds": 0,
+                    },
+                ),
+                Exchange("", "DELETE", CM),
+            ],
+        )
+        yield Case(
+            f"hook-{word}-conditions",
+            [
+                hooks(
+                    kind,
+                    hook(
+                        "deny",
+                        matchConditions=[
+                            {"name": "a", "expression": "object.metadata.name != 'skip'"},
+                            {"name": "b", "expression": "object.data.a == '1'"},
+                        ],
+                    ),
+                )
+            ],
+            [create("a", {"a": "1"}), create("skip"), create("b"), create("c", {"a": "2"})],
+        )
+        yield Case(
+            f"hook-{word}-conditions-ignore",
+            [
+                hooks(
+                    kind,
+                    hook(
+                        "deny",
+                        failurePolicy="Ignore",
+                        matchConditions=[{"name": "b", "expression": "object.data.a == '1'"}],
+                    ),
+                )
+            ],
+            [create("a", {"a": "1"}), create("b")],
+        )
+        yield Case(
+            f"hook-{word}-selector",
+            [hooks(kind, hook("deny", objectSelector={"matchLabels": {"x": "y"}}))],
+            [create("a"), create("b", labels={"x": "y"}), merge("a", {"metadata": {"labels": {"x": "y"}}})],
+        )
+        yield Case(
+            f"hook-{word}-events",
+            [hooks(kind, hook("echo", rules=[rule("events", groups="events.k8s.io")]))],
+            [
+                make(
+                    "/api/v1/namespaces/{case}/events",
+                    {"metadata": {"name": "a"}, "involvedObject": {"namespace": "{case}"}},
+                )
+            ],
+        )
+        yield Case(
+            f"hook-{word}-exact",
+            [hooks(kind, hook("echo", rules=[rule("events", groups="events.k8s.io")], matchPolicy="Exact"))],
+            [
+                make(
+                    "/api/v1/namespaces/{case}/events",
+                    {"metadata": {"name": "a"}, "involvedObject": {"namespace": "{case}"}},
+                )
+            ],
+        )
+        yield Case(
+            f"hook-{word}-status",
+            [hooks(kind, hook("echo", rules=[rule("deployments/status", groups="apps")]))],
+            [
+                make("/apis/apps/v1/namespaces/{case}/deployments", DEPLOYMENT),
+                Exchange(
+                    "",
+                    "PATCH",
+                    "/apis/apps/v1/namespaces/{case}/deployments/d/status",
+                    {"status": {"replicas": 5}},
+                    MERGE,
+                ),
+            ],
+        )
+        yield Case(
+            f"hook-{word}-unreachable",
+            [hooks(kind, hook("allow", clientConfig={"url": "https://localhost:1/x", "caBundle": "{bundle}"}))],
+            one,
+        )
+        yield Case(
+            f"hook-{word}-open",
+            [
+                hooks(
+                    kind,
+                    hook(
+                        "allow",
+                        failurePolicy="Ignore",
+                        clientConfig={"url": "https://localhost:1/x", "caBundle": "{bundle}"},
+                    ),
+                )
+            ],
+            one,
+        )
+        yield Case(f"hook-{word}-slow", [hooks(kind, hook("hang", timeoutSeconds=1))], one)
+        yield Case(
+            f"hook-{word}-untrusted",
+            [hooks(kind, hook("allow", clientConfig={"url": "{hook}/{case}/allow/one"}, failurePolicy="Ignore"))],
+            one,
+        )
+        yield Case(
+            f"hook-{word}-invalid-object",
+            [hooks(kind, hook("allow"))],
+            [create("Not a name"), create("a", {"not a key": "x"}), create("ok", {"a": "1"}), create("ok", {"a": "1"})],
+        )
+    for behaviour in (
+        "add",
+        "add-invalid",
+        "add-number",
+        "add-unknown",
+        "add-missing",
+        "test",
+        "nothing",
+        "label",
+        "undecodable",
+        "other-type",
+    ):
+        yield Case(f"hook-patch-{behaviour}", [hooks("Mutating", hook(behaviour))], three)
+    yield Case("hook-patch-undecodable-pass", [hooks("Mutating", hook("undecodable", failurePolicy="Ignore"))], one)
+    yield Case("hook-patch-other-pass", [hooks("Mutating", hook("other-type", failurePolicy="Ignore"))], one)
+    yield Case(
+        "hook-patch-delete",
+        [hooks("Mutating", hook("add", rules=[rule(operations="DELETE")]))],
+        [create("a"), delete("a")],
+    )
+    yield Case(
+        "hook-order",
+        [
+            hooks("Mutating", hook("after-second"), name="{case}-b"),
+            hooks("Mutating", hook("add-second", "two"), name="{case}-a"),
+        ],
+        one,
+    )
+    yield Case("hook-never", [hooks("Mutating", hook("after-second"), hook("add-second", "two"))], one)
+    yield Case(
+        "hook-if-needed",
+        [
+            hooks(
+                "Mutating",
+                hook("after-second", reinvocationPolicy="IfNeeded"),
+                hook("add-second", "two"),
+                hook("allow", "three", reinvocationPolicy="IfNeeded"),
+            )
+        ],
+        one,
+    )
+    yield Case(
+        "hook-if-needed-alone",
+        [hooks("Mutating", hook("add", reinvocationPolicy="IfNeeded"), hook("allow", "two"))],
+        one,
+    )
+    yield Case(
+        "hook-selects-changed",
+        [hooks("Mutating", hook("label"), hook("add", "two", objectSelector={"matchLabels": {"by": "hook"}}))],
+        one,
+    )
+    yield Case(
+        "hook-all",
+        [
+            mutating_policy("Object{data: {'policy': 'p'}}"),
+            binding("Mutating"),
+            hooks("Mutating", hook("add")),
+            policy(valid("object.data.policy == 'p' && object.data.added == 'yes'", "object.metadata.name != 'no'")),
+            binding(),
+            hooks("Validating", hook("echo")),
+        ],
+        [create("a", {"a": "1"}), create("no", {"a": "1"})],
+    )
+    yield Case(
+        "hook-policy-again",
+        [
+            mutating_policy("Object{data: {'seen': string(has(object.data.added))}}", reinvocationPolicy="IfNeeded"),
+            binding("Mutating"),
+            hooks("Mutating", hook("add")),
+        ],
+        one,
+    )
+
+
 def invalid() -> Iterator[Exchange]:
     """Registrations that are judged themselves; dry runs, so that they judge nothing. Each yields a row."""
     specs: list[Object] = [
@@ -826,6 +1324,63 @@ def invalid() -> Iterator[Exchange]:
     ]
     for number, given in enumerate(matches):
         yield policy(valid("true"), name=f"m{number}", match=given)._replace(id=f"match {number}")
+    mutations: list[Object] = [
+        {"mutations": []},
+        {"reinvocationPolicy": "Often"},
+        {"reinvocationPolicy": ""},
+        {"mutations": [{}]},
+        {"mutations": [{"patchType": "Other"}]},
+        {"mutations": [{"patchType": "JSONPatch"}]},
+        {"mutations": [{"patchType": "ApplyConfiguration", "jsonPatch": {"expression": "[]"}}]},
+        {"mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": " "}, "applyConfiguration": {}}]},
+        {"mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[1]"}}]},
+        {"mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "Object{}"}}]},
+        {"mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[JSONPatch{op: 1}]"}}]},
+        {"mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[JSONPatch{operation: 'add'}]"}}]},
+        {"mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": "Object.spec{}"}}]},
+        {"mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": "{'a': 'b'}"}}]},
+        {"mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": "Other{}"}}]},
+        {
+            "mutations": [
+                {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": "Object{data: nope}"}}
+            ]
+        },
+        {"mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": "object"}}]},
+        {"mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "true ? [] : [JSONPatch{}]"}}]},
+    ]
+    for number, spec in enumerate(mutations):
+        made = mutating_policy("[]", name=f"u{number}")
+        yield made._replace(id=f"mutation {number}", body=_with_spec(made.body, spec))
+    bad: list[Object] = [
+        hook("x"),
+        hook("x", name="one", sideEffects="Some"),
+        hook("x", timeoutSeconds=0),
+        hook("x", rules=[{}]),
+        hook("x", clientConfig={}),
+        hook("x", clientConfig={"url": "http://x"}),
+        hook("x", clientConfig={"url": "https://u@x/?q#f"}),
+        hook("x", clientConfig={"url": "/x"}),
+        hook("x", clientConfig={"service": {"name": "", "namespace": "", "path": "a//b", "port": 0}}),
+        hook("x", admissionReviewVersions=[]),
+        hook("x", admissionReviewVersions=["v1", "v1", "X!"]),
+        hook("x", admissionReviewVersions=["v3"]),
+        hook("x", matchConditions=[{"name": "a", "expression": "params.x"}]),
+        hook("x", matchConditions=[{"name": "a", "expression": "1"}]),
+        hook("x", failurePolicy="Maybe"),
+        hook("x", matchPolicy="Maybe"),
+        {**hook("x"), "name": "a.b"},
+        {**hook("x"), "name": ""},
+        {**hook("x"), "name": "A.b.c"},
+        {**hook("x"), "sideEffects": None},
+        hook("x", objectSelector={"matchLabels": {"a b": "c"}}),
+        hook("x", matchConditions=[{"name": f"n{n}", "expression": "true"} for n in range(65)]),
+    ]
+    for number, given in enumerate(bad):
+        for kind in ("Validating", "Mutating"):
+            yield hooks(kind, given, name=f"h{number}")._replace(id=f"hook {kind} {number}")
+    yield hooks("Validating", hook("x"), hook("x"), name="twice")._replace(id="hook twice")
+    yield hooks("Mutating", hook("x", reinvocationPolicy="Often"), name="often")._replace(id="hook often")
+    yield mutating_policy("[]", name="delete", rules=[rule(operations="DELETE")])._replace(id="mutation delete")
     bindings: list[tuple[str, Object]] = [
         ("Deny", {}),
         ("Deny,Warn", {}),
@@ -845,12 +1400,16 @@ def invalid() -> Iterator[Exchange]:
         yield binding(name=f"b{number}", actions=actions, **spec)._replace(id=f"binding {number}")
 
 
+def _with_spec(body: Object, spec: Object) -> Object:
+    return {**body, "spec": {**body["spec"], **spec}}
+
+
 def registrations() -> list[Exchange]:
     return [e._replace(url=e.url + "?dryRun=All") for e in invalid()]
 
 
 def cases() -> list[Case]:
-    return list(validating())
+    return [*validating(), *mutating(), *webhooks()]
 
 
 __all__ = ["JSON", "Case", "cases", "registrations"]

@@ -1,4 +1,4 @@
-from kcpshard.admission.registrations import KINDS
+from kcpshard.admission.registrations import POLICY_KINDS
 from tests.contracts.api_client import CONFIGMAPS, ApiClient, configmap
 from tests.contracts.registrations import API, refusing
 
@@ -44,12 +44,14 @@ async def test_another_logical_cluster_does_not_notice(full: ApiClient) -> None:
     await other.create(CONFIGMAPS, configmap("a"))
 
 
-async def test_registrations_are_judged_by_nobody(full: ApiClient) -> None:
+async def test_policies_are_judged_by_nobody(full: ApiClient) -> None:
     everything = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}
     spec = {"matchConstraints": {"resourceRules": [everything]}, "validations": [{"expression": "false"}]}
     await full.create(f"{API}/validatingadmissionpolicies", {"metadata": {"name": "p"}, "spec": spec})
     bound = {"policyName": "p", "validationActions": ["Deny"]}
     await full.create(f"{API}/validatingadmissionpolicybindings", {"metadata": {"name": "p"}, "spec": bound})
     assert (await full.do("POST", CONFIGMAPS, configmap("a"))).code == 422
-    for kind in KINDS:
+    configuration = {"metadata": {"name": "w"}, "webhooks": []}
+    assert (await full.do("POST", f"{API}/validatingwebhookconfigurations", configuration)).code == 422
+    for kind in POLICY_KINDS:
         assert (await full.do("DELETE", f"{API}/{kind.partition('.')[0]}/p")).code in (200, 404)
