@@ -1,6 +1,7 @@
 """Certificates, client CA and tokens on disk: loaded at start, loaded again when they have changed."""
 
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -20,7 +21,18 @@ class CredentialFiles:
         self._certificate, self._key = pki / "serving.crt", pki / "serving.key"
         self._client_ca = pki / "client-ca.crt"
         self._tokens = token_file
+        self._authorities: tuple[bytes, ...] = ()  # PEM; beside the client CA
+        self._context: ssl.SSLContext | None = None  # the last one made
         self._seen = self._stamps()
+
+    def trust(self, authorities: Sequence[bytes]) -> None:
+        """Further authorities of clients' certificates, PEM: new connections know them at once. One that is not named
+        any more is known until the next context is made; what its certificates are worth is decided elsewhere."""
+        fresh = set(authorities) - set(self._authorities)
+        self._authorities = tuple(authorities)
+        if self._context is not None and fresh:
+            self._context.verify_mode = ssl.CERT_OPTIONAL
+            self._context.load_verify_locations(cadata=b"\n".join(fresh).decode())
 
     def _stamps(self) -> list[tuple[int, int, int]]:
         paths = [self._certificate, self._key, self._client_ca, *([self._tokens] if self._tokens else [])]
@@ -52,8 +64,12 @@ class CredentialFiles:
             if self._client_ca.exists():
                 context.verify_mode = ssl.CERT_OPTIONAL
                 context.load_verify_locations(self._client_ca)
+            if self._authorities:
+                context.verify_mode = ssl.CERT_OPTIONAL
+                context.load_verify_locations(cadata=b"\n".join(self._authorities).decode())
         except (OSError, ssl.SSLError) as error:
             raise CredentialError(f"cannot use {self._certificate}, its key or {self._client_ca}: {error}") from error
+        self._context = context
         return context
 
     def not_after(self) -> float:

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 
 from kcpfront.authentication.bootstrap_tokens import BootstrapTokens
 from kcpfront.authentication.service_account_tokens import ServiceAccountTokens
 from kcpfront.credential_files import CredentialError, CredentialFiles
-from kcpfront.filters.authentication import Authenticator
+from kcpfront.filters.authentication import Authenticator, SigningKey
 from kcpfront.handler_chain import HandlerChain
 from kcpfront.handlers.watch import OpenWatches
 from kcpfront.health import Check, Health, kubernetes_checks
@@ -48,7 +49,6 @@ class Front:
         self._authenticator = Authenticator(
             files.tokens(), ServiceAccountTokens(issuer), (BootstrapTokens(),), anonymous=anonymous
         )
-        self.take_keys = self._authenticator.take_keys  # of each shard map
         self._edge = HttpEdge(self.settings)
         self.open_watches = OpenWatches(self.settings, self.metrics, self._edge.hand_back)
         self._stopping = False
@@ -80,6 +80,11 @@ class Front:
         self.metrics.watches = lambda: len(self.open_watches)
         self.metrics.certificate_not_after = lambda: self._not_after
         self._reload_timer: asyncio.TimerHandle | None = None
+
+    def take_keys(self, keys: Sequence[SigningKey]) -> None:
+        """The signing keys of each shard map."""
+        self._authenticator.take_keys(keys)
+        self._files.trust([key.certificate for key in keys if key.certificate])
 
     def _accept_check(self) -> str:
         return "no file descriptors left" if self._listener is not None and self._listener.paused else ""

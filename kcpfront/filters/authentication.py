@@ -6,10 +6,10 @@ A front proves possession; whether an identity may do something is the shard's b
 
 import hmac
 import time
-from collections.abc import Awaitable, Iterable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Sequence
+from typing import Any, Protocol
 
-from kcpfront.authentication.client_certificates import certificate_identity
+from kcpfront.authentication.client_certificates import ClientCertificates, IssuingKey
 from kcpfront.authentication.credential import Credential, InvalidToken, TokenProver, credential, digest
 from kcpfront.authentication.service_account_tokens import PublicKey, ServiceAccountTokens
 from kcpfront.authentication.verified_tokens import VerifiedTokens
@@ -20,9 +20,10 @@ from kcpshard.api.requests import Identity
 # What anybody may ask without saying who they are: probes and the first step of a client.
 _OPEN_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version"})
 _OPEN_PREFIXES = ("/healthz/", "/livez/", "/readyz/")
-_MAX_CERTIFICATES = (
-    4_096  # identities remembered per certificate; when full the cache is emptied (100 µs to rebuild one)
-)
+
+
+class SigningKey(PublicKey, IssuingKey, Protocol):
+    """The message of that name."""
 
 
 ANONYMOUS = Identity("system:anonymous", "", ("system:unauthenticated",))
@@ -45,7 +46,7 @@ class Authenticator:
         self._anonymous = ANONYMOUS.encode() if anonymous else b""
         self.accounts = accounts or ServiceAccountTokens()
         self._provers: tuple[TokenProver, ...] = (self.accounts, *provers)
-        self._certificates: dict[bytes, bytes] = {}
+        self._certificates = ClientCertificates()
         self._verified = VerifiedTokens()
         self.replace_tokens(tokens)
 
@@ -53,8 +54,9 @@ class Authenticator:
         """A changed token file: tokens that are gone are refused from now on."""
         self._static = {key: (key, credential(identity)) for key, identity in tokens.items()}
 
-    def take_keys(self, keys: Iterable[PublicKey]) -> None:
+    def take_keys(self, keys: Sequence[SigningKey]) -> None:
         """The signing keys of the newest shard map."""
+        self._certificates.take_keys(keys)
         if self.accounts.take_keys(keys):
             self._verified.clear()
 
@@ -75,7 +77,10 @@ class Authenticator:
             return None
         certificate = exchange.certificate()
         if certificate is not None:
-            exchange.identity = self._certificates.get(certificate) or self._read_certificate(certificate)
+            proved = self._certificates.prove(certificate)
+            if proved is None:
+                raise _refused()
+            exchange.identity, exchange.proof = proved.identity, proved.proof
         else:
             exchange.identity = self._anonymous
             if not self._anonymous and not is_open(exchange.info.path):
@@ -107,16 +112,6 @@ class Authenticator:
                 if found is not None:
                     return found, []
         return None, faults
-
-    def _read_certificate(self, der: bytes) -> bytes:
-        identity = certificate_identity(der)
-        if identity is None:
-            raise _refused()
-        if len(self._certificates) >= _MAX_CERTIFICATES:
-            self._certificates.clear()
-        encoded = identity.encode()
-        self._certificates[der] = encoded
-        return encoded
 
     async def review(self, token: str, audiences: Sequence[str]) -> dict[str, Any]:
         """A TokenReviewStatus for `token`, with a member `proof` where the shard has to complete it. Tokens that name

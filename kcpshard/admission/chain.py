@@ -14,6 +14,7 @@ and after the answers the verb runs anew from its beginning, against what is the
 from collections.abc import Callable
 
 from kcpshard.admission import (
+    certificate_requests,
     limit_range,
     mutating_policies,
     namespace_lifecycle,
@@ -36,7 +37,7 @@ Policy = Callable[[Attributes], None]
 
 MUTATING: tuple[Policy, ...] = (namespace_lifecycle.admit, limit_range.default, pod_creation.admit)
 ALLOCATING: tuple[Policy, ...] = (service_addresses.admit,)
-VALIDATING: tuple[Policy, ...] = (limit_range.check,)
+VALIDATING: tuple[Policy, ...] = (limit_range.check, certificate_requests.admit)
 CHARGING: tuple[Policy, ...] = (resource_quota.admit,)
 # Set by the server after others have had their say: of a new object; of one that is updated, unless the client sent it.
 _SET_LATER = ("uid", "creationTimestamp")

@@ -5,6 +5,7 @@ from typing import Any
 
 from kcpshard.controllers import (
     birth_contents,
+    certificate_signing,
     cluster_role_aggregation,
     event_expiry,
     garbage_collection,
@@ -12,6 +13,7 @@ from kcpshard.controllers import (
     resource_quota,
 )
 from kcpshard.controllers.birth_contents import BirthContentsController
+from kcpshard.controllers.certificate_signing import CertificateSigning
 from kcpshard.controllers.cluster_role_aggregation import ClusterRoleAggregation
 from kcpshard.controllers.contract import Controller
 from kcpshard.controllers.event_expiry import EventExpiry
@@ -43,6 +45,8 @@ def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
         made.append(lambda _: root_certificates(shard))
     if birth_contents.NAME in enabled and shard.birth.kept:
         made.append(lambda _: BirthContentsController(shard))
+    if certificate_signing.NAME in enabled:
+        made.append(lambda _: CertificateSigning(shard))
     if garbage_collection.NAME in enabled:
         made.append(lambda runner: GarbageCollection(shard, runner.add))
     if resource_quota.NAME in enabled:

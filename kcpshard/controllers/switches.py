@@ -14,6 +14,7 @@ NAMES = (
     "event-expiry-controller",
     "kubernetes-service-controller",
     "clusterrole-aggregation-controller",
+    "certificatesigningrequest-signing-controller",
 )
 _ALIASES = {
     "namespace": "namespace-controller",
@@ -22,6 +23,7 @@ _ALIASES = {
     "garbagecollector": "garbage-collector-controller",
     "resourcequota": "resourcequota-controller",
     "clusterrole-aggregation": "clusterrole-aggregation-controller",
+    "csrsigning": "certificatesigningrequest-signing-controller",
 }
 
 

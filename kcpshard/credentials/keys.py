@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from kcpshard.api.certificate_scope import AUTHORITY_NAME
+
 TOKENS, CERTIFICATES = "tokens", "certificates"
 PURPOSES = (TOKENS, CERTIFICATES)
 
@@ -58,7 +60,7 @@ def make_key(purpose: str, now_us: int) -> KeyMaterial:
 def _authority(key: ec.EllipticCurvePrivateKey, name: str, now_us: int) -> bytes:
     """Self-signed; its name holds the key's, so that no two authorities share one."""
     now = datetime.fromtimestamp(now_us / 1e6, UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"kcp certificates {name}")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{AUTHORITY_NAME}{name}")])
     usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
     builder = (
         x509.CertificateBuilder()

@@ -8,7 +8,7 @@ import jwt
 
 from kcpshard.api import service_accounts as names
 from kcpshard.api.errors import ServiceUnavailable
-from kcpshard.credentials.keys import KeyRing
+from kcpshard.credentials.keys import Authority, KeyRing
 
 ALGORITHM = "ES256"
 MAX_EXPIRATION_S = 365 * 86_400  # keys are forgotten a good year after they last signed
@@ -36,6 +36,11 @@ class TokenIssuer:
         self._keys = keys
         self.issuer = issuer
         self.audiences = tuple(audiences) or (issuer,)
+
+    @property
+    def authority(self) -> Authority | None:
+        """What certificates are signed with; None until there is one."""
+        return self._keys.authority
 
     def knows(self, key_id: str) -> bool:
         """Whether what that key has signed is still good."""

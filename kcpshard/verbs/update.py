@@ -24,6 +24,7 @@ from kcpshard.verbs.field_validation import check_options, checked_fields
 from kcpshard.verbs.finalization import is_finished
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.signer_rights import check_signer
 from kcpshard.verbs.target import Target, find_target
 from kcpshard.verbs.writes import (
     author,
@@ -138,6 +139,7 @@ def store_update(
     faults += resource.strategy.validate_update(new, old, request.subresource)
     if faults:
         raise object_invalid(stored.group, resource.kind, request.name, faults)
+    check_signer(shard, request.cluster, attributes)
     judged = chain.validate(attributes)
     warnings = [*warnings, *duplicates, *noted.warnings, *resource.strategy.warnings(new), *judged.warnings]
     if stored is not resource:
