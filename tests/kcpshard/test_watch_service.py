@@ -6,15 +6,20 @@ import grpc.aio
 import pytest
 
 from kcpshard import watch_service
+from kcpshard.local_watch import LocalWatchTransport
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.messages import front_hello
 from kcpshard.rpc.watch_client import GrpcWatchTransport, StreamBroken, WatchClient
 from kcpshard.settings import Settings
 from kcpshard.watch_link import LinkClosed
+from kcpshard.watch_service import WatchService
+from tests.contracts.api_client import CONFIGMAPS, USER, ApiClient, configmap, memory_shard
 from tests.contracts.stored_objects import put
 from tests.contracts.watch_tier import Reader, WatchTier, start
 from tests.contracts.watcher import Rig, WatcherContract
 
+RBAC_GROUP = "rbac.authorization.k8s.io"
+BINDINGS = f"/apis/{RBAC_GROUP}/v1/clusterrolebindings"
 SETTINGS = Settings(closed_revision_interval_s=0.01, watch_future_revision_s=0.2, watch_queue_bytes=1 << 20)
 
 
@@ -162,3 +167,46 @@ async def test_a_link_that_has_closed_ends_its_writers_without_an_error() -> Non
 
     for write in (watch_service._write_live, watch_service._write_catch_up):
         await write(Context(), ClosedLink())  # type: ignore[arg-type]
+
+
+async def test_a_watch_ends_when_the_right_to_it_does() -> None:
+    admin = ApiClient(memory_shard())
+    service = WatchService(admin.shard, lambda: pb.Hello(protocol=1, shard=1), SETTINGS)
+    await admin.create(CONFIGMAPS, configmap("a"))
+    subject = {"kind": "User", "apiGroup": RBAC_GROUP, "name": "user"}
+    role = {"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": "view"}
+    await admin.create(BINDINGS, {"metadata": {"name": "b"}, "roleRef": role, "subjects": [subject]})
+    async with asyncio.TaskGroup() as tasks:
+        client = WatchClient(LocalWatchTransport(service), "front-1")
+        task = tasks.create_task(client.run())
+        theirs, ours, refused = Reader(), Reader(), Reader()
+        place = {"namespace": "default", "identity": USER.encode()}
+        theirs.handle = client.watch(start("root", "configmaps", initial=True, **place), theirs)
+        ours.handle = client.watch(start("root", "configmaps", initial=True), ours)
+        refused.handle = client.watch(start("root", "secrets", **place), refused)
+        await theirs.saw("ADDED a", f"initial {admin.shard.store.durable_revision}")
+        await refused.saw("ended 403")
+        await admin.do("DELETE", BINDINGS + "/b")
+        await theirs.saw("ended 403")
+        assert 'User "user" cannot watch resource "configmaps"' in theirs.status["message"]
+        await admin.create(CONFIGMAPS, configmap("b"))
+        await ours.saw("ADDED b")
+        task.cancel()
+    await admin.shard.store.close()
+
+
+async def test_a_watch_that_waits_for_a_birth_sees_what_is_shown_from_then_on() -> None:
+    admin = ApiClient(memory_shard())
+    service = WatchService(admin.shard, lambda: pb.Hello(protocol=1, shard=1), SETTINGS)
+    async with asyncio.TaskGroup() as tasks:
+        client = WatchClient(LocalWatchTransport(service), "front-1")
+        task = tasks.create_task(client.run())
+        reader = Reader()
+        place = {"plural": "clusterroles", "group": RBAC_GROUP, "initial": True}
+        reader.handle = client.watch(start("root", **place), reader)
+        await reader.saw(f"initial {admin.shard.store.durable_revision}")
+        await admin.create(CONFIGMAPS, configmap("a"))
+        await reader.saw("ADDED view")
+        assert len(reader.events) == 69
+        task.cancel()
+    await admin.shard.store.close()
