@@ -59,6 +59,8 @@ def table(printer: Printer, version: str, metadata: Object, rows: list[Object], 
 
 def row(printer: Printer, obj: Object, include: str, version: str, now: float) -> Object:
     found: Object = {"cells": printer.cells(obj, now)}
+    if printer.conditions is not None and (conditions := printer.conditions(obj)):
+        found["conditions"] = conditions
     if include == METADATA:
         found["object"] = partial(obj, version)
     elif include == OBJECT:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kcpfront.printers import cluster, networking, storage, workloads
 from kcpfront.printers.columns import AGE, NAME, Column, Object, Printer, age, age_of, human_duration, name_of
 
 _Cells = Callable[[Object, float], list[Any]]
@@ -151,6 +152,10 @@ def _event(obj: Object, now: float) -> list[Any]:
 
 
 PRINTERS: Mapping[tuple[str, str], Printer] = {
+    **cluster.PRINTERS,
+    **networking.PRINTERS,
+    **storage.PRINTERS,
+    **workloads.PRINTERS,
     ("", "configmaps"): _config_map,
     ("", "events"): _event,
     ("", "namespaces"): _namespace,

@@ -21,6 +21,7 @@ class Column(NamedTuple):
 class Printer(NamedTuple):
     columns: Sequence[Column]
     cells: Callable[[Object, float], list[Any]]
+    conditions: Callable[[Object], list[Object]] | None = None  # of the row: kubectl shows completed ones apart
 
 
 NAME = Column("Name", format="name", description="Name of the object, unique among its kind in its namespace.")
