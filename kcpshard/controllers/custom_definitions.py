@@ -162,8 +162,9 @@ class CustomDefinitions:
 
     def _decide(self, index: Index, obj: Object) -> Object:
         group, name = obj["spec"]["group"], obj["metadata"]["name"]
-        others = [d.summary.names for other, d in index.groups.get(group, {}).items() if other != name]
-        return decided(obj, Taken([*self._builtin.get(group, ()), *others]), timestamp(self._shard.now_us()))
+        own = index.definitions.get(name)
+        taken = Taken(self._builtin.get(group, ()), index.claims.get(group), own.summary.names if own else None)
+        return decided(obj, taken, timestamp(self._shard.now_us()))
 
     def _queue_conflicting(self, cluster: LogicalCluster, index: Index) -> None:
         """Names have become free: whoever waits for one is looked at again."""

@@ -4,7 +4,7 @@ Decides as apiextensions' naming and establishing controllers do, in their words
 once, so that a definition is Established with the write that accepts its names. Pure.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from kcpshard.definitions.contract import Object
@@ -14,17 +14,53 @@ _APPROVED = "api-approved.kubernetes.io"
 _APPROVAL = "KubernetesAPIApprovalPolicyConformant"
 
 
-class Taken:
-    """What the other definitions of the group, and its built-in types, are called."""
+class Claims:
+    """What the definitions of one group are called, followed as they come and go: name → how many use it."""
 
-    def __init__(self, others: Iterable[Names]) -> None:
-        self.resources: set[str] = set()
-        self.kinds: set[str] = set()
+    __slots__ = ("kinds", "resources")
+
+    def __init__(self) -> None:
+        self.resources: dict[str, int] = {}
+        self.kinds: dict[str, int] = {}
+
+    def add(self, names: Names, times: int = 1) -> None:
+        for counts, used in ((self.resources, _resource_names(names)), (self.kinds, _kind_names(names))):
+            for name in used:
+                left = counts.get(name, 0) + times
+                if left:
+                    counts[name] = left
+                else:
+                    del counts[name]
+
+
+class Taken:
+    """What the other definitions of the group, and its built-in types, are called. Costs the same however many."""
+
+    def __init__(self, others: Iterable[Names], claims: Claims | None = None, own: Names | None = None) -> None:
+        """`claims` are the group's, among them those of the definition itself, which are `own`."""
+        resources, kinds = set[str](), set[str]()
         for names in others:
-            self.resources.update((names.plural, names.singular, *names.short_names))
-            self.kinds.update((names.kind, names.list_kind))
-        self.resources.discard("")
-        self.kinds.discard("")
+            resources |= _resource_names(names)
+            kinds |= _kind_names(names)
+        known = claims or Claims()
+        self.resources = _Others(resources, known.resources, _resource_names(own) if own else set())
+        self.kinds = _Others(kinds, known.kinds, _kind_names(own) if own else set())
+
+
+class _Others:
+    def __init__(self, fixed: set[str], counts: dict[str, int], own: set[str]) -> None:
+        self._fixed, self._counts, self._own = fixed, counts, own
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (name in self._fixed or self._counts.get(name, 0) > (name in self._own))
+
+
+def _resource_names(names: Names) -> set[str]:
+    return {names.plural, names.singular, *names.short_names} - {""}
+
+
+def _kind_names(names: Names) -> set[str]:
+    return {names.kind, names.list_kind} - {""}
 
 
 def decided(obj: Object, taken: Taken, now: str) -> Object:
@@ -51,7 +87,7 @@ def _accepted(wanted: Object, had: Object, taken: Taken) -> tuple[Object, list[t
     """Each name that is free replaces the one accepted before; a name that is taken is a fault."""
     found, faults = dict(had), list[tuple[str, str]]()
 
-    def judge(member: str, value: str, others: set[str], reason: str) -> None:
+    def judge(member: str, value: str, others: Container[str], reason: str) -> None:
         if value and value != had.get(member) and value in others:
             faults.append((reason, f'"{value}" is already in use'))
         else:

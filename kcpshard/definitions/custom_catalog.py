@@ -17,6 +17,7 @@ from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.api.events import Commit, EventType
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.crd_documents import CRDS, Summary, read_header, summary
+from kcpshard.definitions.crd_naming import Claims
 from kcpshard.definitions.custom_resources import Definition
 from kcpshard.definitions.openapi import V2, group_version_path
 from kcpshard.definitions.version_order import version_priority
@@ -34,11 +35,11 @@ Listener = Callable[[int, str], None]
 class Index:
     """The definitions of one logical cluster by name, and what those that are established serve."""
 
-    __slots__ = ("_key", "_paths", "_sorted", "definitions", "groups", "places")
+    __slots__ = ("_key", "_paths", "_sorted", "claims", "definitions", "places")
 
     def __init__(self) -> None:
         self.definitions: dict[str, Definition] = {}
-        self.groups: dict[str, dict[str, Definition]] = {}  # the same by group
+        self.claims: dict[str, Claims] = {}  # what they are called, by group
         self.places: dict[Place, Resource] = {}
         self._sorted: list[Resource] | None = None
         self._paths: Mapping[str, Sequence[str]] | None = None
@@ -48,7 +49,7 @@ class Index:
         found = definition.summary
         self.remove(found.name)
         self.definitions[found.name] = definition
-        self.groups.setdefault(found.group, {})[found.name] = definition
+        self.claims.setdefault(found.group, Claims()).add(found.names)
         if found.established:
             for version, resource in definition.resources.items():
                 self.places[found.group, version, found.names.plural] = resource
@@ -57,7 +58,7 @@ class Index:
         self._sorted, self._paths, self._key = None, None, b""
         old = self.definitions.pop(name, None)
         if old is not None:
-            del self.groups[old.summary.group][name]
+            self.claims[old.summary.group].add(old.summary.names, -1)
             for version, resource in old.resources.items():
                 place = (old.summary.group, version, old.summary.names.plural)
                 if self.places.get(place) is resource:

@@ -1,7 +1,7 @@
 from typing import Any
 
 from kcpshard.definitions.crd_documents import names_of
-from kcpshard.definitions.crd_naming import Taken, decided, set_condition, terminating
+from kcpshard.definitions.crd_naming import Claims, Taken, decided, set_condition, terminating
 from tests.contracts.custom_types import crd
 
 OTHER = {"plural": "gadgets", "singular": "gadget", "kind": "Gadget", "listKind": "GadgetList", "shortNames": ["w"]}
@@ -58,3 +58,20 @@ def test_conditions() -> None:
     set_condition(found, "T", "True", "B", "b", "two")
     assert [(c["reason"], c["lastTransitionTime"]) for c in found] == [("B", "one")]
     assert terminating(crd(), "True", "R", "m", "now")["conditions"][0]["type"] == "Terminating"
+
+
+def test_claims_follow_who_comes_and_goes() -> None:
+    claims = Claims()
+    own, other = names_of(wanting(kind="Widget")["spec"]["names"]), names_of(OTHER)
+    claims.add(own)
+    claims.add(other)
+    taken = Taken([], claims, own)
+    assert other.plural in taken.resources
+    assert other.kind in taken.kinds
+    assert own.kind not in taken.kinds or own.kind == other.kind
+    claims.add(other, -1)
+    assert other.plural not in taken.resources
+    assert own.plural in Taken([], claims).resources
+    claims.add(own, -1)
+    assert not claims.resources
+    assert not claims.kinds
