@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: differential-conversions differential-admission differential-http protobuf-clients differential differential-custom setup run test verify scenario fix proto lock bench bench-micro bench-stalls robustness powerloss bad-days
+.PHONY: differential-openapi differential-conversions differential-admission differential-http protobuf-clients differential differential-custom setup run test verify scenario fix proto lock bench bench-micro bench-stalls robustness powerloss bad-days
 
 .venv/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -96,11 +96,15 @@ controllers: setup
 differential-custom: setup
 	$(BIN)/python -m tests.differential.custom_resources $(KUBECONFIG) $(ARGS)
 
-# Policies and the writes that meet them, beside a real kube-apiserver; ARGS=--record writes the golden file
+# A real kube-apiserver's OpenAPI documents in protobuf, as it and as we encode them
+differential-openapi: setup
+	$(BIN)/python -m tests.differential.openapi_protobuf $(KUBECONFIG)
+
 # Conversion webhooks beside a real kube-apiserver that may call 127.0.0.1
 differential-conversions: setup
 	$(BIN)/python -m tests.differential.conversions $(KUBECONFIG)
 
+# Policies and the writes that meet them, beside a real kube-apiserver; ARGS=--record writes the golden file
 differential-admission: setup
 	$(BIN)/python -m tests.differential.admission $(KUBECONFIG) $(ARGS)
 

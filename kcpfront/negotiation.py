@@ -26,8 +26,15 @@ _REPRESENTATIONS = {
     JSON: JSON, YAML: YAML, "text/yaml": YAML, PROTOBUF: PROTOBUF, "*/*": JSON, "*": JSON, "": JSON,
 }  # fmt: skip
 _AGGREGATED = "APIGroupDiscoveryList"
-_OPENAPI_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-_OPENAPI_V3_PROTOBUF = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"
+_OPENAPI_V2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+_OPENAPI_V3 = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
+# As clients ask for it, now and in the past → as it is answered.
+OPENAPI_PROTOBUF = {
+    _OPENAPI_V2: _OPENAPI_V2,
+    _OPENAPI_V3: _OPENAPI_V3,
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf": _OPENAPI_V2,
+    "application/com.github.proto-openapi.spec.v3@v1.0+protobuf": _OPENAPI_V3,
+}
 
 
 class Representation(NamedTuple):
@@ -118,11 +125,14 @@ def negotiate_status(accept: str) -> Representation:
 
 @lru_cache(1024)
 def negotiate_document(path: str, accept: str) -> str:
-    """The media type of a discovery or OpenAPI document. Only discovery as it was before aggregation has protobuf."""
+    """The media type of a discovery or OpenAPI document. Aggregated discovery has no protobuf; OpenAPI has
+    one of its own."""
     aggregated = path in ("/api", "/apis")
     openapi = path.startswith("/openapi/")
     for media_type, parameters, _ in _clauses(accept):
-        if openapi and media_type in (_OPENAPI_V2_PROTOBUF, _OPENAPI_V3_PROTOBUF):
+        if openapi and media_type in OPENAPI_PROTOBUF:
+            if OPENAPI_PROTOBUF[media_type] == _openapi_form(path):
+                return _openapi_form(path)
             continue
         chosen = _REPRESENTATIONS.get(media_type)
         if chosen is None or (chosen is PROTOBUF and (openapi or "as" in parameters)):
@@ -132,6 +142,13 @@ def negotiate_document(path: str, accept: str) -> str:
         if aggregated and _is_aggregated(parameters):
             return f"{JSON};g=apidiscovery.k8s.io;v={parameters['v']};as={_AGGREGATED}"
     raise NotAcceptable(f"406: Not Acceptable\n\nAvailable representations: {AVAILABLE}")
+
+
+def _openapi_form(path: str) -> str:
+    """The protobuf media type of an OpenAPI document; "" for the list of those of version 3, which has none."""
+    if path == "/openapi/v2":
+        return _OPENAPI_V2
+    return _OPENAPI_V3 if path.startswith("/openapi/v3/") else ""
 
 
 def _is_aggregated(parameters: dict[str, str]) -> bool:

@@ -1,26 +1,32 @@
 """Discovery and OpenAPI: documents that a logical cluster's shard makes, with ETags."""
 
+from collections import OrderedDict
+
 import orjson
 
 from kcpfront import discovery
 from kcpfront.exchange import Exchange, Reply
-from kcpfront.negotiation import JSON, PROTOBUF, YAML, Representation, negotiate_document
+from kcpfront.negotiation import JSON, OPENAPI_PROTOBUF, PROTOBUF, YAML, Representation, negotiate_document
 from kcpfront.rendering import finished_reply
 from kcpfront.representations import result_reply
 from kcpfront.responses import json_reply
 from kcpshard.api.errors import MethodNotAllowed
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.contract import Caller
+from kcpshard.rpc.contract import Caller, Result
 from kcpshard.workers.pool import WorkerPool
 
 _GROUPS = f"{JSON};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _JSON = Representation(JSON)
+_ENCODE = "kcpfront.protobuf.openapi_documents:encode_job"
+_ENCODED_BYTES = 16 << 20  # kept; a document of everything in `full` has 2 MB
 _MADE_HERE = {media_type: Representation(media_type) for media_type in (JSON, YAML, PROTOBUF)}
 
 
 class DocumentHandler:
     def __init__(self, caller: Caller, workers: WorkerPool) -> None:
         self._caller, self._workers = caller, workers
+        self._encoded: OrderedDict[tuple[str, str], bytes] = OrderedDict()  # by media type and what is in it
+        self._encoded_bytes = 0
 
     async def root(self, exchange: Exchange, checks: list[str]) -> Reply:
         """The paths served: groups and versions as aggregated discovery names them."""
@@ -47,7 +53,7 @@ class DocumentHandler:
             raise MethodNotAllowed("the server does not allow this method on the requested resource")
         chosen = negotiate_document(info.path, exchange.headers.get("Accept") or "")
         request = _request(exchange, info.path)
-        request.accept = JSON if chosen in _MADE_HERE else chosen
+        request.accept = JSON if chosen in _MADE_HERE or chosen in OPENAPI_PROTOBUF else chosen
         request.if_none_match = exchange.headers.get("If-None-Match") or ""
         result = await self._caller.call(request, exchange.deadline)
         if result.code == 404 and info.path.startswith("/openapi/v3/"):
@@ -58,10 +64,27 @@ class DocumentHandler:
         if result.code == 304:
             # The type of what the client has: kubectl's cache takes over each header of this answer.
             return Reply(304, b"", result.content_type or chosen, headers)
+        if chosen in OPENAPI_PROTOBUF:
+            return Reply(result.code, await self._openapi_protobuf(exchange, chosen, result), chosen, headers)
         if chosen in _MADE_HERE:
             reply = await finished_reply(self._workers, exchange, _MADE_HERE[chosen], result.code, result.body, headers)
             return reply._replace(content_type=result.content_type) if result.content_type else reply
         return Reply(result.code, result.body, result.content_type or chosen, headers)
+
+    async def _openapi_protobuf(self, exchange: Exchange, media_type: str, result: Result) -> bytes:
+        """Made once for all logical clusters with the same document."""
+        key = (media_type, result.etag)
+        found = self._encoded.get(key) if result.etag else None
+        if found is not None:
+            self._encoded.move_to_end(key)
+            return found
+        found = await self._workers.run(exchange.info.cluster, _ENCODE, result.body)
+        if result.etag:
+            self._encoded_bytes += len(found) - len(self._encoded.pop(key, b""))
+            self._encoded[key] = found
+        while self._encoded_bytes > _ENCODED_BYTES:
+            self._encoded_bytes -= len(self._encoded.popitem(last=False)[1])
+        return found
 
 
 def _is_allowed(method: str, path: str) -> bool:

@@ -79,8 +79,20 @@ def test_a_watch_has_no_yaml() -> None:
         pytest.param(
             "/openapi/v2",
             "application/com.github.proto-openapi.spec.v2@v1.0+protobuf,application/json",
+            "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+            id="OpenAPI in its own protobuf",
+        ),
+        pytest.param(
+            "/openapi/v3/api/v1",
+            "application/com.github.proto-openapi.spec.v3.v1.0+protobuf",
+            "application/com.github.proto-openapi.spec.v3.v1.0+protobuf",
+            id="version 3 in its own protobuf",
+        ),
+        pytest.param(
+            "/openapi/v3",
+            "application/com.github.proto-openapi.spec.v3@v1.0+protobuf,application/json",
             JSON,
-            id="protobuf listed",
+            id="the list of documents has none",
         ),
         pytest.param("/openapi/v3", "", JSON, id="nothing said"),
         pytest.param("/apis/apps/v1", f"{PROTOBUF},*/*", PROTOBUF, id="discovery in protobuf"),
@@ -94,7 +106,7 @@ def test_a_document_form_is_chosen(path: str, accept: str, expected: str) -> Non
 
 def test_no_acceptable_document() -> None:
     with pytest.raises(NotAcceptable):
-        negotiate_document("/openapi/v2", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+        negotiate_document("/openapi/v2", "application/com.github.proto-openapi.spec.v3@v1.0+protobuf")
 
 
 def test_parameters_of_content_types_do_not_count() -> None:

@@ -1,6 +1,7 @@
 import orjson
 
 from kcpfront.protobuf.decoding import decode_object
+from kcpfront.protobuf.openapi_documents import encoded
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Result
 from tests.kcpfront.fake_router import FakeRouter
@@ -67,4 +68,15 @@ async def test_discovery_in_protobuf(client: HttpClient, router: FakeRouter) -> 
     answer = await client.get("/api", Accept="application/vnd.kubernetes.protobuf")
     assert answer.headers["content-type"] == "application/vnd.kubernetes.protobuf"
     assert decode_object(answer.body) == found
+    assert router.requests[0].accept == "application/json"
+
+
+async def test_openapi_in_protobuf_is_made_once(client: HttpClient, router: FakeRouter) -> None:
+    document = b'{"swagger":"2.0","info":{"title":"Kubernetes","version":"v1"},"paths":{}}'
+    router.answer = lambda request: Result(200, document, etag='"abc"')
+    accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    for _ in range(2):
+        found = await client.get("/openapi/v2", Accept=accept)
+        assert found.headers["content-type"] == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+        assert found.body == encoded(document)
     assert router.requests[0].accept == "application/json"
