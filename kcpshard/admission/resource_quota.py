@@ -43,6 +43,8 @@ def _check(attributes: "Attributes", kept_as: str, value: bytes) -> None:
         return
     if kept_as == usages.PODS and (missing := usages.unspecified(hard, obj)):
         raise _forbidden(attributes, f"failed quota: {quota['metadata']['name']}: must specify {missing}")
+    if old is not None and not usages.is_counted_by(quota.get("spec") or {}, kept_as, old):
+        old = None  # it is in this quota's scopes only now
     asked = _asked(kept_as, obj, old, hard)
     if not asked:
         return

@@ -130,10 +130,12 @@ def unspecified(hard: Mapping[str, Any], pod: Object) -> str:
 
 
 def is_counted_by(quota_spec: Mapping[str, Any], group_resource: str, obj: Object) -> bool:
-    """Whether all scopes of a quota hold for the object. Objects other than pods have none."""
+    """Whether all scopes of a quota hold for the object. Objects other than pods and claims have none."""
     scopes = list(_scopes(quota_spec))
     if not scopes:
         return True
+    if group_resource == CLAIMS:
+        return all(_holds_for_claim(scope, obj) for scope in scopes)
     return group_resource == PODS and all(_holds(scope, pod_spec_of(obj), obj) for scope in scopes)
 
 
@@ -162,6 +164,19 @@ def _holds(scope: Mapping[str, Any], spec: Mapping[str, Any], pod: Object) -> bo
         case "CrossNamespacePodAffinity":
             return _crosses_namespaces(spec.get("affinity") or {})
     return False
+
+
+def _holds_for_claim(scope: Mapping[str, Any], claim: Object) -> bool:
+    """By any VolumeAttributesClass that the claim wants, has, or is on its way to."""
+    if scope["scopeName"] != "VolumeAttributesClass":
+        return False
+    status = claim.get("status") or {}
+    names = (
+        (claim.get("spec") or {}).get("volumeAttributesClassName"),
+        status.get("currentVolumeAttributesClassName"),
+        (status.get("modifyVolumeStatus") or {}).get("targetVolumeAttributesClassName"),
+    )
+    return any(_matches(scope, name) for name in set(filter(None, names)) or {""})
 
 
 def _matches(scope: Mapping[str, Any], value: str) -> bool:

@@ -116,6 +116,8 @@ def _remove(
 ) -> Answer | AfterSync:
     cluster, resource, stored = target
     assert cluster is not None
+    if resource.deprecation:
+        warnings = [resource.deprecation, *warnings]
     if stored.group_resource == NAMESPACE:
         answer = Answer(200, orjson.dumps(stored_object(shard, target, value)), None, warnings)
     else:

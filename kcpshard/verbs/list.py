@@ -42,8 +42,25 @@ def list_objects(shard: Shard, request: Request) -> Outcome:
         options = options._replace(exact=past_revision(shard, request), minimum=0, is_past=True)
     wanted = options.exact or options.minimum
     if wanted > shard.store.durable_revision:
-        return _list_later(shard, request, target, options, wanted)
-    return _list_now(shard, request, target, options)
+        found: Outcome = _list_later(shard, request, target, options, wanted)
+    else:
+        found = _list_now(shard, request, target, options)
+    return _warned(found, target.resource.deprecation) if target.resource.deprecation else found
+
+
+def _warned(outcome: Outcome, text: str) -> Outcome:
+    """With a warning beside the list, or its first piece."""
+    if isinstance(outcome, Answer):
+        return outcome._replace(warnings=(text, *outcome.warnings))
+    assert isinstance(outcome, AsyncIterator)
+    return _warned_pieces(outcome, text)
+
+
+async def _warned_pieces(pieces: AsyncIterator[Answer], text: str) -> AsyncIterator[Answer]:
+    warnings: tuple[str, ...] = (text,)
+    async for piece in pieces:
+        yield piece._replace(warnings=warnings) if warnings else piece
+        warnings = ()
 
 
 async def _list_later(

@@ -91,5 +91,24 @@ def test_priority_classes(operator: str, values: list[str], expected: bool) -> N
     assert is_counted_by(spec, "pods", pod(priorityClassName="high")) is expected
 
 
+@pytest.mark.parametrize(
+    ("operator", "values", "claim", "expected"),
+    [
+        ("In", ["gold"], {"spec": {"volumeAttributesClassName": "gold"}}, True),
+        ("In", ["gold"], {"status": {"currentVolumeAttributesClassName": "gold"}}, True),
+        ("In", ["gold"], {"status": {"modifyVolumeStatus": {"targetVolumeAttributesClassName": "gold"}}}, True),
+        ("In", ["gold"], {"spec": {"volumeAttributesClassName": "tin"}}, False),
+        ("NotIn", ["gold"], {"spec": {}}, True),
+        ("Exists", [], {"spec": {"volumeAttributesClassName": ""}}, False),
+        ("DoesNotExist", [], {"spec": {}}, True),
+    ],
+)
+def test_classes_of_volume_attributes(operator: str, values: list[str], claim: dict[str, Any], expected: bool) -> None:
+    scope = {"scopeName": "VolumeAttributesClass", "operator": operator, "values": values}
+    spec = {"scopeSelector": {"matchExpressions": [scope]}}
+    assert is_counted_by(spec, "persistentvolumeclaims", claim) is expected
+    assert not is_counted_by({"scopes": ["BestEffort"]}, "persistentvolumeclaims", claim)
+
+
 def test_limited_resources_must_be_named() -> None:
     assert unspecified(read({"cpu": "1", "limits.memory": "1Gi", "pods": "2"}), pod()) == "limits.memory for: c"

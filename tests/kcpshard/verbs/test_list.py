@@ -176,3 +176,15 @@ async def test_a_list_of_the_past_with_its_pages(client: ApiClient) -> None:
     names = [item["metadata"]["name"] for item in first["items"] + rest["items"]]
     assert [name for name in names if len(name) == 1] == ["a", "b", "c"]
     assert first["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+
+
+async def test_a_list_of_an_old_kind_warns() -> None:
+    client = ApiClient(memory_shard(api_set="full"))
+    endpoints = "/api/v1/namespaces/default/endpoints"
+    warning = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+    await client.create(endpoints, {"metadata": {"name": "a"}})
+    for url in ("/api/v1/endpoints", f"{endpoints}?resourceVersion=1"):
+        assert list((await client.do("GET", url)).answer.warnings) == [warning]
+    assert list((await client.do("DELETE", f"{endpoints}/a")).answer.warnings) == [warning]
+    assert not (await client.do("GET", "/api/v1/services")).answer.warnings
+    await client.shard.store.close()
