@@ -125,6 +125,9 @@ class HandlerChain:
             case "/metrics":
                 _check_metrics(exchange)
                 return text_reply(200, (await self._metrics.gather()).decode())
+            case "/metrics/slis":
+                _check_metrics(exchange)
+                return text_reply(200, self._health.indicators())
             case "/":
                 return await self._documents.root(exchange, self._health.names)
         if discovery.is_document(info.path):

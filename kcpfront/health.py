@@ -1,6 +1,7 @@
 """/healthz, /livez, /readyz and /version in kube-apiserver's forms."""
 
 import platform
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from kcpfront.exchange import Reply
@@ -49,6 +50,7 @@ class Health:
 
     def __init__(self, live: Mapping[str, Check], ready: Mapping[str, Check]) -> None:
         self._checks = {"healthz": {**live, **ready}, "livez": dict(live), "readyz": {**live, **ready}}
+        self._made: Counter[tuple[str, str, str]] = Counter()  # name, endpoint, status; as many as there are checks
 
     @property
     def names(self) -> list[str]:
@@ -58,6 +60,24 @@ class Health:
         """The reasons for not being ready, for the log."""
         return [f"{name}: {reason}" for name, check in self._checks["readyz"].items() if (reason := check())]
 
+    def indicators(self) -> str:
+        """What /metrics/slis shows: how each check is now, and how often it was well or not when it was asked for."""
+        lines = ["# TYPE kubernetes_healthcheck gauge"]
+        for endpoint, checks in self._checks.items():
+            for name in checks:
+                well = int(not self._fails(endpoint, name))
+                lines.append(f'kubernetes_healthcheck{{name="{name}",type="{endpoint}"}} {well}')
+        lines.append("# TYPE kubernetes_healthchecks_total counter")
+        for (name, endpoint, status), number in sorted(self._made.items()):
+            labels = f'name="{name}",status="{status}",type="{endpoint}"'
+            lines.append(f"kubernetes_healthchecks_total{{{labels}}} {number}")
+        return "\n".join([*lines, ""])
+
+    def _fails(self, endpoint: str, name: str) -> bool:
+        failed = bool(self._checks[endpoint][name]())
+        self._made[name, endpoint, "error" if failed else "success"] += 1
+        return failed
+
     def reply(self, info: RequestInfo) -> Reply | None:
         """None if the path is not a health check's."""
         _, endpoint, *rest = info.path.split("/", 2)
@@ -66,18 +86,18 @@ class Health:
             return None
         if not rest:
             return self._all(endpoint, checks, info)
-        check = checks.get(rest[0])
-        if check is None:
+        if rest[0] not in checks:
             return text_reply(404, _NOT_FOUND)
-        return text_reply(500, "internal server error: reason withheld\n") if check() else text_reply(200, "ok")
+        failed = self._fails(endpoint, rest[0])
+        return text_reply(500, "internal server error: reason withheld\n") if failed else text_reply(200, "ok")
 
     def _all(self, endpoint: str, checks: Mapping[str, Check], info: RequestInfo) -> Reply:
         excluded = set(info.query.get("exclude", ()))
         lines, failed = [], False
-        for name, check in checks.items():
+        for name in checks:
             if name in excluded:
                 lines.append(f"[+]{name} excluded: ok\n")
-            elif check():
+            elif self._fails(endpoint, name):
                 failed = True
                 lines.append(f"[-]{name} failed: reason withheld\n")
             else:

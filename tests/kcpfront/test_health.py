@@ -65,3 +65,12 @@ def test_checks_that_monitoring_asks_a_kube_apiserver_for_tell_of_the_shards() -
     health = Health({}, kubernetes_checks(lambda: "no shard"))
     assert "etcd: no shard" in health.failing()
     assert "poststarthook/crd-informer-synced: no shard" in health.failing()
+
+
+def test_indicators_count_what_was_asked_for() -> None:
+    health = Health({"ping": lambda: ""}, {"shard-map": lambda: "no map"})
+    health.reply(parse_request("GET", "/readyz/shard-map", None))
+    text = health.indicators()
+    assert 'kubernetes_healthcheck{name="ping",type="livez"} 1\n' in text
+    assert 'kubernetes_healthcheck{name="shard-map",type="readyz"} 0\n' in text
+    assert 'kubernetes_healthchecks_total{name="shard-map",status="error",type="readyz"} 2\n' in text
