@@ -33,6 +33,17 @@ _FIGURES = (
     _Figure("disk.free_bytes", "kcp_shard_disk_free_bytes", "Free space where the shard keeps its data"),
     _Figure("disk.total_bytes", "kcp_shard_disk_size_bytes", "Size of the file system of the data"),
     _Figure(
+        "disk.mounted_read_only",
+        "kcp_shard_disk_mounted_read_only",
+        "Whether the file system of the data is read-only: the shard is to be restarted once it is not",
+    ),
+    _Figure("clock.moved_seconds", "kcp_shard_clock_moved_seconds", "How far the wall clock was moved since the start"),
+    _Figure(
+        "clock.ahead_seconds",
+        "kcp_shard_clock_ahead_seconds",
+        "How far the newest revision is ahead of the wall clock: revisions count up until it catches up",
+    ),
+    _Figure(
         "store.durable_revision",
         "kcp_shard_durable_revision_timestamp_seconds",
         "Time in the newest durable revision",
@@ -44,6 +55,11 @@ _FIGURES = (
     _Figure("store.compacted_records", "kcp_shard_compacted_log_records", "Log records compacted away", counts=True),
     _Figure("compaction.ended", "kcp_shard_compaction_timestamp_seconds", "When compaction last ran to its end"),
     _Figure("compaction.failed", "kcp_shard_compaction_failures", "Compactions stopped by the disk", counts=True),
+    _Figure(
+        "store.engine.log_damaged",
+        "kcp_shard_log_damaged",
+        "Whether the write-ahead log was damaged before its end at the start: what followed is lost",
+    ),
     _Figure("store.engine.log_bytes", "kcp_shard_log_bytes", "Log in sorted files, without the memtable"),
     _Figure("store.engine.objects_bytes", "kcp_shard_objects_bytes", "Objects in sorted files, without the memtable"),
     _Figure("watch.watches", "kcp_shard_watches", "Watches served"),

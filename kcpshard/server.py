@@ -18,6 +18,7 @@ from pathlib import Path
 import grpc.aio
 
 from kcpshard.api import loop_time
+from kcpshard.api.resource_versions import revision_microseconds
 from kcpshard.authorization.bootstrap import bootstrap_objects
 from kcpshard.bootstrap.authority import Authority
 from kcpshard.bootstrap.token_file import TokenFile
@@ -171,7 +172,12 @@ class ShardServer:
             "workers": asdict(self.workers.statistics()),
             "software": SOFTWARE,
             **self._metrics.statistics(),
+            **self._clock(),
         }
+
+    def _clock(self) -> Mapping[str, object]:
+        ahead_s = revision_microseconds(self.store.durable_revision) / 1e6 - time.time()
+        return {"clock": {**self._metrics.clock_statistics(), "ahead_seconds": max(0.0, ahead_s)}}
 
     # --- parts
 
@@ -280,7 +286,14 @@ def _open_engine(options: Options, settings: Settings) -> KeyValueEngine:
     if options.engine == "memory":
         return MemoryEngine()
     Path(options.data).mkdir(mode=0o700, parents=True, exist_ok=True)
-    return RocksdbEngine(options.data, settings)
+    engine = RocksdbEngine(options.data, settings)
+    if engine.log_damage:
+        _log.critical(
+            "the write-ahead log was damaged before its end and has been read up to there; what was acknowledged after "
+            "that point is lost, unless a power cut just before explains it: %s",
+            engine.log_damage,
+        )
+    return engine
 
 
 def _server(roles_of: RolesOf) -> grpc.aio.Server:

@@ -64,8 +64,15 @@ class RocksdbEngine:
         cache = rocksdict.Cache(settings.block_cache_bytes)
         access = rocksdict.AccessType.read_only(False) if read_only else rocksdict.AccessType.read_write()
         families = {name: _family_options(settings, cache) for name in keyspace.FAMILIES}
+        self.log_damage = ""  # what RocksDB says of a log that is damaged before its end; what follows it is lost
         try:
-            self._db = rocksdict.Rdict(directory, _options(settings), families, access)
+            try:
+                self._db = rocksdict.Rdict(directory, _options(settings, _TORN), families, access)
+            except Exception as error:
+                if "Corruption" not in str(error):
+                    raise
+                self._db = rocksdict.Rdict(directory, _options(settings, _DAMAGED), families, access)
+                self.log_damage = str(error)
         except Exception as error:
             raise UnusableFormat(_opening_failed(directory, str(error))) from error
         self._directory = directory
@@ -124,6 +131,7 @@ class RocksdbEngine:
     def statistics(self) -> Mapping[str, int]:
         found = {"block_cache_bytes": "rocksdb.block-cache-usage", "memtable_bytes": "rocksdb.cur-size-all-mem-tables"}
         values = {name: self._db.property_int_value(key) or 0 for name, key in found.items()}
+        values["log_damaged"] = int(bool(self.log_damage))
         for name, family in self._families.items():
             values[f"{name}_keys"] = family.property_int_value("rocksdb.estimate-num-keys") or 0
             values[f"{name}_bytes"] = family.property_int_value("rocksdb.live-sst-files-size") or 0
@@ -184,7 +192,14 @@ def _check_status(iterator: Any) -> None:
         raise Corrupted(str(error)) from None
 
 
-def _options(settings: Settings) -> Any:
+# Losing the unsynced tail is what group commit allows: a log that ends in the middle of a record is whole. One that is
+# damaged further in may be so because a power cut wrote its last pages out of order, or because the disk has lost what
+# was acknowledged; nobody can tell, so the shard goes on from before the damage, and says so.
+_TORN = rocksdict.DBRecoveryMode.tolerate_corrupted_tail_records
+_DAMAGED = rocksdict.DBRecoveryMode.point_in_time
+
+
+def _options(settings: Settings, recovery: Callable[[], Any]) -> Any:
     options = rocksdict.Options(raw_mode=True)
     options.create_if_missing(True)
     options.create_missing_column_families(True)
@@ -196,9 +211,7 @@ def _options(settings: Settings) -> Any:
     options.set_max_background_jobs(2)
     options.set_keep_log_file_num(3)
     options.set_max_log_file_size(4 << 20)
-    # Losing the unsynced tail is what group commit allows; a log damaged before its tail ends there as well, because a
-    # torn tail cannot be told from damage.
-    options.set_wal_recovery_mode(rocksdict.DBRecoveryMode.point_in_time())
+    options.set_wal_recovery_mode(recovery())
     return options
 
 

@@ -1,6 +1,7 @@
 """Re-reads closed data and lists every violated invariant by name.
 
 unreadable               RocksDB cannot read a file, or a block fails its checksum
+log-damaged              the write-ahead log is damaged before its end: what follows is not looked at, and lost
 format-unusable          meta/format is missing, damaged or newer
 key-unreadable           a key is not of its family's shape
 path-index-broken        path, name and usage records of a logical cluster do not agree
@@ -50,7 +51,8 @@ def verify(directory: str) -> list[Violation]:
     except format.UnusableFormat as error:
         return [Violation("unreadable", str(error))]
     try:
-        return violations(engine)
+        lost = [Violation("log-damaged", engine.log_damage)] if engine.log_damage else []
+        return lost + violations(engine)
     finally:
         engine.close()
 

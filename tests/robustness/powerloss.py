@@ -8,13 +8,13 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 
-def build(directory: Path) -> Path:
+def build(directory: Path, name: str = "powerloss") -> Path:
     """The shim as a shared object, by whichever C compiler there is."""
-    target = directory / "powerloss.so"
+    target = directory / f"{name}.so"
     compiler = next((c for c in ("cc", "gcc", "clang") if shutil.which(c)), None)
     if compiler is None:
         raise RuntimeError("the power-loss test needs a C compiler (cc, gcc or clang)")
-    source = str(HERE / "powerloss.c")
+    source = str(HERE / f"{name}.c")
     subprocess.run([compiler, "-O1", "-fPIC", "-shared", "-o", str(target), source, "-ldl"], check=True)
     return target
 

@@ -12,6 +12,7 @@ import pytest
 from kcp import certificates
 from kcpshard.storage.object_store import Store
 from kcpshard.storage.rocksdb_engine import RocksdbEngine
+from tests.robustness import powerloss
 from tests.robustness.bad_day import BadDay
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
@@ -44,6 +45,28 @@ def test_a_clock_stepped_back_is_refused_until_the_operator_accepts_it(tmp_path:
         again = int(day.create("again")[1]["metadata"]["resourceVersion"])
         assert 0 < again - after < 1000 * 1_000_000
         assert day.names() == ["after", "again", "before"]
+
+
+def test_a_clock_stepped_back_while_running_is_counted_over_and_told(tmp_path: Path) -> None:
+    """The shards' wall clock only: a preloaded shim sets it back by an hour."""
+    shift = tmp_path / "shift"
+    shift.write_text("0")
+    day = BadDay(tmp_path / "kcp")
+    day.environment |= {"LD_PRELOAD": str(powerloss.build(tmp_path, "clock")), "CLOCK_FILE": str(shift)}
+    with day.running():
+        before = int(day.create("before")[1]["metadata"]["resourceVersion"])
+        assert day.metric('kcp_shard_clock_ahead_seconds{shard="1"}') == 0
+        assert abs(day.metric('kcp_shard_clock_moved_seconds{shard="1"}')) < 5
+        shift.write_text("-3600")
+        answers = [day.create(f"after{n}") for n in range(5)]
+        assert [code for code, _ in answers] == [201] * 5
+        versions = [before, *(int(found["metadata"]["resourceVersion"]) for _, found in answers)]
+        assert versions == sorted(set(versions)) and versions[-1] - before < 60 * 10**9  # it goes on from where it was
+        assert 3500 < day.metric('kcp_shard_clock_ahead_seconds{shard="1"}') < 3700
+        assert -3700 < day.metric('kcp_shard_clock_moved_seconds{shard="1"}') < -3500
+        shift.write_text("0")
+        assert day.create("again")[0] == 201
+        assert day.metric('kcp_shard_clock_ahead_seconds{shard="1"}') == 0
 
 
 def test_an_expired_serving_certificate_is_renewed_at_the_start(tmp_path: Path) -> None:

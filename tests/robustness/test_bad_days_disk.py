@@ -38,6 +38,7 @@ def test_a_full_disk_takes_deletions_only_and_recovers(tmp_path: Path) -> None:
         assert day.delete("n0")[0] == 200
         assert day.metric('apiserver_request_total{code="503",verb="create"}') >= 2
         assert "ReadOnly" in shards_list(day)
+        assert day.metric('kcp_shard_read_only{shard="1"}') == 1
         (disk / "other").unlink()
         until(lambda: day.create("after")[0] == 201)
         assert "ReadOnly" not in shards_list(day)
@@ -78,6 +79,8 @@ def test_a_disk_that_turns_read_only_refuses_writes_and_reads_on(tmp_path: Path)
             code, status = day.delete("n0")
             assert (code, status["reason"]) == (503, "ServiceUnavailable")
         assert len(day.names()) == len(created) > 20
+        assert day.metric('kcp_shard_read_only{shard="1"}') == 1
+        assert day.metric('kcp_shard_disk_mounted_read_only{shard="1"}') == 0  # the disk is only said to be
         assert day.get("n0")[0] == 200
     del day.environment["KCP_FAILPOINTS"]
     with day.running():

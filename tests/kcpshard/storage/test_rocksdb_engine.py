@@ -1,5 +1,6 @@
 import asyncio
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -237,3 +238,41 @@ async def test_a_corrupted_block_is_an_error_and_not_an_absence(opened: Opened) 
         for n in range(200):
             assert store.get(again, "configmaps", "default", f"n{n:03}") is not None
     await store.close()
+
+
+def killed(opened: Opened, tmp_path: Path) -> Path:
+    """The directory as a process leaves it that died after 40 synced writes: everything is in the log."""
+    engine = opened.engine
+    for number in range(40):
+        batch = engine.batch()
+        batch.put("objects", b"key-%03d" % number, b"x" * 5000)
+        engine.write(batch)
+        engine.sync()
+    return Path(shutil.copytree(opened.directory, tmp_path / "killed"))
+
+
+def keys(engine: RocksdbEngine) -> int:
+    return engine.count("objects", b"key-", b"key.", 1000)
+
+
+def test_a_torn_log_is_whole(opened: Opened, tmp_path: Path) -> None:
+    directory = killed(opened, tmp_path)
+    (log,) = (path for path in directory.glob("*.log") if path.stat().st_size)
+    with log.open("r+b") as file:
+        file.truncate(log.stat().st_size - 3000)
+    engine = RocksdbEngine(str(directory))
+    assert (keys(engine), engine.log_damage) == (39, "")
+    engine.close()
+
+
+def test_a_log_damaged_before_its_end_is_told(opened: Opened, tmp_path: Path) -> None:
+    directory = killed(opened, tmp_path)
+    (log,) = (path for path in directory.glob("*.log") if path.stat().st_size)
+    with log.open("r+b") as file:
+        file.seek(log.stat().st_size // 2)
+        file.write(b"damage")
+    assert "log-damaged" in {violation.name for violation in verify(str(directory))}
+    engine = RocksdbEngine(str(directory))
+    assert 10 < keys(engine) < 30 and engine.log_damage
+    assert engine.statistics()["log_damaged"] == 1
+    engine.close()
