@@ -57,6 +57,7 @@ def shard_program(
     controllers: str = "*",
     callout_allow: Sequence[str] = (),
     endpoint: str = "",
+    authorization_config: str = "",
 ) -> Program:
     arguments = [*PYTHON, "kcpshard", "--data", str(installation.shard_directory(number) / "data")]
     arguments += ["--number", str(number), "--initial-shards", str(installation.initial_shards)]
@@ -77,6 +78,8 @@ def shard_program(
         arguments.append(f"--controllers={controllers}")
     for network in callout_allow:
         arguments += ["--callout-allow", network]
+    if authorization_config:
+        arguments += ["--authorization-config", authorization_config]
     if internal := internal_addresses(installation):
         directory = installation.tls_directory(f"shard-{number}")
         arguments += ["--listen", internal.shard(number), "--tls-directory", str(directory)]

@@ -60,6 +60,7 @@ class Options:
     api_set: str = "minimal"
     controllers: str = "*"
     callout_allow: tuple[str, ...] = ()
+    authorization_config: str = ""
 
 
 def _networks(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -129,6 +130,12 @@ form_option = click.option(
     callback=_networks,
     help="Addresses that webhooks of tenants may be at although they are not public, or are this machine's.",
 )
+@click.option(
+    "--authorization-config",
+    default="",
+    metavar="FILE",
+    help="An AuthorizationConfiguration: RBAC and webhooks in the order in which they are asked.",
+)
 @click.option("--accept-clock", is_flag=True, help="Start although the clock is far behind the newest revision.")
 def start(
     root: Path,
@@ -143,6 +150,7 @@ def start(
     api_set: str,
     controllers: str,
     callout_allow: tuple[str, ...],
+    authorization_config: str,
 ) -> None:
     """Start kcp on this machine: shards, fronts and, the first time, everything they need.
 
@@ -163,6 +171,7 @@ def start(
             api_set,
             controllers,
             callout_allow,
+            authorization_config and str(Path(authorization_config).absolute()),
         )
     )
 
@@ -223,6 +232,7 @@ def _programs(made: Installation, options: Options, reserved: Reservation) -> Se
             options.controllers,
             options.callout_allow,
             endpoint,
+            options.authorization_config,
         )
         for number in range(1, made.shards + 1)
     ]

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from kcpshard.api.service_accounts import DEFAULT_ISSUER
+from kcpshard.authorization.configuration import InvalidConfiguration, Step, read_configuration
 from kcpshard.callouts.addresses import Network, parse_networks
 from kcpshard.controllers.switches import enabled
 
@@ -32,6 +33,7 @@ class Options(NamedTuple):
     log_level: str
     log_format: str
     service_account_issuer: str = DEFAULT_ISSUER
+    authorization: tuple[Step, ...] = ()  # who is asked, in order; empty: RBAC alone
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -72,6 +74,12 @@ def parse(arguments: Sequence[str]) -> Options:
         help="addresses that webhooks of tenants may be at although they are not public, or are ours",
     )
     parser.add_argument("--service-account-issuer", default=DEFAULT_ISSUER, metavar="URL", help="iss of tokens")
+    parser.add_argument(
+        "--authorization-config",
+        default="",
+        metavar="FILE",
+        help="an AuthorizationConfiguration; without one RBAC decides",
+    )
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     parser.add_argument("--log-format", choices=["text", "json"], default="text")
     found = parser.parse_args(arguments)
@@ -85,6 +93,11 @@ def parse(arguments: Sequence[str]) -> Options:
         found.callout_allow = parse_networks(found.callout_allow)
     except ValueError as error:
         parser.error(f"--callout-allow: {error}")
+    path = vars(found).pop("authorization_config")
+    try:
+        found.authorization = tuple(read_configuration(path)) if path else ()
+    except InvalidConfiguration as error:
+        parser.error(f"--authorization-config: {error}")
     if found.endpoint and not _is_endpoint(found.endpoint):
         parser.error("--endpoint needs an IP address and a port")
     if found.engine == "rocksdb" and not found.data:

@@ -20,6 +20,7 @@ from kcpshard.authorization.bootstrap import BootstrapObject, bootstrap_objects
 from kcpshard.authorization.layer import TYPES, Layer, Place
 from kcpshard.authorization.policy import ALLOWED, DENIED, MASTERS, Decision, Grants, Policy
 from kcpshard.authorization.rules import Rule
+from kcpshard.authorization.webhook import NoOpinion, Webhook
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, NotDurable, ReadOnly, ScanItem
 
@@ -65,11 +66,20 @@ class Authorizer:
         # Of every path without a logical cluster: nobody is named there.
         self._unborn = Policy(0, Layer(), self._template, lambda _type, _place: False)
         self._changed: list[Callable[[LogicalCluster], None]] = []
+        self._chain: Sequence[Webhook | None] = ()  # None: RBAC
         source.follow_writes(TYPES, self._accepted, self._undone)
 
     def on_change(self, listener: Callable[[LogicalCluster], None]) -> None:
         """Call when rights in a logical cluster may have changed, in the turn of the write."""
         self._changed.append(listener)
+
+    def ask_also(self, chain: Sequence[Webhook | None]) -> None:
+        """Who is asked, in order; None stands for RBAC. The first that has an opinion decides."""
+        self._chain = chain
+
+    @property
+    def is_rbac_alone(self) -> bool:
+        return not self._chain
 
     # --- questions
 
@@ -91,8 +101,31 @@ class Authorizer:
         return found or policy.remember(raw, identity)
 
     def decide(self, cluster: LogicalCluster | None, path: str, raw: bytes, wanted: Attributes) -> Decision:
-        found = self.grants(cluster, path, raw).decide(wanted)
+        grants = self.grants(cluster, path, raw)
+        if self._chain and not grants.is_master and path[:7] != SYSTEM:
+            return self._by_chain(cluster, path, decode_identity(raw), grants, wanted)
+        found = grants.decide(wanted)
         return found if found.allowed or cluster is not None else self._may_create(path, raw)
+
+    def _by_chain(
+        self, cluster: LogicalCluster | None, path: str, identity: Identity, grants: Grants, wanted: Attributes
+    ) -> Decision:
+        """Raises NotDurable until every webhook that is asked has answered."""
+        reasons: list[str] = []
+        for webhook in self._chain:
+            if webhook is None:
+                found = grants.decide(wanted)
+                if not found.allowed and cluster is None:
+                    found = self._may_create(path, identity.encode())
+                if found.allowed:
+                    return found
+                reasons.append(found.reason)
+                continue
+            try:
+                return webhook.decide(cluster, path, identity, wanted)
+            except NoOpinion as none:
+                reasons.append(none.reason)
+        return Decision(False, "\n".join(reason for reason in reasons if reason))
 
     def check(self, cluster: LogicalCluster | None, path: str, raw: bytes, wanted: Attributes) -> Decision:
         """Raises Forbidden."""
@@ -104,7 +137,11 @@ class Authorizer:
     def decide_about(self, cluster: LogicalCluster | None, identity: Identity, wanted: Attributes) -> Decision:
         """What an access review is told of `identity`, whoever it is."""
         policy = self._unborn if cluster is None else self._policy(cluster)
-        return policy.grants_to(identity).decide(wanted)
+        grants = policy.grants_to(identity)
+        if self._chain and not grants.is_master:
+            path = cluster.path if cluster is not None else ""
+            return self._by_chain(cluster, path, identity, grants, wanted)
+        return grants.decide(wanted)
 
     def rules(
         self, cluster: LogicalCluster | None, path: str, raw: bytes, namespace: str

@@ -34,8 +34,8 @@ def _self_subject_access(shard: Shard, request: Request, obj: Object) -> None:
     spec = obj.get("spec") or {}
     _refuse(_metadata_faults(obj["metadata"]) + _attribute_faults(spec))
     cluster = shard.store.pending_cluster(request.cluster)
-    grants = shard.authorizer.grants(cluster, request.cluster, request.identity)
-    obj["status"] = _status(grants.decide(_wanted(spec)))
+    found = shard.authorizer.decide(cluster, request.cluster, request.identity, _wanted(spec))
+    obj["status"] = _status(found)
 
 
 def _subject_access(shard: Shard, request: Request, obj: Object) -> None:

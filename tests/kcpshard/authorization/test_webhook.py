@@ -1,0 +1,107 @@
+"""A chain of RBAC and a webhook, asked through the verbs; the webhook is a function."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from kcpshard.authorization.configuration import WebhookSettings
+from kcpshard.authorization.webhook import Webhook
+from kcpshard.callouts.answers import Answer
+from kcpshard.callouts.errors import Unreachable
+from kcpshard.callouts.targets import ClientConfig
+from tests.contracts.api_client import CONFIGMAPS, USER, ApiClient, configmap
+
+SETTINGS = WebhookSettings("outside", ClientConfig("https://a.example.com/"), "secret", 1.0, 60.0, 60.0, False)
+Status = dict[str, Any]
+
+
+class Outside:
+    """Stands for Callouts."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.answer: Callable[[dict[str, Any]], Status] = lambda spec: {"allowed": False}
+
+    async def call(
+        self, _cluster: int, _config: Any, _method: str, body: bytes, _s: float, _q: str, headers: Any
+    ) -> Answer:
+        spec = orjson.loads(body)["spec"]
+        self.asked.append(spec)
+        self.headers.append(headers)
+        await asyncio.sleep(0)
+        return Answer(200, {}, orjson.dumps({"kind": "SubjectAccessReview", "status": self.answer(spec)}))
+
+
+@pytest.fixture
+async def outside(client: ApiClient) -> AsyncIterator[Outside]:
+    found = Outside()
+    await client.create(CONFIGMAPS, configmap("a"))
+    async with asyncio.TaskGroup() as tasks:
+        client.shard.authorizer.ask_also([None, Webhook(SETTINGS, found, tasks)])  # type: ignore[arg-type]
+        yield found
+
+
+@pytest.fixture
+def user(client: ApiClient) -> ApiClient:
+    return ApiClient(client.shard, identity=USER)
+
+
+async def test_it_is_asked_what_rbac_leaves_open(outside: Outside, user: ApiClient) -> None:
+    outside.answer = lambda spec: {"allowed": spec["resourceAttributes"]["verb"] == "get", "reason": "I say"}
+    assert (await user.do("GET", CONFIGMAPS + "/a")).code == 200
+    refused = await user.do("GET", CONFIGMAPS)
+    assert refused.code == 403 and refused.message.endswith('in the namespace "default": I say')
+    assert outside.asked[0] == {
+        "user": "user",
+        "uid": "user",
+        "groups": ["system:authenticated"],
+        "extra": {"kcp.io/cluster": ["root"]},
+        "resourceAttributes": {
+            "namespace": "default", "verb": "get", "version": "v1", "resource": "configmaps", "name": "a"
+        },
+    }  # fmt: skip
+    assert outside.headers[0]["Authorization"] == "Bearer secret"
+
+
+async def test_answers_are_remembered_and_shared(outside: Outside, user: ApiClient) -> None:
+    outside.answer = lambda spec: {"allowed": True}
+    codes = await asyncio.gather(*(user.do("GET", CONFIGMAPS + "/a") for _ in range(5)))  # noqa: TID251
+    assert [reply.code for reply in codes] == [200] * 5
+    assert (await user.do("GET", CONFIGMAPS + "/a")).code == 200
+    assert len(outside.asked) == 1
+
+
+async def test_administrators_and_what_rbac_allows_need_no_webhook(client: ApiClient, outside: Outside) -> None:
+    assert (await client.do("GET", CONFIGMAPS + "/a")).code == 200
+    assert outside.asked == []
+
+
+async def test_a_denial_is_final_where_it_comes_first(client: ApiClient, outside: Outside, user: ApiClient) -> None:
+    chain = client.shard.authorizer._chain
+    client.shard.authorizer.ask_also([*reversed(chain)])
+    rbac = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+    subject = {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "user"}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+    await client.create(rbac, {"metadata": {"name": "b"}, "roleRef": role, "subjects": [subject]})
+    outside.answer = lambda spec: {"allowed": False, "denied": spec["resourceAttributes"]["verb"] == "list"}
+    assert (await user.do("GET", CONFIGMAPS + "/a")).code == 200, "no opinion: RBAC is asked"
+    assert (await user.do("GET", CONFIGMAPS)).code == 403
+
+
+async def test_a_failure_is_no_opinion(outside: Outside, user: ApiClient) -> None:
+    def fail(spec: Status) -> Status:
+        raise Unreachable("gone")
+
+    outside.answer = fail
+    assert (await user.do("GET", CONFIGMAPS)).code == 403
+
+
+async def test_reviews_ask_it_too(client: ApiClient, outside: Outside) -> None:
+    outside.answer = lambda spec: {"allowed": spec["user"] == "jane", "reason": "known"}
+    question = {"spec": {"user": "jane", "nonResourceAttributes": {"path": "/x", "verb": "get"}}}
+    reply = await client.do("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", question)
+    assert reply.json["status"] == {"allowed": True, "reason": "known"}
