@@ -59,7 +59,7 @@ class WatchStarts:
             check_proof(self._shard, start)  # first: whoever acts as somebody else has proved who they are
         record = access.Record(start.identity)
         if start.impersonation:
-            start = impersonation.effective(self._shard, start)
+            start = impersonation.effective(self._shard, start, access.watch_wanted(start))
             record.impersonated = start.identity
         self.check_owned(start.cluster)
         cluster = self._shard.store.find_cluster(start.cluster)

@@ -111,8 +111,11 @@ def selected_name(field_selector: str) -> str:
 
 def check_watch(shard: Shard, start: pb.StartWatch, cluster: LogicalCluster | None) -> Decision:
     """Return if the watch may begin. Raises Forbidden, Unauthorized, NotDurable."""
-    wanted = watched(start.group, start.version, start.resource, start.namespace, start.name, start.field_selector)
-    return shard.authorizer.check(cluster, start.cluster, start.identity, wanted)
+    return shard.authorizer.check(cluster, start.cluster, start.identity, watch_wanted(start))
+
+
+def watch_wanted(start: pb.StartWatch) -> Attributes:
+    return watched(start.group, start.version, start.resource, start.namespace, start.name, start.field_selector)
 
 
 def watched(group: str, version: str, resource: str, namespace: str, name: str, field_selector: str = "") -> Attributes:

@@ -69,7 +69,7 @@ def dispatch(shard: Shard, request: pb.Request) -> Outcome:
     if request.audit_id:
         return _audited(shard, request)
     if request.impersonation:
-        request = impersonation.effective(shard, request)
+        request = impersonation.effective(shard, request, access.wanted_of(request))
     access.check(shard, request)
     return _begin(shard, request)
 
@@ -107,7 +107,7 @@ def _audited(shard: Shard, request: pb.Request) -> Outcome:
     record = access.Record(request.identity)
     try:
         if request.impersonation:
-            request = impersonation.effective(shard, request)
+            request = impersonation.effective(shard, request, access.wanted_of(request))
             record.impersonated = request.identity
         record.decision = access.check(shard, request)
         outcome = _begin(shard, request)
