@@ -10,6 +10,7 @@ from kcpfront.filters.audit import name_request
 from kcpfront.filters.authentication import Authenticator
 from kcpfront.filters.impersonation import read_impersonation
 from kcpfront.filters.request_deadline import request_timeout_s
+from kcpfront.handlers import issuer_discovery
 from kcpfront.handlers.document import DocumentHandler
 from kcpfront.handlers.list import ListHandler
 from kcpfront.handlers.object import CONNECTIONS, ObjectHandler
@@ -112,7 +113,7 @@ class HandlerChain:
     async def _non_resource(self, exchange: Exchange) -> Reply:
         info = exchange.info
         # What is answered here asks no shard otherwise.
-        needs_shard = exchange.impersonation or exchange.proof
+        needs_shard = exchange.impersonation or exchange.proof or info.path in issuer_discovery.PATHS
         if needs_shard and (refused := await self._documents.authorize(exchange)) is not None:
             return refused
         if (reply := self._health.reply(info)) is not None:
@@ -130,6 +131,8 @@ class HandlerChain:
                 return text_reply(200, self._health.indicators())
             case "/":
                 return await self._documents.root(exchange, self._health.names)
+        if info.path in issuer_discovery.PATHS:
+            return issuer_discovery.reply(exchange, self._authenticator.accounts)
         if discovery.is_document(info.path):
             return await self._documents.document(exchange)
         raise resource_not_found() if info.path.startswith("/api/") else PageNotFound()

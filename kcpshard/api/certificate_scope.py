@@ -3,7 +3,9 @@
 Whoever shows such a certificate is somebody there and nowhere else. Fronts read it, shards write it.
 """
 
-EXTENSION_OID = "2.25.317329402187539873926475029384756"  # a UUID's arc: nobody else's
+# "kcp " as a number. Go reads no numbers above 2^31 there, so it cannot be a real UUID; it means something in
+# certificates of our own authorities only.
+EXTENSION_OID = "2.25.1801678880"
 AUTHORITY_NAME = "kcp certificates "  # begins the common name of every authority that signs such certificates
 
 

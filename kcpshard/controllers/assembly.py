@@ -11,6 +11,7 @@ from kcpshard.controllers import (
     garbage_collection,
     namespace_deletion,
     resource_quota,
+    service_account_tokens,
 )
 from kcpshard.controllers.birth_contents import BirthContentsController
 from kcpshard.controllers.certificate_signing import CertificateSigning
@@ -22,6 +23,7 @@ from kcpshard.controllers.namespace_contents import root_certificates, service_a
 from kcpshard.controllers.namespace_deletion import NamespaceDeletion
 from kcpshard.controllers.resource_quota import ResourceQuota
 from kcpshard.controllers.runner import Runner
+from kcpshard.controllers.service_account_tokens import ServiceAccountTokens
 from kcpshard.settings import EVENTS, Settings
 from kcpshard.verbs.namespace_contents import NamespaceContents
 from kcpshard.verbs.shard import Shard
@@ -45,6 +47,8 @@ def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
         made.append(lambda _: root_certificates(shard))
     if birth_contents.NAME in enabled and shard.birth.kept:
         made.append(lambda _: BirthContentsController(shard))
+    if service_account_tokens.NAME in enabled:
+        made.append(lambda _: ServiceAccountTokens(shard))
     if certificate_signing.NAME in enabled:
         made.append(lambda _: CertificateSigning(shard))
     if garbage_collection.NAME in enabled:

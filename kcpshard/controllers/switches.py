@@ -15,6 +15,7 @@ NAMES = (
     "kubernetes-service-controller",
     "clusterrole-aggregation-controller",
     "certificatesigningrequest-signing-controller",
+    "serviceaccount-token-controller",
 )
 _ALIASES = {
     "namespace": "namespace-controller",
@@ -23,6 +24,7 @@ _ALIASES = {
     "garbagecollector": "garbage-collector-controller",
     "resourcequota": "resourcequota-controller",
     "clusterrole-aggregation": "clusterrole-aggregation-controller",
+    "serviceaccount-token": "serviceaccount-token-controller",
     "csrsigning": "certificatesigningrequest-signing-controller",
 }
 
