@@ -31,6 +31,7 @@ from kcpshard.controllers.custom_definitions import CustomDefinitions
 from kcpshard.credentials.keys import KeyRing
 from kcpshard.credentials.service_account_tokens import TokenIssuer
 from kcpshard.definitions.catalog import Catalog
+from kcpshard.definitions.local_api_services import local_api_services
 from kcpshard.definitions.service_endpoints import ServiceEndpoints
 from kcpshard.execution import Execution
 from kcpshard.metrics import ProcessMetrics
@@ -82,7 +83,9 @@ class ShardServer:
         self._settings = adjusted(chosen, os.environ.get("KCP_SHARD_SETTINGS", ""))
         self._tls = read_tls_directory(options.tls_directory) if options.tls_directory else None
         self._engine = _open_engine(options, self._settings)
-        self.store = Store(self._engine, options.number, now_us, self._settings, template=Template(bootstrap_objects()))
+        catalog = Catalog(options.api_set)
+        template = Template([*bootstrap_objects(), *local_api_services(catalog.resources(None))])
+        self.store = Store(self._engine, options.number, now_us, self._settings, template=template)
         entry = _entry(options)
         self._dial: Callable[[str], grpc.aio.Channel] = partial(dial, tls=self._tls)
         shards = ShardObjects(self.store, now_us)
@@ -91,7 +94,6 @@ class ShardServer:
             self.store, entry, options.peers, self._dial, options.initial_shards, shards.write, keys, now_us
         )
         self._keys = KeyRing()
-        catalog = Catalog(options.api_set)
         enabled = switches.enabled(options.controllers)
         contents = assembly.namespace_contents(enabled, _root_certificate(options.root_ca_file))
         self._callouts = Callouts(AddressPolicy(options.callout_allow), ServiceEndpoints(self.store).addresses)

@@ -14,6 +14,7 @@ resourceVersion. Each is written into the object's bytes at a known offset.
 """
 
 import hashlib
+import re
 import uuid
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +27,7 @@ from kcpshard.storage.contract import LogicalCluster
 Place = tuple[str, str]  # namespace and name
 
 _UID = "00000000-0000-0000-0000-000000000000"
-_TIME = "0000-00-00T00:00:00Z"
+BIRTH_TIME = "0000-00-00T00:00:00Z"  # in a document: when the logical cluster was born
 
 
 class Source(Protocol):
@@ -49,7 +50,7 @@ class _Stencil(NamedTuple):
     hole: int
     annotations: int
     uid_at: int
-    time_at: int
+    times_at: tuple[int, ...]  # of its birth
     api_version: str
     labels: bytes
 
@@ -86,17 +87,19 @@ NO_TEMPLATE = Template()
 
 
 def _stencil(document: Mapping[str, Any]) -> _Stencil:
-    meta = {**document["metadata"], "uid": _UID, "creationTimestamp": _TIME}
+    meta = {**document["metadata"], "uid": _UID, "creationTimestamp": BIRTH_TIME}
     json, hole, annotations = envelope.encode_object({**document, "metadata": meta})
     labels = envelope.encode_pairs(meta.get("labels") or {})
-    uid_at, time_at = json.index(_UID.encode()), json.index(_TIME.encode())
-    return _Stencil(json, hole, annotations, uid_at, time_at, document["apiVersion"], labels)
+    times = tuple(found.start() for found in re.finditer(BIRTH_TIME.encode(), json))
+    return _Stencil(json, hole, annotations, json.index(_UID.encode()), times, document["apiVersion"], labels)
 
 
 def _filled(stencil: _Stencil, cluster: LogicalCluster, group_resource: str, place: Place) -> bytes:
     uid = _uid(cluster.prefix, group_resource, place)
     json = _put_at(stencil.json, stencil.uid_at, uid.encode())
-    json = _put_at(json, stencil.time_at, timestamp(cluster.created_revision // 1000).encode())
+    born = timestamp(cluster.created_revision // 1000).encode()
+    for at in stencil.times_at:
+        json = _put_at(json, at, born)
     revision = cluster.created_revision
     return envelope.encode(
         json, stencil.hole, stencil.annotations, revision, revision, uid, stencil.api_version, stencil.labels, b"", 0

@@ -18,6 +18,7 @@ from kcpshard.authorization.bootstrap import bootstrap_objects
 from kcpshard.callouts.addresses import AddressPolicy, parse_networks
 from kcpshard.callouts.calls import Callouts
 from kcpshard.definitions.catalog import Catalog
+from kcpshard.definitions.local_api_services import local_api_services
 from kcpshard.definitions.service_endpoints import ServiceEndpoints
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.contract import NotDurable
@@ -205,8 +206,9 @@ CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 def memory_shard(clock: Clock | None = None, api_set: str = "minimal", webhooks_at: Sequence[str] = ()) -> Shard:
     """`webhooks_at` are ranges of addresses that webhooks may be at besides public ones."""
     clock = clock or Clock()
-    store = Store(MemoryEngine(), 1, clock, template=Template(bootstrap_objects()))
     catalog = Catalog(api_set)
+    template = Template([*bootstrap_objects(), *local_api_services(catalog.resources(None))])
+    store = Store(MemoryEngine(), 1, clock, template=template)
     callouts = Callouts(AddressPolicy(parse_networks(webhooks_at)), ServiceEndpoints(store).addresses)
     birth = BirthContents(catalog.resources(None) if api_set == "full" else ())
     return Shard(store, catalog, Everything(), clock, callouts=callouts, birth=birth)
