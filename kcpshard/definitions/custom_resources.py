@@ -132,7 +132,9 @@ class Definition:
         self.normalise(obj)
         new = {**obj, "apiVersion": wanted.api_version}
         if obj.get("apiVersion") != wanted.api_version:
-            if self._webhook is not None and self._conversions is not None:
+            if self._webhook is not None:
+                if self._conversions is None:
+                    raise RuntimeError("no webhook can be asked here")  # in a worker: the shard's loop does it
                 new = self._conversions.converted(self._webhook, obj, wanted.api_version)
             schema = self.schemas[wanted.version]
             prune(new, schema.structural)

@@ -10,6 +10,7 @@ from kcpshard.api import loop_time
 from kcpshard.api.errors import ServerTimeout
 from kcpshard.offload.replica import write_job
 from kcpshard.offload.writes import OffloadedWrites
+from tests.contracts import converting
 from tests.contracts.api_client import JSON, MERGE, STRATEGIC, ApiClient, Reply, memory_shard
 from tests.contracts.custom_types import CRDS, WIDGETS, crd, established, widget
 
@@ -189,3 +190,16 @@ async def test_custom_types_are_compiled_there() -> None:
         assert (await client.do("POST", WIDGETS, {"apiVersion": "v1", "kind": "Pod", "metadata": {}})).code == 400
         assert (await client.do("PATCH", f"{WIDGETS}/w", {"spec": {"size": 4}}, MERGE)).json["spec"]["size"] == 4
         assert (await client.do("POST", CRDS, crd(plural="gadgets", kind="Gadget"))).code == 201
+
+
+async def test_what_a_webhook_converts_is_worked_out_here(pool: ThreadPool) -> None:
+    """A worker has nobody to ask, and must not pass an object off as converted."""
+    async with converting.converting() as it:
+        it.client.shard.elsewhere = OffloadedWrites(pool.run)
+        made = await it.client.create(converting.ENDPOINTS_V2, converting.ending("v2", "a"))
+        assert made["spec"] == {"host": "localhost", "port": "8080"}
+        assert (await it.client.get(f"{converting.ENDPOINTS_V1}/a"))["spec"] == {"hostPort": "localhost:8080"}
+        assert pool.runs == 1
+        changed = await it.client.patch(f"{converting.ENDPOINTS_V2}/a", {"spec": {"port": "9"}}, MERGE)
+        assert changed["spec"]["port"] == "9"
+        assert (await it.client.get(f"{converting.ENDPOINTS_V1}/a"))["spec"] == {"hostPort": "localhost:9"}
