@@ -5,7 +5,6 @@ only called from elsewhere: the functions below that take `(payload, ask)` are t
 ends of the pipe are this program, so what crosses it is pickled.
 """
 
-import asyncio
 import pickle
 import time
 from collections.abc import AsyncIterator
@@ -21,6 +20,7 @@ from kcpfront.representations import finished, result_reply, wants_pretty
 from kcpfront.request_info import RequestInfo
 from kcpshard.api.errors import ApiError
 from kcpshard.rpc.contract import Result
+from kcpshard.workers.loop_turns import LoopTurns
 from kcpshard.workers.pool import WorkerPool
 from kcpshard.workers.process import Ask
 
@@ -60,7 +60,7 @@ class Renderer(NamedTuple):
         return b",".join([dumps(row(printer, item, include, version, now)) for item in items])
 
 
-async def shown_items(source: AsyncIterator[bytes], renderer: Renderer, workers: WorkerPool) -> bytes:
+async def shown_items(source: AsyncIterator[bytes], renderer: Renderer, workers: WorkerPool, turns: LoopTurns) -> bytes:
     """The items of a list, shown as they stand in it. Raises NoProtobuf.
 
     A piece usually holds whole items; one that does not waits for its rest. So as not to try in vain again and again, a
@@ -71,16 +71,16 @@ async def shown_items(source: AsyncIterator[bytes], renderer: Renderer, workers:
     async for piece in source:
         text += piece
         if len(text) >= again:
-            if await _show(text, renderer, found, workers):
+            if await _show(text, renderer, found, workers, turns):
                 text, again = b"", 0
             elif len(text) > LARGE_BYTES:
                 again = 2 * len(text)
-    if text and not await _show(text, renderer, found, workers):
+    if text and not await _show(text, renderer, found, workers, turns):
         raise NoProtobuf("the last item is not whole") if renderer.form == PROTOBUF else ValueError("half an item")
     return (b"" if renderer.form == PROTOBUF else b",").join(found)
 
 
-async def _show(text: bytes, renderer: Renderer, found: list[bytes], workers: WorkerPool) -> bool:
+async def _show(text: bytes, renderer: Renderer, found: list[bytes], workers: WorkerPool, turns: LoopTurns) -> bool:
     """False if the text is not whole items."""
     if len(text) > LARGE_BYTES:
         shown: bytes | None = await _elsewhere(workers, renderer.info, "items", (text, renderer))
@@ -94,7 +94,7 @@ async def _show(text: bytes, renderer: Renderer, found: list[bytes], workers: Wo
         return False
     for start in range(0, len(items), _SLICE):
         found.append(renderer.show(items[start : start + _SLICE]))
-        await asyncio.sleep(0)
+        await turns.turn(renderer.info.cluster)
     return True
 
 

@@ -11,11 +11,12 @@ import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
+from time import perf_counter
 from typing import Any, Protocol, cast
 
 import orjson
 
-from kcpshard.api.errors import ApiError, InternalError, ServiceUnavailable, Timeout
+from kcpshard.api.errors import ApiError, InternalError, ServiceUnavailable, Timeout, TooManyRequests
 from kcpshard.api.requests import Answer
 from kcpshard.api.unconverted import NotConverted
 from kcpshard.rpc import shard_pb2 as pb
@@ -24,6 +25,7 @@ from kcpshard.rpc.messages import WRITES
 from kcpshard.storage.contract import NotDurable, ReadOnly
 from kcpshard.storage.damage import damage_of
 from kcpshard.verbs.outcome import AfterSync, NotOwned, Outcome
+from kcpshard.workers.loop_turns import LoopTurns
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ INTERNAL_ERROR = "Internal error occurred: see the shard's log"
 DEADLINE_GRACE_S = 0.25  # the caller ends an overdue request itself, by Cancel; ours is for callers that cannot
 MAX_DAMAGES_TOLD = 1000
 MAX_ROUNDS = 20
+_COUNTED_S = 0.0001  # cheaper work is nobody's spending
 DEFAULT_TIMEOUT_S = 60.0  # of a request that names none
 
 Dispatch = Callable[[pb.Request], Outcome]
@@ -64,9 +67,10 @@ class Job:
 class Execution:
     """All requests of one shard process. Tasks live in the TaskGroup of whoever runs the shard."""
 
-    def __init__(self, dispatch: Dispatch, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, dispatch: Dispatch, tasks: asyncio.TaskGroup, turns: LoopTurns | None = None) -> None:
         self._dispatch, self._tasks = dispatch, tasks
         self._loop = asyncio.get_running_loop()
+        self._turns = turns or LoopTurns()
         self._deadlines: Deadlines[Job] = Deadlines(self._loop, self._expire)
         self._writes: dict[bytes, Job] = {}  # by request id; bounded by what the callers' credits let in
         self._jobs = 0
@@ -80,6 +84,11 @@ class Execution:
         if request.repeat and (first := self._writes.get(request.request_id)):
             first.followers.append((receiver, request.id))
             return
+        turns, cluster = self._turns, request.cluster
+        began = perf_counter()
+        if cluster in turns.spenders and turns.is_over(cluster, began):
+            self._queue(cluster, request, receiver)
+            return
         try:
             outcome = self._dispatch(request)
         except NotDurable as reason:
@@ -91,10 +100,19 @@ class Execution:
         except Exception as error:  # noqa: BLE001 - the boundary: what nobody translated is logged and answered 500
             receiver.answer(request.id, error_answer(error, request))
             return
+        ended = perf_counter()
+        if ended - began > _COUNTED_S:
+            turns.charge(cluster, ended - began, ended)
         if type(outcome) is Answer:
             receiver.answer(request.id, outcome)
         else:
             self._follow(self._begin(request, receiver), outcome)
+
+    def _queue(self, cluster: str, request: pb.Request, receiver: Receiver) -> None:
+        """Its logical cluster has had its share of the loop: in its turn."""
+        job = self._begin(request, receiver)
+        if not self._turns.queue(cluster, partial(self._ask_again, job)):
+            self._fail(job, TooManyRequests("too many requests, please try again later.", retry_after_s=1))
 
     def cancel(self, receiver: Receiver, id_: int) -> None:
         """The caller does not want the answer any more. What a verb has accepted stays accepted."""

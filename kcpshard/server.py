@@ -61,6 +61,7 @@ from kcpshard.verbs.birth_contents import BirthContents
 from kcpshard.verbs.dispatch import dispatch
 from kcpshard.verbs.shard import Shard
 from kcpshard.watch_service import WatchService
+from kcpshard.workers.loop_turns import LoopTurns
 from kcpshard.workers.pool import WorkerPool
 
 _log = logging.getLogger(__name__)
@@ -111,7 +112,9 @@ class ShardServer:
         self.workers = WorkerPool()
         self._shard.elsewhere = OffloadedWrites(self.workers.run)
         loop_time.bound()
-        self.execution = Execution(partial(dispatch, self._shard), tasks)
+        turns = LoopTurns()
+        self._shard.turn = turns.turn
+        self.execution = Execution(partial(dispatch, self._shard), tasks, turns)
         self._session = SessionService(self.execution, self._hello)
         self.watch = WatchService(self._shard, self._hello, self._settings, tasks.create_task)
         self.watch.end_watches_on_change(catalog)

@@ -24,6 +24,7 @@ from kcpfront.responses import (
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Caller, ListStream, Result
+from kcpshard.workers.loop_turns import LoopTurns
 from kcpshard.workers.pool import WorkerPool
 
 # kube-apiserver's threshold: below it compressing costs more than it saves.
@@ -33,6 +34,7 @@ COMPRESS_BYTES = 128 * 1024
 class ListHandler:
     def __init__(self, caller: Caller, workers: WorkerPool) -> None:
         self._caller, self._workers = caller, workers
+        self._turns = LoopTurns()
 
     async def list(self, exchange: Exchange) -> Reply | None:
         accept = exchange.headers.get("Accept")
@@ -88,7 +90,7 @@ class ListHandler:
         renderer = renderer_for(exchange, shown, stream.columns, _item_message(exchange, shown))
         source = aiter(stream)
         try:
-            items = await shown_items(_remembered(source, pieces), renderer, self._workers)
+            items = await shown_items(_remembered(source, pieces), renderer, self._workers, self._turns)
         except NoProtobuf:
             pieces += [piece async for piece in source]
             assert stream.info is not None
@@ -105,7 +107,7 @@ class ListHandler:
         """Forms that are sent when they are complete."""
         if shown.as_:
             renderer = renderer_for(exchange, shown, stream.columns, "")
-            items = await shown_items(aiter(stream), renderer, self._workers)
+            items = await shown_items(aiter(stream), renderer, self._workers, self._turns)
             assert stream.info is not None
             before, after = around_items(exchange, shown, stream.info, stream.columns)
         else:

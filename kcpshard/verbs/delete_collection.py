@@ -4,8 +4,6 @@ The list is read as one cut; each deletion is decided against the pending state,
 judged as it is then, and one already gone is passed over. The answer leaves when the last deletion is durable.
 """
 
-import asyncio
-
 from kcpshard.admission.webhook_calls import CallsWanted
 from kcpshard.api import loop_time
 from kcpshard.api.requests import Answer, Request
@@ -48,7 +46,7 @@ async def _delete_all(
         for start in range(0, len(items), _DELETIONS_A_TURN):
             some = items[start : start + _DELETIONS_A_TURN]
             await _delete_some(shard, target, request, some, options, groups, waiting)
-            await asyncio.sleep(0)
+            await shard.turn(request.cluster)
     answer = Answer(200, b",".join(shown), reader.info())
     return AfterSync(answer, groups[-1]) if groups else answer
 

@@ -5,7 +5,6 @@ a megabyte are answered in the loop turn; what is longer comes in pieces, all re
 with the loop free in between. A page without a limit is never longer than the state it shows, so no bound is needed.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import orjson
@@ -157,7 +156,7 @@ async def _pieces(
                 begun, waiting, size, code, columns = True, [], 0, 0, b""
         if reader.is_done:
             break
-        await asyncio.sleep(0)
+        await reader.breathe()
         objects = reader.next_slice()
     last = b",".join(waiting)
     yield Answer(code, b"," + last if begun and waiting else last, reader.info(), columns=columns)
@@ -169,7 +168,7 @@ class Reader:
     def __init__(
         self, shard: Shard, cluster: LogicalCluster, target: Target, namespace: str, options: ListOptions
     ) -> None:
-        self._store, self._cluster, self._target = shard.store, cluster, target
+        self._store, self._cluster, self._target, self._turn = shard.store, cluster, target, shard.turn
         self._namespace, self._options = namespace, options
         self._token = options.token
         self._after = (options.token.namespace, options.token.name) if options.token else None
@@ -212,6 +211,10 @@ class Reader:
             self._after = (at.namespace, at.name)
         self.is_done = is_last
         return chosen
+
+    async def breathe(self) -> None:
+        """Between two slices."""
+        await self._turn(self._cluster.path)
 
     def leave_turn(self) -> None:
         """From here on time passes: the newest state is no longer that of `revision`."""

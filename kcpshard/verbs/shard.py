@@ -1,5 +1,6 @@
 """What every verb works on: the shard's parts, wired in `server`."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -18,6 +19,10 @@ from kcpshard.verbs.namespace_contents import NamespaceContents
 from kcpshard.verbs.outcome import AfterSync
 
 _EMPTY, _NO_BIRTH = NamespaceContents(), BirthContents()
+
+
+async def _anybody(_path: str) -> None:
+    await asyncio.sleep(0)
 
 
 class Ownership(Protocol):
@@ -42,8 +47,7 @@ class Shard:
 
     __slots__ = (
         "admission", "authorizer", "birth", "callouts", "catalog", "contents", "elsewhere", "issuer", "now_us",
-        "ownership",
-        "store",
+        "ownership", "store", "turn",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +69,8 @@ class Shard:
         self.authorizer = authorizer or Authorizer(store)
         self.contents, self.birth = contents, birth
         self.issuer = TokenIssuer(KeyRing())
+        # Awaited between slices of what takes long, with the path of the logical cluster: others come first.
+        self.turn: Callable[[str], Coroutine[Any, Any, None]] = _anybody
         self.elsewhere: Elsewhere | None = None  # where writes go that would hold the loop
         catalog.follow(store)
         catalog.call_out(self.callouts)

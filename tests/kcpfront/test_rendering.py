@@ -12,6 +12,7 @@ from kcpfront.representations import around_items, finished, result_reply, trans
 from kcpshard.api.errors import BadRequest, NotAcceptable
 from kcpshard.api.requests import ListInfo
 from kcpshard.rpc.contract import Result
+from kcpshard.workers.loop_turns import LoopTurns
 from kcpshard.workers.pool import WorkerPool
 from tests.kcpfront.exchanges import exchange
 
@@ -38,7 +39,7 @@ async def pieces(text: bytes, size: int) -> AsyncIterator[bytes]:
 @pytest.mark.parametrize("shown", [TABLE, PARTIAL])
 async def test_sliced_a_list_is_what_it_is_as_a_whole(workers: WorkerPool, size: int, shown: Representation) -> None:
     asked = exchange()
-    items = await shown_items(pieces(TEXT, size), renderer_for(asked, shown, b"", ""), workers)
+    items = await shown_items(pieces(TEXT, size), renderer_for(asked, shown, b"", ""), workers, LoopTurns())
     before, after = around_items(asked, shown, INFO, b"")
     assert orjson.loads(before + items + after) == orjson.loads(transformed_list(asked, shown, TEXT, INFO, b""))
     assert workers.statistics().jobs == 0
@@ -47,14 +48,14 @@ async def test_sliced_a_list_is_what_it_is_as_a_whole(workers: WorkerPool, size:
 async def test_a_large_item_is_shown_by_a_worker(workers: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rendering, "LARGE_BYTES", 300)
     asked = exchange()
-    items = await shown_items(pieces(TEXT, 200), renderer_for(asked, TABLE, b"", ""), workers)
+    items = await shown_items(pieces(TEXT, 200), renderer_for(asked, TABLE, b"", ""), workers, LoopTurns())
     rows = orjson.loads(b"[" + items + b"]")
     assert [row["cells"][0] for row in rows] == [item["metadata"]["name"] for item in ITEMS]  # type: ignore[index]
     assert workers.statistics().jobs > 0
 
 
 async def test_an_empty_list(workers: WorkerPool) -> None:
-    assert await shown_items(pieces(b"", 1), renderer_for(exchange(), TABLE, b"", ""), workers) == b""
+    assert await shown_items(pieces(b"", 1), renderer_for(exchange(), TABLE, b"", ""), workers, LoopTurns()) == b""
 
 
 @pytest.mark.parametrize("large", [300, 1 << 20])
@@ -64,7 +65,7 @@ async def test_what_has_no_protobuf_form_says_so_from_afar_too(
     monkeypatch.setattr(rendering, "LARGE_BYTES", large)
     renderer = Renderer(PROTOBUF, "", "", "", exchange().info, b"", time.time())
     with pytest.raises(NoProtobuf):
-        await shown_items(pieces(TEXT, 200), renderer, workers)
+        await shown_items(pieces(TEXT, 200), renderer, workers, LoopTurns())
 
 
 @pytest.mark.parametrize("shown", [negotiate("application/yaml"), TABLE, negotiate(PROTOBUF, True)])

@@ -1,0 +1,107 @@
+"""Fair shares of one event loop: a logical cluster that has had its share waits for its turn, others go on at once.
+
+What a logical cluster's work takes on the loop is measured. Below its share nothing changes: work runs where it stands,
+and the price is two looks at the clock. Above it, its work queues in fair turns (`turns`), of which a few milliseconds
+run in each turn of the loop, between everybody else's. The share is renewed continuously: `SHARE` of the time that has
+passed, at most `BURST_S` saved up.
+"""
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter
+
+from kcpshard.workers.turns import FairTurns
+
+SHARE = 0.2  # of one loop, that a logical cluster may use before it has to queue behind others
+BURST_S = 0.02
+_TURN_S = 0.002  # of queued work in one turn of the loop
+_SLICE_S = 0.001  # what a coroutine's slice counts as in its turn; its spending is measured
+_QUEUED, _QUEUED_OF_ONE = 100_000, 20_000  # bounded by the callers' credits before that
+_REMEMBERED = 4096
+
+Work = Callable[[], None]
+
+
+class LoopTurns:
+    """`is_over` and `charge` around work that runs at once; `queue` and `turn` for work that waits."""
+
+    __slots__ = ("_is_scheduled", "_loop", "_resumed", "_turns", "spenders")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._turns: FairTurns[Work | asyncio.Future[None]] = FairTurns(_QUEUED, _QUEUED_OF_ONE)
+        # key → seconds of the loop used beyond what the time since has renewed, and when that was
+        self.spenders: dict[str, tuple[float, float]] = {}
+        self._is_scheduled = False
+        self._resumed: tuple[str, float] | None = None  # whose coroutine has the loop, and since when
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def is_over(self, key: str, now: float) -> bool:
+        """Whether the key has had its share; then its work has to be queued. Only `spenders` may be."""
+        if self._turns.waiting(key):
+            return True
+        used, since = self.spenders.get(key, (0.0, now))
+        used -= (now - since) * SHARE
+        if used <= 0.0:
+            self.spenders.pop(key, None)
+        return used > BURST_S
+
+    def charge(self, key: str, seconds: float, now: float) -> None:
+        """What work of the key took that ended at `now`."""
+        used, since = self.spenders.get(key, (0.0, now))
+        if len(self.spenders) >= _REMEMBERED:
+            self._forget(now)
+        self.spenders[key] = (max(0.0, used - (now - since) * SHARE) + seconds, now)
+
+    def queue(self, key: str, work: Work) -> bool:
+        """Run `work` when it is the key's turn; it must not raise. False if too much waits."""
+        return self._put(key, work)
+
+    async def turn(self, key: str) -> None:
+        """Between two slices of a coroutine: others first, and whoever has used less."""
+        now = perf_counter()
+        if self._resumed is not None and self._resumed[0] == key:
+            self.charge(key, now - self._resumed[1], now)
+        self._resumed = None
+        if not self._turns and not self.is_over(key, now):
+            await asyncio.sleep(0)
+        else:
+            mine: asyncio.Future[None] = self._loop.create_future()
+            if self._put(key, mine):
+                await mine
+        self._resumed = (key, perf_counter())
+
+    def _put(self, key: str, item: "Work | asyncio.Future[None]") -> bool:
+        if not self._turns.put(key, item):
+            return False
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self._serve)
+        return True
+
+    def _serve(self) -> None:
+        """A little of what waits; the rest in the next turn of the loop."""
+        self._is_scheduled = False
+        began = last = perf_counter()
+        while last - began < _TURN_S and (found := self._turns.take()) is not None:
+            key, item = found
+            if isinstance(item, asyncio.Future):
+                self._turns.charge(key, _SLICE_S)
+                if item.done():
+                    continue  # given up
+                item.set_result(None)
+                break  # it runs when we have returned
+            item()
+            now = perf_counter()
+            self._turns.charge(key, now - last)
+            self.charge(key, now - last, now)
+            last = now
+        if self._turns:
+            self._is_scheduled = True
+            self._loop.call_soon(self._serve)
+
+    def _forget(self, now: float) -> None:
+        kept = {k: b for k, b in self.spenders.items() if b[0] > (now - b[1]) * SHARE}
+        self.spenders = kept if len(kept) < _REMEMBERED else {}

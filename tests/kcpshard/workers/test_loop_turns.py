@@ -1,0 +1,89 @@
+import asyncio
+import time
+
+from kcpshard.workers.loop_turns import BURST_S, SHARE, LoopTurns
+
+
+async def test_below_its_share_nobody_queues() -> None:
+    turns = LoopTurns()
+    now = 100.0
+    assert not turns.is_over("a", now)
+    turns.charge("a", BURST_S / 2, now)
+    assert not turns.is_over("a", now)
+    turns.charge("a", BURST_S, now)
+    assert turns.is_over("a", now) and not turns.is_over("b", now)
+
+
+async def test_the_share_is_renewed_with_time() -> None:
+    turns = LoopTurns()
+    turns.charge("a", 1.0, 100.0)
+    assert turns.is_over("a", 100.0 + 0.9 * (1.0 - BURST_S) / SHARE)
+    assert not turns.is_over("a", 100.0 + 1.1 * (1.0 - BURST_S) / SHARE)
+    assert not turns.is_over("a", 100.0 + 1.1 / SHARE)
+    assert "a" not in turns.spenders
+
+
+async def test_queued_work_runs_a_little_in_each_turn_of_the_loop() -> None:
+    turns = LoopTurns()
+    order: list[str] = []
+
+    def work() -> None:
+        order.append("flood")
+        time.sleep(0.003)
+
+    for _ in range(5):
+        assert turns.queue("flood", work)
+    for _ in range(3):
+        await asyncio.sleep(0)
+        order.append("other")
+    assert order.count("flood") <= 4 and order.index("other") <= 2
+    while len(turns):
+        await asyncio.sleep(0)
+    assert order.count("flood") == 5
+
+
+async def test_while_something_of_it_waits_all_of_it_waits() -> None:
+    turns = LoopTurns()
+    turns.queue("a", lambda: None)
+    assert turns.is_over("a", time.perf_counter())
+    await asyncio.sleep(0)
+    assert not turns.is_over("a", time.perf_counter())
+
+
+async def test_slices_of_many_coroutines_alternate_with_those_of_others() -> None:
+    turns = LoopTurns()
+    order: list[str] = []
+
+    async def slices(key: str, number: int) -> None:
+        for _ in range(number):
+            order.append(key)
+            time.sleep(0.002)
+            await turns.turn(key)
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(10):
+            tasks.create_task(slices("flood", 10))
+        await asyncio.sleep(0.03)
+        started = len(order)
+        tasks.create_task(slices("quiet", 3))
+    quiet = [place for place, key in enumerate(order) if key == "quiet"]
+    assert quiet[-1] - started < 12  # of about eighty that the flood still had
+    assert order.count("flood") == 100
+
+
+async def test_a_cancelled_slice_takes_nobodys_turn() -> None:
+    turns = LoopTurns()
+    turns.charge("a", 10.0, time.perf_counter())
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(turns.turn("a"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await turns.turn("b")
+    assert len(turns) == 0
+
+
+async def test_spenders_are_bounded() -> None:
+    turns = LoopTurns()
+    for n in range(10_000):
+        turns.charge(str(n), 0.001, 100.0 + n)
+    assert len(turns.spenders) <= 4097
