@@ -33,6 +33,7 @@ INTERNAL_ERROR = "Internal error occurred: see the shard's log"
 DEADLINE_GRACE_S = 0.25  # the caller ends an overdue request itself, by Cancel; ours is for callers that cannot
 MAX_DAMAGES_TOLD = 1000
 MAX_ROUNDS = 20
+_WATCHED = 16  # a logical cluster with fewer requests under way is within any limit
 _COUNTED_S = 0.0001  # cheaper work is nobody's spending
 DEFAULT_TIMEOUT_S = 60.0  # of a request that names none
 
@@ -67,10 +68,18 @@ class Job:
 class Execution:
     """All requests of one shard process. Tasks live in the TaskGroup of whoever runs the shard."""
 
-    def __init__(self, dispatch: Dispatch, tasks: asyncio.TaskGroup, turns: LoopTurns | None = None) -> None:
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        tasks: asyncio.TaskGroup,
+        turns: LoopTurns | None = None,
+        most: "Callable[[str], int] | None" = None,
+    ) -> None:
         self._dispatch, self._tasks = dispatch, tasks
         self._loop = asyncio.get_running_loop()
         self._turns = turns or LoopTurns()
+        self._most = most  # jobs that a logical cluster may have, by its path
+        self._of_cluster: dict[str, int] = {}  # jobs, by path
         self._deadlines: Deadlines[Job] = Deadlines(self._loop, self._expire)
         self._writes: dict[bytes, Job] = {}  # by request id; bounded by what the callers' credits let in
         self._jobs = 0
@@ -85,6 +94,10 @@ class Execution:
             first.followers.append((receiver, request.id))
             return
         turns, cluster = self._turns, request.cluster
+        under_way = self._of_cluster.get(cluster, 0)
+        if under_way >= _WATCHED and self._most is not None and under_way >= self._most(cluster):
+            receiver.answer(request.id, error_answer(_too_many(), request))
+            return
         began = perf_counter()
         if cluster in turns.spenders and turns.is_over(cluster, began):
             self._queue(cluster, request, receiver)
@@ -112,7 +125,7 @@ class Execution:
         """Its logical cluster has had its share of the loop: in its turn."""
         job = self._begin(request, receiver)
         if not self._turns.queue(cluster, partial(self._ask_again, job)):
-            self._fail(job, TooManyRequests("too many requests, please try again later.", retry_after_s=1))
+            self._fail(job, _too_many())
 
     def cancel(self, receiver: Receiver, id_: int) -> None:
         """The caller does not want the answer any more. What a verb has accepted stays accepted."""
@@ -145,6 +158,7 @@ class Execution:
             self._writes[request.request_id] = job
         self._deadlines.add(job, job.deadline)
         self._jobs += 1
+        self._of_cluster[request.cluster] = self._of_cluster.get(request.cluster, 0) + 1
         return job
 
     def _end(self, job: Job) -> None:
@@ -154,6 +168,12 @@ class Execution:
             self._writes.pop(job.request.request_id, None)
         self._deadlines.discard(job, job.deadline)
         self._jobs -= 1
+        cluster = job.request.cluster
+        left = self._of_cluster[cluster] - 1
+        if left:
+            self._of_cluster[cluster] = left
+        else:
+            del self._of_cluster[cluster]
         if not self._jobs and self._idle and not self._idle.done():
             self._idle.set_result(None)
 
@@ -282,6 +302,10 @@ async def _collect(pieces: AsyncIterator[Answer]) -> Answer:
     """A write's answer is kept whole: a repeat may ask for it on another stream."""
     found = [piece async for piece in pieces]
     return found[0]._replace(body=b"".join(piece.body for piece in found), info=found[-1].info)
+
+
+def _too_many() -> TooManyRequests:
+    return TooManyRequests("too many requests, please try again later.", retry_after_s=1)
 
 
 def _timeout() -> Timeout:

@@ -56,7 +56,7 @@ from kcpshard.storage.object_store import Store
 from kcpshard.storage.rocksdb_engine import RocksdbEngine
 from kcpshard.storage.template import Template
 from kcpshard.sync_service import SyncService
-from kcpshard.verbs import births
+from kcpshard.verbs import births, cluster_limits
 from kcpshard.verbs.birth_contents import BirthContents
 from kcpshard.verbs.dispatch import dispatch
 from kcpshard.verbs.shard import Shard
@@ -68,6 +68,7 @@ _log = logging.getLogger(__name__)
 
 DAMAGE_PAUSE_S = 30.0  # of background work that met a damaged block
 DRAIN_S = 10.0  # what is in flight gets this long to end
+_UNBORN_REQUESTS = 1_024  # of a path without a logical cluster
 CREDITS_PER_CLUSTER = 128  # requests one logical cluster may have in flight per front; see rpc.credits
 
 
@@ -112,9 +113,10 @@ class ShardServer:
         self.workers = WorkerPool()
         self._shard.elsewhere = OffloadedWrites(self.workers.run)
         loop_time.bound()
+        cluster_limits.follow(self.store)
         turns = LoopTurns()
         self._shard.turn = turns.turn
-        self.execution = Execution(partial(dispatch, self._shard), tasks, turns)
+        self.execution = Execution(partial(dispatch, self._shard), tasks, turns, self._most_requests)
         self._session = SessionService(self.execution, self._hello)
         self.watch = WatchService(self._shard, self._hello, self._settings, tasks.create_task)
         self.watch.end_watches_on_change(catalog)
@@ -175,6 +177,10 @@ class ShardServer:
             durable = asyncio.get_running_loop().create_future()
             cluster.born_in.when_durable(lambda: durable.set_result(None))
             await durable
+
+    def _most_requests(self, path: str) -> int:
+        cluster = self.store.pending_cluster(path)
+        return cluster_limits.limits_of(self.store, cluster).requests if cluster is not None else _UNBORN_REQUESTS
 
     def statistics(self) -> Mapping[str, object]:
         return {

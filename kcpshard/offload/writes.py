@@ -22,8 +22,8 @@ from kcpshard.definitions.crd_documents import CRDS, Summary
 from kcpshard.definitions.custom_catalog import summary_of
 from kcpshard.offload.messages import FUTURE_TEXT, ClusterFacts, NotHere, Proposal, Question, Write
 from kcpshard.storage import envelope
-from kcpshard.storage.contract import Group, LogicalCluster, NotDurable
-from kcpshard.verbs import births
+from kcpshard.storage.contract import Group, LogicalCluster, NotDurable, Put
+from kcpshard.verbs import births, cluster_limits
 from kcpshard.verbs.dispatch import run_verb
 from kcpshard.verbs.outcome import AfterSync
 from kcpshard.verbs.shard import Shard
@@ -112,6 +112,9 @@ def _accepted(
         return None
     if not proposal.writes:
         return proposal.answer
+    first = proposal.writes[0]
+    if isinstance(first, Put):
+        cluster_limits.check_write(shard, cluster, request, first)
     pending = shard.store.commit(cluster, proposal.writes, *proposal.details)
     answer = proposal.answer
     if proposal.body_is_stored:

@@ -17,6 +17,7 @@ from kcpshard.storage.writer import WriteGroup, Writer
 ACTIVE, SEALED, DELETING = "Active", "Sealed", "Deleting"
 _STATES = (ACTIVE, SEALED, DELETING)
 _PAGE = 256
+_CONTENT = struct.Struct(">QQ")  # objects, bytes
 
 
 def encode_usage(log_bytes: int, oldest: Sequence[int]) -> bytes:
@@ -27,6 +28,11 @@ def decode_usage(raw: bytes, classes: int, created_revision: int) -> tuple[int, 
     """Log bytes and the oldest revision of each class; a class added since the record was written starts at birth."""
     log_bytes, *oldest = struct.unpack(f">{len(raw) // 8}Q", raw)
     return log_bytes, (oldest + [created_revision - 1] * classes)[:classes]
+
+
+def decode_content(raw: bytes) -> tuple[int, int]:
+    objects, size = _CONTENT.unpack(raw)
+    return objects, size
 
 
 def encode_path(cluster_id: int, state: str) -> bytes:
@@ -104,9 +110,10 @@ class Clusters:
 
     def write_usages(self, group: WriteGroup) -> None:
         """Called before the group is written: one usage record for each logical cluster in it."""
+        put = group.batch.put
         for cluster in group.usages.values():
-            raw = encode_usage(cluster.log_bytes, cluster.oldest)
-            group.batch.put(keyspace.META, keyspace.usage_key(cluster.id), raw)
+            put(keyspace.META, keyspace.usage_key(cluster.id), encode_usage(cluster.log_bytes, cluster.oldest))
+            put(keyspace.META, keyspace.content_key(cluster.id), _CONTENT.pack(cluster.objects, cluster.bytes))
 
     def reload(self, group: WriteGroup) -> None:
         """The group was refused: what it had changed of its logical clusters is as on disk again."""
@@ -120,6 +127,7 @@ class Clusters:
             cluster.removed = None
             cluster.log_bytes, cluster.oldest = decode_usage(raw, self._classes, cluster.created_revision)
             cluster.oldest_revision = cluster.oldest[0]
+            cluster.objects, cluster.bytes = self._content(cluster)
         for key, value in group.meta.items():
             if key.startswith(keyspace.PATHS) and value is not None:
                 self._reload_state(value)
@@ -156,8 +164,22 @@ class Clusters:
             raise RuntimeError(f"the logical cluster {path} has no usage record: run kcp shard verify")
         log_bytes, oldest = decode_usage(raw, self._classes, cluster_id)
         cluster = _incarnation(path, cluster_id, state, log_bytes, oldest, self._clock.last)
+        cluster.objects, cluster.bytes = self._content(cluster)
         self._alive[cluster_id] = cluster
         return cluster
+
+    def _content(self, cluster: LogicalCluster) -> tuple[int, int]:
+        """Objects and their bytes, as written; counted where an earlier release has not written them."""
+        raw = self._engine.get(keyspace.META, keyspace.content_key(cluster.id))
+        if raw is not None:
+            return decode_content(raw)
+        objects = size = 0
+        start, end = cluster.prefix, keyspace.after_prefix(cluster.prefix)
+        while pairs := self._engine.scan(keyspace.OBJECTS, start, end, _PAGE):
+            objects += len(pairs)
+            size += sum(len(value) for _, value in pairs)
+            start = pairs[-1][0] + b"\0"
+        return objects, size
 
     def _keep(self, cluster: LogicalCluster) -> None:
         # Two generations are an LRU good enough for point reads of 2 µs, without bookkeeping on every find.
@@ -179,6 +201,6 @@ def _incarnation(
     cluster.path, cluster.id, cluster.prefix = path, cluster_id, keyspace.number(cluster_id)
     cluster.created_revision, cluster.state, cluster.cached = cluster_id, state, {}
     cluster.oldest, cluster.oldest_revision = oldest, oldest[0]
-    cluster.born_in, cluster.log_bytes = None, log_bytes
+    cluster.born_in, cluster.log_bytes, cluster.objects, cluster.bytes = None, log_bytes, 0, 0
     cluster.known_since, cluster.deletions, cluster.removed = known_since, {}, None
     return cluster

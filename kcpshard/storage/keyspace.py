@@ -27,6 +27,7 @@ FORMAT_KEY = b"format"
 CLOCK_KEY = b"clock"
 PATHS, NAMES, USAGES, TYPES, LOST, OWN = b"path/", b"name/", b"usage/", b"type/", b"lost/", b"own/"
 OWNERS, REMOVED = b"owner/", b"removed/"
+CONTENTS = b"content/"  # logical cluster → its objects and their bytes
 END = b"\xff" * 9  # above every key: no id, revision or text begins with nine of these
 MAX_CHANGES = 1 << 16  # of one commit: n has two bytes
 
@@ -93,6 +94,10 @@ def name_key(cluster_id: int) -> bytes:
 
 def usage_key(cluster_id: int) -> bytes:
     return USAGES + number(cluster_id)
+
+
+def content_key(cluster_id: int) -> bytes:
+    return CONTENTS + number(cluster_id)
 
 
 def count_key(group_resource: str, prefix: bytes) -> bytes:

@@ -19,6 +19,7 @@ order-missing            a record above the oldest revision is not in the shard'
 order-stray              the shard's order names a commit that is not in the log, or is compacted
 count-wrong              the number of objects of a type
 usage-wrong              the log bytes of a logical cluster
+content-wrong            the number of its objects, or their bytes
 """
 
 import struct
@@ -73,6 +74,8 @@ class _Check:
         self._engine = engine
         self._oldest: dict[int, list[int]] = {}  # by logical cluster
         self._usage: dict[int, int] = {}
+        self._contents: dict[int, tuple[int, int]] = {}  # objects and their bytes, as written
+        self._found: dict[int, tuple[int, int]] = {}  # and as they are
         self._counts: Counter[bytes] = Counter()
         self._counted: Counter[bytes] = Counter()
         self._bytes: Counter[int] = Counter()
@@ -95,6 +98,8 @@ class _Check:
             elif key.startswith(keyspace.USAGES):
                 id_ = int.from_bytes(key[-8:], "big")
                 self._usage[id_], self._oldest[id_] = clusters.decode_usage(value, len(value) // 8 - 1, id_)
+            elif key.startswith(keyspace.CONTENTS):
+                self._contents[int.from_bytes(key[-8:], "big")] = clusters.decode_content(value)
             elif key.startswith(keyspace.TYPES):
                 self._counts[key] = int.from_bytes(value, "big")
             elif key.startswith(keyspace.OWNERS):
@@ -119,6 +124,8 @@ class _Check:
                 yield Violation("unknown-cluster", _shown(key))
                 continue
             self._counted[keyspace.count_key(group_resource, key[:8])] += 1
+            objects, size = self._found.get(id_, (0, 0))
+            self._found[id_] = (objects + 1, size + len(value))
             faults = envelope.faults(value)
             for fault in faults:
                 yield Violation("envelope-damaged", f"{_shown(key)}: {fault}")
@@ -214,6 +221,9 @@ class _Check:
                 yield Violation("count-wrong", f"{text} of {id_}: {self._counts[key]}, found {self._counted[key]}")
         for entry in self._owners:
             yield Violation("owner-index-stray", repr(entry))
+        for id_, content in self._contents.items():
+            if content != self._found.get(id_, (0, 0)):
+                yield Violation("content-wrong", f"{id_}: {content} objects and bytes, found {self._found.get(id_)}")
         for id_, size in self._usage.items():
             if size != self._bytes[id_]:
                 yield Violation("usage-wrong", f"{id_}: {size} bytes, found {self._bytes[id_]}")

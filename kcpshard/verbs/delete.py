@@ -19,6 +19,7 @@ from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.crd_documents import CRDS
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import PendingCommit
+from kcpshard.verbs import cluster_limits
 from kcpshard.verbs.decoding import go_kind, syntax_fault
 from kcpshard.verbs.field_validation import options_invalid
 from kcpshard.verbs.finalization import NAMESPACE, ORPHANING, DeleteOptions, marked
@@ -70,6 +71,8 @@ def delete_object(
     cluster, resource, stored = target
     assert cluster is not None
     check_preconditions(resource, name, value, options)
+    if name == cluster_limits.NAME:
+        cluster_limits.check_administrator(request, stored.group_resource, namespace, name)
     attributes = Attributes(
         DELETE, shard.store, cluster, resource, "", namespace, request.name, None, None, request.identity,
         options.dry_run, registry=shard.admission, request=request,

@@ -14,6 +14,7 @@ from kcpshard.api.requests import Answer, Request, decode_identity
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, NotDurable, Put, Remove
+from kcpshard.verbs import cluster_limits
 from kcpshard.verbs.get import served_body
 from kcpshard.verbs.outcome import AfterSync
 from kcpshard.verbs.shard import Shard
@@ -71,6 +72,7 @@ def commit_object(
     companions: Sequence[Put] = (),
 ) -> AfterSync:
     """`companions` are further writes of the same commit: what admission charges, what a namespace is born with."""
+    cluster_limits.check_write(shard, cluster, request, put)
     shown = _converted(shard, resource, put)
     pending = shard.store.commit(cluster, (put, *companions), request.request_id, code, author(request))
     if shown is None:

@@ -229,3 +229,37 @@ async def test_a_webhook_that_cannot_convert_or_never_ends_is_an_error() -> None
     answers = {id_: orjson.loads(answer.body)["message"] for id_, answer in receiver.answers}
     assert answers[1] == "conversion webhook for x failed"
     assert "another one at each conversion" in answers[2]
+
+
+async def test_a_logical_cluster_beyond_its_requests_in_flight_is_told_to_wait() -> None:
+    async with asyncio.TaskGroup() as tasks:
+        gate = asyncio.Event()
+
+        async def wait() -> Answer:
+            await gate.wait()
+            return Answer(200, b"{}")
+
+        execution = Execution(lambda request: wait(), tasks, None, lambda path: 20)
+        receiver = Answers()
+        for n in range(1, 25):
+            execution.execute(pb.Request(id=n, cluster="flood", verb=pb.GET), receiver)
+        execution.execute(pb.Request(id=100, cluster="quiet", verb=pb.GET), receiver)
+        assert [receiver.found[n].code for n in range(21, 25)] == [429] * 4
+        assert receiver.found[21].retry_after_s == 1
+        gate.set()
+        await execution.wait_until_idle()
+        assert {receiver.found[n].code for n in (*range(1, 21), 100)} == {200}
+        assert execution._of_cluster == {}
+        execution.close()
+
+
+class Answers:
+    def __init__(self) -> None:
+        self.found: dict[int, Answer] = {}
+        self.jobs: dict[int, Job] = {}
+
+    def answer(self, id_: int, answer: Answer) -> None:
+        self.found[id_] = answer
+
+    async def piece(self, id_: int, answer: Answer) -> None:
+        raise AssertionError("no list here")

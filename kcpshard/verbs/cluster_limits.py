@@ -1,0 +1,103 @@
+"""What one logical cluster may hold and ask for, and whether a write stays within it.
+
+The limits are the ConfigMap `kcp-limits` in kube-system of the logical cluster itself: there it is beside what it
+limits, moves with it, and a tenant may read it. Only administrators of the installation may write it. What it does not
+say is unlimited but for the defaults here, which are generous. Counts are the store's: O(1), of accepted writes.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import orjson
+
+from kcpshard.api.errors import Forbidden, RequestEntityTooLarge
+from kcpshard.api.events import Commit
+from kcpshard.api.requests import Request, decode_identity
+from kcpshard.authorization.policy import MASTERS
+from kcpshard.definitions.quantities import parse_quantity
+from kcpshard.storage import envelope
+from kcpshard.storage.contract import LogicalCluster, ObjectStore, Put
+from kcpshard.verbs.shard import Shard
+
+CONFIG_MAPS, NAMESPACE, NAME = "configmaps", "kube-system", "kcp-limits"
+_CACHED = "limits"  # key in LogicalCluster.cached
+
+
+class Limits(NamedTuple):
+    objects: int = 1_000_000
+    bytes: int = 16 << 30  # of objects as they are stored, without the log
+    objectBytes: int = 3 << 20  # of one object
+    requests: int = 1_024  # in flight on its shard: waiting for a sync, a webhook, a worker, a turn
+
+
+_DEFAULT = Limits()
+
+
+def limits_of(store: ObjectStore, cluster: LogicalCluster) -> Limits:
+    found = cluster.cached.get(_CACHED)
+    if type(found) is not Limits:
+        found = cluster.cached[_CACHED] = _read(store.pending(cluster, CONFIG_MAPS, NAMESPACE, NAME))
+    return found
+
+
+def _read(value: bytes | None) -> Limits:
+    """What cannot be read does not count: the default stands."""
+    data = orjson.loads(envelope.body(value)).get("data") or {} if value is not None else {}
+    found = {}
+    for name in Limits._fields:
+        try:
+            found[name] = int(parse_quantity(data[name]).value)
+        except (KeyError, ValueError, TypeError, AttributeError):
+            continue
+    return Limits(**found) if found else _DEFAULT
+
+
+def follow(store: ObjectStore) -> None:
+    """Forget what was read when it is written."""
+
+    def see(commits: Sequence[Commit]) -> None:
+        for commit in commits:
+            for change in commit.changes:
+                if change.name == NAME and change.group_resource == CONFIG_MAPS:
+                    cluster = store.cluster_by_id(commit.cluster_id)
+                    if cluster is not None:
+                        cluster.cached.pop(_CACHED, None)
+
+    store.on_commit(see)
+
+
+def check_write(shard: Shard, cluster: LogicalCluster, request: Request, put: Put) -> None:
+    """Raise Forbidden or RequestEntityTooLarge if the object must not be stored."""
+    if put.name == NAME:
+        check_administrator(request, put.group_resource, put.namespace, put.name)
+    limits = limits_of(shard.store, cluster)
+    size = len(put.json)
+    if size > limits.objectBytes:
+        raise RequestEntityTooLarge(
+            f"Request entity too large: an object of this logical cluster may have {limits.objectBytes} bytes"
+        )
+    if cluster.objects < limits.objects and cluster.bytes + size <= limits.bytes:
+        return
+    previous = shard.store.pending(cluster, put.group_resource, put.namespace, put.name)
+    if previous is None and cluster.objects >= limits.objects:
+        raise _exceeded(put, "objects", cluster.objects, limits.objects)
+    grows = size > len(envelope.body(previous)) if previous is not None else True
+    if grows and cluster.bytes + size > limits.bytes:
+        raise _exceeded(put, "bytes", cluster.bytes, limits.bytes)
+
+
+def _exceeded(put: Put, what: str, used: int, limit: int) -> Forbidden:
+    plural, _, group = put.group_resource.partition(".")
+    text = f"the limit of this logical cluster is exceeded: {what}: used {used}, limited to {limit}"
+    shown = f'{put.group_resource} "{put.name}" is forbidden: {text}'
+    return Forbidden(shown, name=put.name, group=group, kind=plural)
+
+
+def check_administrator(request: Request, group_resource: str, namespace: str, name: str) -> None:
+    """Raise Forbidden if the object is the limits and the identity is not of the installation's administrators."""
+    if (name, namespace, group_resource) != (NAME, NAMESPACE, CONFIG_MAPS):
+        return
+    identity = decode_identity(request.identity)
+    if identity.scope or MASTERS not in identity.groups:
+        text = f'configmaps "{NAME}" is forbidden: only administrators of the installation may change limits'
+        raise Forbidden(text, name=NAME, kind=CONFIG_MAPS)
