@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: differential-openapi differential-conversions differential-admission differential-http protobuf-clients differential differential-custom setup run test verify scenario fix proto lock bench bench-micro bench-stalls robustness powerloss bad-days
+.PHONY: differential-openapi differential-conversions differential-admission differential-http protobuf-clients differential differential-custom setup run test verify scenario fix proto lock bench bench-micro bench-stalls bench-flood robustness powerloss bad-days
 
 .venv/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -39,6 +39,10 @@ bench: setup
 # How long the worst legal requests hold an event loop: make bench-stalls ARGS="--only YAML"
 bench-stalls: setup
 	$(BIN)/python -m benchmarks.stalls $(ARGS)
+
+# What the flood of one tenant does to the gets of another, beside equal CPU load elsewhere
+bench-flood: setup
+	$(BIN)/python -m benchmarks.flood $(ARGS)
 
 bench-micro: setup
 	$(BIN)/python -m benchmarks.micro $(ARGS)
