@@ -217,7 +217,7 @@ def _cluster(facts: ClusterFacts) -> LogicalCluster:
     made.path, made.id, made.prefix, made.state = facts.path, facts.id, facts.prefix, facts.state
     made.created_revision, made.oldest_revision = facts.created_revision, facts.oldest_revision
     made.oldest, made.cached = [facts.oldest_revision] * 8, {}
-    made.objects = made.bytes = 0  # limits are checked where the write is committed
+    made.objects = made.stored_bytes = 0  # limits are checked where the write is committed
     made.born_in, made.log_bytes, made.known_since, made.deletions = None, 0, 0, {}
     return made
 

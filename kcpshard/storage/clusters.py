@@ -113,7 +113,7 @@ class Clusters:
         put = group.batch.put
         for cluster in group.usages.values():
             put(keyspace.META, keyspace.usage_key(cluster.id), encode_usage(cluster.log_bytes, cluster.oldest))
-            put(keyspace.META, keyspace.content_key(cluster.id), _CONTENT.pack(cluster.objects, cluster.bytes))
+            put(keyspace.META, keyspace.content_key(cluster.id), _CONTENT.pack(cluster.objects, cluster.stored_bytes))
 
     def reload(self, group: WriteGroup) -> None:
         """The group was refused: what it had changed of its logical clusters is as on disk again."""
@@ -127,7 +127,7 @@ class Clusters:
             cluster.removed = None
             cluster.log_bytes, cluster.oldest = decode_usage(raw, self._classes, cluster.created_revision)
             cluster.oldest_revision = cluster.oldest[0]
-            cluster.objects, cluster.bytes = self._content(cluster)
+            cluster.objects, cluster.stored_bytes = self._content(cluster)
         for key, value in group.meta.items():
             if key.startswith(keyspace.PATHS) and value is not None:
                 self._reload_state(value)
@@ -164,7 +164,7 @@ class Clusters:
             raise RuntimeError(f"the logical cluster {path} has no usage record: run kcp shard verify")
         log_bytes, oldest = decode_usage(raw, self._classes, cluster_id)
         cluster = _incarnation(path, cluster_id, state, log_bytes, oldest, self._clock.last)
-        cluster.objects, cluster.bytes = self._content(cluster)
+        cluster.objects, cluster.stored_bytes = self._content(cluster)
         self._alive[cluster_id] = cluster
         return cluster
 
@@ -201,6 +201,6 @@ def _incarnation(
     cluster.path, cluster.id, cluster.prefix = path, cluster_id, keyspace.number(cluster_id)
     cluster.created_revision, cluster.state, cluster.cached = cluster_id, state, {}
     cluster.oldest, cluster.oldest_revision = oldest, oldest[0]
-    cluster.born_in, cluster.log_bytes, cluster.objects, cluster.bytes = None, log_bytes, 0, 0
+    cluster.born_in, cluster.log_bytes, cluster.objects, cluster.stored_bytes = None, log_bytes, 0, 0
     cluster.known_since, cluster.deletions, cluster.removed = known_since, {}, None
     return cluster

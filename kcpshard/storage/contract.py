@@ -59,8 +59,8 @@ class LogicalCluster:
     """
 
     __slots__ = (
-        "__weakref__", "born_in", "bytes", "cached", "created_revision", "deletions", "id", "known_since",
-        "log_bytes", "objects", "oldest", "oldest_revision", "path", "prefix", "removed", "state",
+        "__weakref__", "born_in", "cached", "created_revision", "deletions", "id", "known_since",
+        "log_bytes", "objects", "oldest", "oldest_revision", "path", "prefix", "removed", "state", "stored_bytes",
     )  # fmt: skip
 
     path: str
@@ -77,7 +77,7 @@ class LogicalCluster:
     born_in: Group | None  # until its birth is durable
     log_bytes: int  # of its retained log records
     objects: int  # in the pending state
-    bytes: int  # of these, as they are stored
+    stored_bytes: int  # of these
     known_since: int  # `deletions` is complete from this revision on
     deletions: dict[str, int]  # group resource → revision of the newest deletion
     removed: dict[bytes, int] | None  # objects of the template deleted here → revision; None: not read yet

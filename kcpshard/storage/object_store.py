@@ -532,12 +532,12 @@ class Store:
                 put(keyspace.OBJECTS, key, value)
                 group.entries[key] = value
                 overlay[key] = (value, group)
-                cluster.bytes += len(value)
+                cluster.stored_bytes += len(value)
                 if previous is None or not is_own:
                     cluster.objects += 1
                     self._count(group, cluster, group_resource, namespace, 1)
                 else:
-                    cluster.bytes -= len(previous)
+                    cluster.stored_bytes -= len(previous)
                 if previous is None:
                     type_ = _ADDED
                 else:
@@ -556,7 +556,7 @@ class Store:
                 cluster.deletions[group_resource] = revision
                 if is_own:
                     cluster.objects -= 1
-                    cluster.bytes -= len(previous)
+                    cluster.stored_bytes -= len(previous)
                     self._count(group, cluster, group_resource, namespace, -1)
                 if group_resource in self._templated and self._template.has(group_resource, (namespace, name)):
                     self._remove_shown(group, cluster, text, revision)

@@ -76,14 +76,14 @@ def check_write(shard: Shard, cluster: LogicalCluster, request: Request, put: Pu
         raise RequestEntityTooLarge(
             f"Request entity too large: an object of this logical cluster may have {limits.objectBytes} bytes"
         )
-    if cluster.objects < limits.objects and cluster.bytes + size <= limits.bytes:
+    if cluster.objects < limits.objects and cluster.stored_bytes + size <= limits.bytes:
         return
     previous = shard.store.pending(cluster, put.group_resource, put.namespace, put.name)
     if previous is None and cluster.objects >= limits.objects:
         raise _exceeded(put, "objects", cluster.objects, limits.objects)
     grows = size > len(envelope.body(previous)) if previous is not None else True
-    if grows and cluster.bytes + size > limits.bytes:
-        raise _exceeded(put, "bytes", cluster.bytes, limits.bytes)
+    if grows and cluster.stored_bytes + size > limits.bytes:
+        raise _exceeded(put, "bytes", cluster.stored_bytes, limits.bytes)
 
 
 def _exceeded(put: Put, what: str, used: int, limit: int) -> Forbidden:
