@@ -86,12 +86,16 @@ class FramedBody:
     """
 
     __slots__ = (
-        "_finished", "_frame_bytes", "_outbox", "_pieces", "_queued", "_started", "_window", "encode", "on_drained",
+        "_counted", "_finished", "_frame_bytes", "_outbox", "_pieces", "_queued", "_started", "_window", "encode",
+        "on_drained",
     )  # fmt: skip
 
     def __init__(self, outbox: "Outbox", encode: Callable[[int, bool, bool], bytes], windowed: bool) -> None:
         self._outbox, self.encode = outbox, encode
         self._window, self._frame_bytes = (WINDOW_FRAMES, LIST_FRAME_BYTES) if windowed else (-1, FRAME_BYTES)
+        # What waits for a reader's credits must not keep those credits from being read: it is not counted. Its writer
+        # adds the next part when this one has gone.
+        self._counted = not windowed
         self._pieces: deque[memoryview] = deque()
         self._started = self._finished = self._queued = False
         self.on_drained: Callable[[], None] | None = None
@@ -107,7 +111,8 @@ class FramedBody:
     def add(self, body: bytes, last: bool) -> None:
         self._finished = last
         self._pieces.extend(split(body, self._frame_bytes))
-        self._outbox.bytes += len(body)
+        if self._counted:
+            self._outbox.bytes += len(body)
         self._enter()
 
     def grant(self, frames: int) -> None:
@@ -117,14 +122,16 @@ class FramedBody:
 
     def drop(self) -> None:
         """Send no more of it."""
-        self._outbox.bytes -= sum(map(len, self._pieces))
+        if self._counted:
+            self._outbox.bytes -= sum(map(len, self._pieces))
         self._pieces.clear()
         self._finished = True
 
     def take_entry(self, parts: list[bytes | memoryview]) -> int:
         """Append the next frame; returns its size."""
         piece = self._pieces.popleft()
-        self._outbox.bytes -= len(piece)
+        if self._counted:
+            self._outbox.bytes -= len(piece)
         before = self.encode(len(piece), not self._started, bool(self._pieces) or not self._finished)
         parts += (before, piece)
         self._started = True
@@ -144,7 +151,8 @@ class FramedBody:
 
 
 class Outbox:
-    """What waits to be sent on one stream. `bytes` is all of it; the stream's owner bounds that by reading less."""
+    """What waits to be sent on one stream. `bytes` is all of it but what a window holds back; the stream's owner bounds
+    that by reading less."""
 
     __slots__ = ("_bodies", "_entries", "_wake", "bytes")
 

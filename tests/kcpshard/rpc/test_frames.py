@@ -168,3 +168,18 @@ def test_an_assembly_is_bounded() -> None:
     assert assembly.joined() == b"1234567890"
     with pytest.raises(BodyTooLarge):
         assembly.add(b"1")
+
+
+def test_what_waits_for_a_readers_credits_does_not_keep_credits_from_being_read() -> None:
+    """64 long lists once filled a stream's bound with what none of them might send; their credits were never read."""
+    box = Outbox(lambda: None)
+    bodies = [FramedBody(box, lambda size, first, more: b"", windowed=True) for _ in range(64)]
+    for body in bodies:
+        body.add(bytes(1 << 20), last=False)
+    assert box.bytes == 0
+    plain = FramedBody(box, lambda size, first, more: b"", windowed=False)
+    plain.add(bytes(1 << 20), last=True)
+    assert box.bytes == 1 << 20
+    while box.take():
+        pass
+    assert box.bytes == 0
