@@ -67,7 +67,8 @@ class _Worker:
             except BaseException:
                 ours.close()
                 raise
-            command = (sys.executable, "-m", "kcpshard.workers.process", str(os.getpid()))
+            safe = ("-P",) if sys.flags.safe_path else ()  # no modules from the current directory, as for us
+            command = (sys.executable, *safe, "-m", "kcpshard.workers.process", str(os.getpid()))
             channel = theirs.fileno()
             process = subprocess.Popen(command, stdin=channel, stdout=channel)  # noqa: ASYNC220, S603 - a millisecond
         return cls(process, reader, writer)
