@@ -223,8 +223,13 @@ class HttpConnection(asyncio.BufferedProtocol):
         assert parser is not None
         if self._head_bytes > _MAX_HEAD_BYTES or len(target) > self._edge.settings.max_line_bytes:
             self._refuse(b"431 Request Header Fields Too Large")
-        elif "Host" not in headers and parser.get_http_version() == "1.1":
-            self._refuse(b"400 Bad Request", b"400 Bad Request: missing required Host header")
+        elif len(headers.getall("Host", ())) != 1:
+            if "Host" in headers:  # which of them somebody before us went by, nobody knows
+                self._refuse(b"400 Bad Request", b"400 Bad Request: too many Host headers")
+            elif parser.get_http_version() == "1.1":
+                self._refuse(b"400 Bad Request", b"400 Bad Request: missing required Host header")
+        if not self._refusal and headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
+            self._refuse(b"501 Not Implemented", b"Unsupported transfer encoding")
         if self._refusal:
             return
         self._target, self._headers, self._head_bytes = b"", CIMultiDict(), 0

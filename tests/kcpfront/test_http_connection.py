@@ -221,3 +221,45 @@ async def test_a_fault_of_ours_does_not_leave_the_client_waiting(talk: Talk) -> 
     talk.edge.handle = fail
     await talk.say(HEAD % 1)
     assert talk.transport.aborted
+
+
+_POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
+_NEXT = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(_POST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + _NEXT, id="CL+TE"),
+        pytest.param(_POST + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n" + _NEXT, id="TE+CL"),
+        pytest.param(_POST + b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcde", id="two lengths"),
+        pytest.param(_POST + b"Content-Length: 4\r\nContent-Length: 4\r\n\r\nabcd", id="the same length twice"),
+        pytest.param(_POST + b"Content-Length: 4, 4\r\n\r\nabcd", id="a list of lengths"),
+        pytest.param(_POST + b"Content-Length: +4\r\n\r\nabcd", id="a length with a sign"),
+        pytest.param(_POST + b"Content-Length : 4\r\n\r\nabcd", id="space before the colon"),
+        pytest.param(b"GET / HTTP/1.1\nHost: a\n\n", id="bare LF"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX: b\nY: c\r\n\r\n", id="bare LF behind a header"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX: b\rY: c\r\n\r\n", id="bare CR"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n", id="folded header"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nX: b\0c\r\n\r\n", id="NUL"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", id="two hosts"),
+        pytest.param(b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", id="space in the target"),
+        pytest.param(b"GET /a\x01b HTTP/1.1\r\nHost: a\r\n\r\n", id="control character in the target"),
+        pytest.param(_POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + _NEXT, id="unknown encoding"),
+        pytest.param(
+            _POST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + _NEXT, id="encoding behind chunked"
+        ),
+    ],
+)
+async def test_what_two_servers_could_read_differently_is_refused(talk: Talk, data: bytes) -> None:
+    answer = await talk.say(data)
+    assert answer[9:12] in (b"400", b"501")
+    assert b"Connection: close" in answer and b"smuggled" not in answer
+    assert talk.edge.seen == []
+    assert await talk.say(_NEXT) == b""
+
+
+@pytest.mark.parametrize("chunk", [b"0\n\n", b"0x0\r\n\r\n", b"-1\r\n\r\n", b"1\r\nab\r\n0\r\n\r\n"])
+async def test_nothing_behind_a_broken_chunk_is_a_request(talk: Talk, chunk: bytes) -> None:
+    await talk.say(_POST + b"Transfer-Encoding: chunked\r\n\r\n" + chunk + _NEXT)
+    assert "/smuggled" not in talk.edge.seen
