@@ -38,7 +38,7 @@ def is_object(text: bytes) -> bool:
 
 
 def duplicate_fields(text: bytes) -> list[str]:
-    """Paths of keys that occur more than once in their object ("metadata.labels.a"), in order; [] for broken JSON.
+    """Paths of keys that occur more than once in their object ("metadata.labels.a"), as met; [] for broken JSON.
 
     The quick test: every key is followed by `":`, every string keeps its own `":` when written again, so a text and
     its canonical form hold equally many unless a key was dropped as a duplicate. Only then is it read the slow way.
@@ -52,34 +52,23 @@ def duplicate_fields(text: bytes) -> list[str]:
     return _find_duplicates(text)
 
 
-class _Repeated(dict[str, Any]):
-    """An object with duplicate keys, which remembers them."""
-
-    names: list[str]
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
-    marked = _Repeated(found)
-    seen: set[str] = set()
-    marked.names = [k for k, _ in pairs if k in seen or seen.add(k)]  # type: ignore[func-returns-value]
-    return marked
-
-
 def _find_duplicates(text: bytes) -> list[str]:
-    found: list[str] = []
-    _walk(json.loads(text, object_pairs_hook=_pairs), "", found)
-    return found
+    found: dict[str, None] = {}
+    _walk(json.loads(text, object_pairs_hook=_Pairs), "", found)
+    return list(found)
 
 
-def _walk(value: Any, path: str, found: list[str]) -> None:
-    if isinstance(value, dict):
-        prefix = f"{path}." if path else ""
-        if isinstance(value, _Repeated):
-            found.extend(dict.fromkeys(prefix + name for name in value.names))
-        for key, item in value.items():
+class _Pairs(list[tuple[str, Any]]):
+    """An object as it is written: every key, in order."""
+
+
+def _walk(value: Any, path: str, found: dict[str, None]) -> None:
+    if isinstance(value, _Pairs):
+        prefix, seen = f"{path}." if path else "", set[str]()
+        for key, item in value:
+            if key in seen:
+                found[prefix + key] = None
+            seen.add(key)
             _walk(item, prefix + key, found)
     elif isinstance(value, list):
         for index, item in enumerate(value):

@@ -26,7 +26,7 @@ _PREFIX = "tag:yaml.org,2002:"
 
 
 def to_json(text: bytes) -> tuple[bytes, list[str]]:
-    """The first document as JSON and the paths of its duplicate keys. Raises ValueError with a reason."""
+    """The first document as JSON and Go's sentences on its duplicate keys. Raises ValueError with a reason."""
     try:
         _check_nesting(text)
         loader = _Loader(text)
@@ -105,7 +105,9 @@ class _Reading:
             key = _key(key_node)
             where = f"{path}.{key}" if path else key
             if key in found:
-                self.duplicates.append(where)
+                self.duplicates.append(
+                    f"line {key_node.start_mark.line + 1}: key {_go_key(key_node)} already set in map"
+                )
             found[key] = self.value(value_node, where)
         return merged | found
 
@@ -125,6 +127,12 @@ def _key(node: yaml.Node) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else "null" if value is None else str(value)
+
+
+def _go_key(node: yaml.ScalarNode) -> str:
+    """As Go's YAML library shows the key: its value, strings in quotes."""
+    value = _scalar(node)
+    return orjson.dumps(value).decode()
 
 
 def _scalar(node: yaml.ScalarNode) -> Any:

@@ -78,7 +78,10 @@ async def _take(
 
 
 def decoded(body: bytes, form: str, kind: ResourceKind | None, is_delete: bool) -> tuple[bytes | None, list[str]]:
-    """The JSON, None if the body is that already, and the paths of duplicate keys. Raises BadRequest. Pure."""
+    """The JSON, None if the body is that already, and its duplicate keys: their paths, or sentences on YAML.
+
+    Raises BadRequest. Pure.
+    """
     if form == PROTOBUF:
         assert kind is not None
         return _from_protobuf(body, kind, is_delete), []
@@ -87,7 +90,9 @@ def decoded(body: bytes, form: str, kind: ResourceKind | None, is_delete: bool) 
         if form == YAML and not json_text.is_object(body):
             return yaml_text.to_json(body)
         json_text.check_nesting(body)
-        return None, json_text.duplicate_fields(body)
+        duplicates = json_text.duplicate_fields(body)
+        # kube-apiserver reads it as YAML, and says so where it has something to say.
+        return None, yaml_text.to_json(body)[1] if duplicates and form == YAML else duplicates
     except ValueError as error:
         expected = f" (must be of type {kind.kind})" if kind is not None else ""
         raise BadRequest(f"the object provided is unrecognized{expected}: {error} ({_snippet(body)})") from None

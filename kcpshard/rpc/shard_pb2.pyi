@@ -254,7 +254,7 @@ class Request(_message.Message):
     """of get and list: the state at this time (RFC 3339) or resourceVersion"""
     @_builtins.property
     def duplicate_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """paths that occurred twice in the body, found by the front"""
+        """found by the front: paths in a JSON body, sentences ("line 9: key …") on YAML"""
 
     def __init__(
         self,

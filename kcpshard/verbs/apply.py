@@ -17,7 +17,7 @@ from kcpshard.api.requests import Request
 from kcpshard.api.structured_merge import compare, fields_of
 from kcpshard.api.typed_values import typed_fault, typed_faults
 from kcpshard.definitions.contract import Resource
-from kcpshard.verbs import access, field_managers, managed_fields
+from kcpshard.verbs import access, duplicate_fields, field_managers, managed_fields
 from kcpshard.verbs.create import check_namespace, create_object
 from kcpshard.verbs.decoding import go_kind, syntax_fault
 from kcpshard.verbs.field_validation import FieldFault, checked_fields, options_invalid
@@ -64,8 +64,8 @@ def check_manager(request: Request) -> None:
 def merged(shard: Shard, target: Target, request: Request, live: Object) -> tuple[Applied, Sequence[str]]:
     """The configuration in the body merged into `live`, in the kind's form and without managedFields; and warnings."""
     config = _decoded(request)
-    warnings = _duplicates(request)
     applied = _applied(shard, target, request, config, live)
+    warnings = _duplicates(request)
     obj = dict(live) if applied.obj is live else applied.obj
     # What was merged is written in the kind's form, as any other body is.
     _read(request, target.resource, obj)
@@ -108,9 +108,10 @@ def _decoded(request: Request) -> Object:
 def _duplicates(request: Request) -> Sequence[str]:
     if not request.duplicate_fields or request.field_validation == "Ignore":
         return ()
-    texts = [f'duplicate field "{path}"' for path in request.duplicate_fields]
+    texts = duplicate_fields.texts(request.duplicate_fields, ())
     if request.field_validation == "Strict":
-        raise BadRequest(f"error strict decoding YAML: {', '.join(texts)}")
+        fault = duplicate_fields.yaml_fault(request.duplicate_fields)
+        raise BadRequest(f"error strict decoding YAML: error converting YAML to JSON: {fault}")
     return texts
 
 

@@ -8,7 +8,9 @@ from kcpshard.api.requests import Request
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.embedded_resources import read_embedded
 from kcpshard.definitions.fields import WrongType, check_fields, object_meta
+from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.schema.pruning import prune
+from kcpshard.verbs import duplicate_fields
 from kcpshard.verbs.decoding import go_kind
 
 _MAX_FIELD_MANAGER = 128
@@ -53,10 +55,21 @@ def checked_fields(request: Request, resource: Resource, obj: Object) -> Sequenc
     mode = request.field_validation
     if mode == "Ignore":
         return ()
-    texts = [f'duplicate field "{path}"' for path in duplicates] + [f'unknown field "{path}"' for path in unknown]
-    if mode == "Strict":
-        raise FieldFault(resource, f"strict decoding error: {', '.join(texts)}")
-    return texts
+    texts = _texts(request, resource, duplicates, unknown)
+    if mode != "Strict":
+        return texts
+    if duplicate_fields.is_yaml(duplicates):
+        texts = [duplicate_fields.yaml_fault(duplicates), *texts[len(duplicates) :]]
+    raise FieldFault(resource, f"strict decoding error: {', '.join(texts)}")
+
+
+def _texts(request: Request, resource: Resource, duplicates: Sequence[str], unknown: Sequence[str]) -> list[str]:
+    if request.verb == pb.PATCH:
+        prefix = "json patch " if request.patch_type == pb.JSON_PATCH else ""
+        return duplicate_fields.texts(duplicates, unknown, prefix)
+    if resource.definition is not None:  # first read without a schema, then pruned
+        return duplicate_fields.texts(duplicates, unknown)
+    return duplicate_fields.in_order(request.body, duplicates, unknown)
 
 
 class FieldFault(BadRequest):

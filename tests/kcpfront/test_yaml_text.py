@@ -39,7 +39,11 @@ def test_yaml_is_read(text: str, expected: Any) -> None:
 
 
 def test_duplicate_keys_are_reported() -> None:
-    assert to_json(b"a: 1\nb: {c: 1, c: 2}\na: 3") == (b'{"a":3,"b":{"c":2}}', ["b.c", "a"])
+    assert to_json(b"a: 1\nb: {c: 1, c: 2}\na: 3") == (
+        b'{"a":3,"b":{"c":2}}',
+        ['line 2: key "c" already set in map', 'line 3: key "a" already set in map'],
+    )
+    assert to_json(b"yes: 1\nyes: 2\n")[1] == ["line 2: key true already set in map"]
 
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(

@@ -24,7 +24,7 @@ async def test_no_content_type_is_json() -> None:
 async def test_yaml_becomes_json() -> None:
     asked = exchange(body=b"a: yes\na: 2\n", headers={"Content-Type": "application/yaml; charset=utf-8"})
     await read_object(asked)
-    assert asked.body == b'{"a":2}' and asked.duplicate_fields == ["a"]
+    assert asked.body == b'{"a":2}' and asked.duplicate_fields == ['line 2: key "a" already set in map']
 
 
 async def test_broken_json_is_the_shards_to_explain() -> None:
@@ -78,6 +78,12 @@ async def test_braces_that_json_does_not_know_are_yaml() -> None:
     asked = exchange(body=b' {"a": {"b": 1,},}', headers={"Content-Type": "application/apply-patch+yaml"})
     await read_patch(asked)
     assert asked.body == b'{"a":{"b":1}}'
+
+
+async def test_what_is_applied_is_yaml_also_in_braces() -> None:
+    asked = exchange(body=b'{"a":1,\n"a":2}', headers={"Content-Type": "application/apply-patch+yaml"})
+    await read_patch(asked)
+    assert asked.duplicate_fields == ['line 2: key "a" already set in map']
 
 
 async def test_other_patches_are_refused() -> None:
