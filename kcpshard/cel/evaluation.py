@@ -11,7 +11,7 @@ from kcpshard.api import loop_time
 from kcpshard.cel import operators
 from kcpshard.cel.checking import Checked
 from kcpshard.cel.functions import FUNCTIONS
-from kcpshard.cel.runtime_cost import COSTS, equality
+from kcpshard.cel.runtime_cost import COSTS, NOMINAL, equality
 from kcpshard.cel.syntax import RESULT, Call, Fold, Ident, ListLiteral, Literal, MapLiteral, Node, Select, StructLiteral
 from kcpshard.cel.types import unescape
 from kcpshard.cel.values import NONE, EvalFault, Lazy, Optional, Struct, TypeName, equal
@@ -28,23 +28,26 @@ class CostExceeded(Exception):
 class Program:
     """`evaluate` gives the value and what it cost, or raises EvalFault, CostExceeded or loop_time.TooLong."""
 
-    __slots__ = ("_run", "_size")
+    __slots__ = ("_nominal", "_run", "_size")
 
     def __init__(self, checked: Checked, variables: tuple[str, ...]) -> None:
         builder = _Builder(variables)
         self._run = builder.build(checked.root)
-        self._size = builder.size
+        self._size, self._nominal = builder.size, builder.nominal
 
     def evaluate(self, *values: Any) -> tuple[Any, int]:
         # On an event loop an evaluation may cost less: it starts with what it may not spend.
         start = max(0, CALL_LIMIT - loop_time.cel_units())
         frame = [start, *values, *[None] * (self._size - len(values))]
+        nominal = self._nominal
+        if nominal:
+            frame[nominal] = 0
         try:
             found = self._run(frame)
             if frame[0] > CALL_LIMIT:
                 raise CostExceeded
         except EvalFault as fault:
-            fault.cost = frame[0] - start  # type: ignore[attr-defined]
+            fault.cost = frame[0] - start + (frame[nominal] if nominal else 0)  # type: ignore[attr-defined]
             raise
         except CostExceeded:
             if start:
@@ -52,13 +55,19 @@ class Program:
             raise
         except RecursionError:
             raise EvalFault("evaluation too deep") from None
-        return found, frame[0] - start
+        if not nominal:
+            return found, frame[0] - start
+        cost = frame[0] - start + frame[nominal]
+        if cost > CALL_LIMIT:
+            raise CostExceeded
+        return found, cost
 
 
 class _Builder:
     def __init__(self, variables: tuple[str, ...]) -> None:
         self._slots: dict[str, int] = {name: place for place, name in enumerate(variables, 1)}
         self.size = len(variables)
+        self.nominal = 0  # the slot of costs that say nothing about time; 0: there are none
 
     def build(self, node: Node) -> Step:
         made: Step = _BUILDS[type(node)](self, node)
@@ -118,6 +127,9 @@ class _Builder:
         function, cost = FUNCTIONS[node.function], COSTS.get(node.function)
         if cost is None:
             return _plain(function, arguments)
+        if node.function in NOMINAL:
+            self.nominal = self.nominal or self._slot()
+            return _nominal(function, arguments, NOMINAL[node.function], self.nominal)
 
         def run(frame: Frame) -> Any:
             values = tuple([argument(frame) for argument in arguments])
@@ -400,6 +412,19 @@ def _called(function: Callable[..., Any], values: tuple[Any, ...]) -> Any:
     except (AttributeError, TypeError):
         # A value of another type than the function knows, which only `dyn` lets through the check.
         raise EvalFault("no such overload") from None
+
+
+def _nominal(function: Callable[..., Any], arguments: list[Step], cost: int, slot: int) -> Step:
+    """A call whose price is set by what it may lead to elsewhere, not by the time it takes here."""
+
+    def run(frame: Frame) -> Any:
+        values = tuple([argument(frame) for argument in arguments])
+        frame[slot] += cost
+        if frame[slot] > CALL_LIMIT:
+            raise CostExceeded
+        return _called(function, values)
+
+    return run
 
 
 def _plain(function: Callable[..., Any], arguments: list[Step]) -> Step:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 from kcpshard.controllers import (
+    admission_policy_status,
     birth_contents,
     certificate_signing,
     cluster_role_aggregation,
@@ -13,6 +14,7 @@ from kcpshard.controllers import (
     resource_quota,
     service_account_tokens,
 )
+from kcpshard.controllers.admission_policy_status import AdmissionPolicyStatus
 from kcpshard.controllers.birth_contents import BirthContentsController
 from kcpshard.controllers.certificate_signing import CertificateSigning
 from kcpshard.controllers.cluster_role_aggregation import ClusterRoleAggregation
@@ -57,6 +59,8 @@ def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
         made.append(lambda runner: ResourceQuota(shard, runner.is_active))
     if cluster_role_aggregation.NAME in enabled:
         made.append(lambda _: ClusterRoleAggregation(shard))
+    if admission_policy_status.NAME in enabled:
+        made.append(lambda _: AdmissionPolicyStatus(shard))
     return Runner(shard, made)
 
 

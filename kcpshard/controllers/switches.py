@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 NAMES = (
     "namespace-controller",
+    "validatingadmissionpolicy-status-controller",
     "serviceaccount-controller",
     "root-ca-certificate-publisher-controller",
     "garbage-collector-controller",

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from kcpshard.api import loop_time
 from kcpshard.api.requests import Identity
 from kcpshard.cel.admission import (
     IS_BOOL,
@@ -13,6 +14,7 @@ from kcpshard.cel.admission import (
     variable_type,
 )
 from kcpshard.cel.authorization import Authorizer, Decision, ResourceCheck
+from kcpshard.cel.evaluation import CostExceeded
 from kcpshard.cel.types import DYN, INT, OPAQUE, list_of
 from kcpshard.cel.values import Struct
 
@@ -58,3 +60,21 @@ def test_the_authorizer_is_dear() -> None:
 def test_of_some_types_a_variable_keeps_nothing() -> None:
     assert variable_type(OPAQUE["quantity"]) is DYN
     assert variable_type(list_of(INT)).params[0] is INT
+
+
+def test_asking_the_authorizer_does_not_count_as_time() -> None:
+    """A loop's bound on the work of one expression leaves room for what only its price makes dear."""
+    loop_time.bound()
+    try:
+        text = "authorizer.requestResource.check('get').allowed() && authorizer.requestResource.check('get').allowed()"
+        assert evaluated(text, IS_BOOL)[1] > 700_000
+        with pytest.raises(loop_time.TooLong):
+            evaluated("lists.range(1000).all(x, lists.range(1000).all(y, y >= 0))", IS_BOOL)
+    finally:
+        loop_time.bound(1 << 62, 1 << 62)
+
+
+def test_three_questions_are_one_too_many() -> None:
+    text = " && ".join(["authorizer.requestResource.check('get').allowed()"] * 3)
+    with pytest.raises(CostExceeded):
+        evaluated(text, IS_BOOL)
