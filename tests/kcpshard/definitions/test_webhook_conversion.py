@@ -9,6 +9,7 @@ from kcpshard.callouts.addresses import AddressPolicy
 from kcpshard.callouts.calls import Callouts
 from kcpshard.definitions import webhook_conversion
 from kcpshard.definitions.webhook_conversion import Conversion, WebhookConversions
+from kcpshard.storage import envelope
 from tests.contracts.api_client import MERGE
 from tests.contracts.converting import (
     BREAKING,
@@ -19,6 +20,7 @@ from tests.contracts.converting import (
     converting,
     ending,
 )
+from tests.contracts.custom_types import CRDS
 
 
 @pytest.mark.parametrize("review_version", ["v1", "v1beta1"])
@@ -139,3 +141,26 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         found._keep(webhook_conversion._key(mine, obj, "example.com/v2"), ending("v2", f"a{number}"))
     assert found._bytes <= 10_000
     assert found.converted(mine, obj, "example.com/v2")
+
+
+async def test_an_update_that_changes_nothing_migrates_to_the_storage_version() -> None:
+    """What moves stored objects when the storage version has changed: kubectl get | kubectl replace."""
+    async with converting() as it:
+        client = it.client
+        await client.create(ENDPOINTS_V1, ending("v1", "a"))
+        crd = await client.get(f"{CRDS}/endings.example.com")
+        for version in crd["spec"]["versions"]:
+            version["storage"] = version["name"] == "v2"
+        assert (await client.do("PUT", f"{CRDS}/endings.example.com", crd)).code == 200
+        found = await client.get(f"{CRDS}/endings.example.com")
+        assert found["status"]["storedVersions"] == ["v1", "v2"]
+        cluster = client.shard.store.find_cluster("root")
+        assert cluster is not None
+        for url in (ENDPOINTS_V2, ENDPOINTS_V1):
+            assert (await client.do("PUT", f"{url}/a", await client.get(f"{url}/a"))).code == 200
+            value = client.shard.store.pending(cluster, "endings.example.com", "default", "a")
+            assert value is not None
+            assert envelope.api_version(value) == "example.com/v2"
+        before = value
+        assert (await client.do("PUT", f"{ENDPOINTS_V2}/a", await client.get(f"{ENDPOINTS_V2}/a"))).code == 200
+        assert client.shard.store.pending(cluster, "endings.example.com", "default", "a") == before
