@@ -50,7 +50,7 @@ class Tier:
         self.stop()
         self.start()
 
-    def wait_ready(self, timeout_s: float = 60) -> None:
+    def wait_ready(self, timeout_s: float = 180) -> None:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if self.process is not None and self.process.poll() is not None:
@@ -121,7 +121,7 @@ class Tier:
     def slots(self) -> list[int]:
         return [int(row["slots"]) for row in self.shard_rows()]
 
-    def wait_shards(self, timeout_s: float = 60) -> None:
+    def wait_shards(self, timeout_s: float = 180) -> None:
         """Until every shard answers."""
         deadline = time.monotonic() + timeout_s
         while len(rows := self.shard_rows()) < self.shards or any(row["objects"] is None for row in rows):
