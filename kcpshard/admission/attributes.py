@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kcpshard.api.requests import Request
 from kcpshard.definitions.contract import Resource
-from kcpshard.storage.contract import LogicalCluster, ObjectStore, Put
+from kcpshard.storage.contract import LogicalCluster, ObjectStore, Put, Remove
 
 if TYPE_CHECKING:
     from kcpshard.admission.registrations import Registry
 
-_NONE: list[Put] = []  # never added to: a deletion writes nothing beside it
+_NONE: list[Put | Remove] = []  # never added to: a deletion writes nothing beside it
 CREATE, UPDATE, DELETE, CONNECT = "CREATE", "UPDATE", "DELETE", "CONNECT"
 
 
@@ -31,7 +31,7 @@ class Attributes(NamedTuple):
     identity: bytes
     dry_run: bool
     # What is written in the same commit, if it comes to that: policies may add to it on CREATE and UPDATE.
-    companions: list[Put] = _NONE
+    companions: list[Put | Remove] = _NONE
     # For what the logical cluster has registered itself. None: there is nothing of the kind, as in tests of one policy.
     registry: "Registry | None" = None
     request: Request | None = None

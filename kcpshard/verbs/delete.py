@@ -23,12 +23,14 @@ from kcpshard.verbs import cluster_limits
 from kcpshard.verbs.decoding import go_kind, syntax_fault
 from kcpshard.verbs.field_validation import options_invalid
 from kcpshard.verbs.finalization import NAMESPACE, ORPHANING, DeleteOptions, marked
+from kcpshard.verbs.get import served_body
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target, find_target
 from kcpshard.verbs.update import stored_object
 from kcpshard.verbs.writes import (
     REMOVED,
+    RETURNED,
     author,
     commit_object,
     dry_run_body,
@@ -36,7 +38,7 @@ from kcpshard.verbs.writes import (
     pending_value,
     put_of,
     recorded_answer,
-    remove_of,
+    removals_of,
     removed_status,
     unchanged_answer,
 )
@@ -119,16 +121,15 @@ def _remove(
 ) -> Answer | AfterSync:
     cluster, resource, stored = target
     assert cluster is not None
-    if resource.deprecation:
-        warnings = [resource.deprecation, *warnings]
-    if stored.group_resource == NAMESPACE:
-        answer = Answer(200, orjson.dumps(stored_object(shard, target, value)), None, warnings)
+    if stored.group_resource in RETURNED:
+        answer = object_answer(resource, request, 200, served_body(shard, resource, value), warnings)
     else:
-        answer = Answer(200, removed_status(resource, name, envelope.uid(value)), None, warnings)
+        said = [resource.deprecation, *warnings] if resource.deprecation else warnings
+        answer = Answer(200, removed_status(resource, name, envelope.uid(value)), None, said)
     if options.dry_run:
         return answer
-    remove = remove_of(stored, namespace, name, value)
-    pending: PendingCommit = shard.store.commit(cluster, (remove,), request.request_id, REMOVED, author(request))
+    removals = removals_of(shard, cluster, stored, namespace, name, value)
+    pending: PendingCommit = shard.store.commit(cluster, removals, request.request_id, REMOVED, author(request))
     return AfterSync(answer, pending.group)
 
 

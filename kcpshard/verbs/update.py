@@ -34,7 +34,7 @@ from kcpshard.verbs.writes import (
     pending_value,
     put_of,
     recorded_answer,
-    remove_of,
+    removals_of,
     unchanged_answer,
 )
 
@@ -205,6 +205,6 @@ def _finish(
     answer = object_answer(resource, request, 200, body, warnings)
     if request.dry_run:
         return answer
-    remove = remove_of(stored, request.namespace, request.name, value)
-    pending = shard.store.commit(cluster, (remove,), request.request_id, 200, author(request))
+    removals = removals_of(shard, cluster, stored, request.namespace, request.name, value)
+    pending = shard.store.commit(cluster, removals, request.request_id, 200, author(request))
     return AfterSync(answer, pending.group)

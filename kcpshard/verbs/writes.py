@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from kcpshard.admission import service_addresses
 from kcpshard.api.errors import RequestEntityTooLarge
 from kcpshard.api.objects import Object
 from kcpshard.api.requests import Answer, Request, decode_identity
@@ -23,6 +24,16 @@ from kcpshard.verbs.target import Target
 # The HTTP code that a log record carries for a deletion answered by a Status: not 200, so that a repeat can tell it
 # from an update that removed the last finalizer and answered with the object.
 REMOVED = 299
+# Types whose deletion is answered with the object and not with a Status (`ReturnDeletedObject` upstream).
+RETURNED = frozenset(
+    {
+        "namespaces", "persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates", "resourcequotas",
+        "serviceaccounts", "services", "csidrivers.storage.k8s.io", "csinodes.storage.k8s.io",
+        "deviceclasses.resource.k8s.io", "resourceclaims.resource.k8s.io", "resourceclaimtemplates.resource.k8s.io",
+        "resourceslices.resource.k8s.io", "storageclasses.storage.k8s.io", "volumeattachments.storage.k8s.io",
+        "volumeattributesclasses.storage.k8s.io",
+    }
+)  # fmt: skip
 _MAX_OBJECT_BYTES = 3 * 1024 * 1024
 
 
@@ -54,6 +65,16 @@ def put_of(stored: Resource, obj: Object, namespace: str) -> Put:
     )
 
 
+def removals_of(
+    shard: Shard, cluster: LogicalCluster, stored: Resource, namespace: str, name: str, value: bytes
+) -> Sequence[Remove]:
+    """The deletion of what is stored as `value`, and of what goes with it."""
+    remove = remove_of(stored, namespace, name, value)
+    if stored.group_resource != "services" or stored.definition is not None:
+        return (remove,)
+    return (remove, *service_addresses.released(shard.store, cluster, value))
+
+
 def remove_of(stored: Resource, namespace: str, name: str, value: bytes) -> Remove:
     """The deletion of what is stored as `value`; watchers see its last state."""
     return Remove(
@@ -69,7 +90,7 @@ def commit_object(
     request: Request,
     code: int,
     warnings: Sequence[str],
-    companions: Sequence[Put] = (),
+    companions: Sequence[Put | Remove] = (),
 ) -> AfterSync:
     """`companions` are further writes of the same commit: what admission charges, what a namespace is born with."""
     cluster_limits.check_write(shard, cluster, request, put)
@@ -134,9 +155,10 @@ def recorded_answer(shard: Shard, target: Target, request: Request) -> Answer | 
     found = shard.store.recorded(target.cluster, request.request_id, request.first_sent_us)
     if found is None:
         return None
-    if found.code == REMOVED:
+    if found.code == REMOVED and target.stored.group_resource not in RETURNED:
         return Answer(200, removed_status(target.resource, request.name, envelope.uid(found.value)))
-    return object_answer(target.resource, request, found.code, served_body(shard, target.resource, found.value))
+    code = 200 if found.code == REMOVED else found.code
+    return object_answer(target.resource, request, code, served_body(shard, target.resource, found.value))
 
 
 def success(code: int, warnings: Sequence[str] = ()) -> Answer:

@@ -62,6 +62,8 @@ def _prepare_update(new: Object, old: Object) -> None:
     spec, before = new["spec"], old["spec"]
     if spec.get("type") in _ALLOCATED and before.get("type") in _ALLOCATED:
         _keep_addresses(spec, before)
+    elif spec.get("type") in _ALLOCATED and spec.get("clusterIP") and not spec.get("clusterIPs"):
+        spec["clusterIPs"] = [spec["clusterIP"]]
     if _needs_node_port(spec) and _needs_node_port(before):
         known = {(p["protocol"], p["port"]): p.get("nodePort") for p in before.get("ports") or ()}
         for port in spec.get("ports") or ():
@@ -251,6 +253,9 @@ def _update(new: Object, old: Object) -> Faults:
     both = after["type"] in _ALLOCATED and before.get("type") in _ALLOCATED
     if both and before.get("clusterIP") and after.get("clusterIP") != before["clusterIP"]:
         yield invalid("spec.clusterIPs[0]", after.get("clusterIPs"), "may not change once set")
+    port, known = after.get("healthCheckNodePort", 0), before.get("healthCheckNodePort", 0)
+    if known and port != known and _needs_health_check(after):
+        yield forbidden("spec.healthCheckNodePort", "field is immutable")
     if after["type"] == before.get("type") == "LoadBalancer":
         yield from checks.unchanged(
             "spec.loadBalancerClass", after.get("loadBalancerClass"), before.get("loadBalancerClass")

@@ -1,6 +1,7 @@
 from typing import Any
 
 from tests.contracts.api_client import ApiClient, memory_shard
+from tests.contracts.full_cluster import full_cluster
 
 SERVICES = "/api/v1/namespaces/made/services"
 
@@ -33,3 +34,42 @@ async def test_node_ports_collide_and_have_a_range() -> None:
     assert [reply.code for reply in found] == [201, 422, 422]
     assert "already allocated" in found[1].message
     assert "not in the valid range" in found[2].message
+
+
+ADDRESSES = "/apis/networking.k8s.io/v1/ipaddresses"
+SERVICES = "/api/v1/namespaces/default/services"
+
+
+async def test_an_address_object_comes_and_goes_with_its_service() -> None:
+    async with full_cluster() as client:
+        await client.create(SERVICES, {"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}})
+        address = (await client.get(f"{SERVICES}/a"))["spec"]["clusterIP"]
+        assert (await client.get(f"{ADDRESSES}/{address}"))["spec"]["parentRef"]["name"] == "a"
+        patch = {"type": "ExternalName", "externalName": "x.org", "clusterIP": None, "clusterIPs": None}
+        await client.patch(f"{SERVICES}/a", {"spec": patch})
+        assert (await client.do("GET", f"{ADDRESSES}/{address}")).code == 404
+        await client.patch(f"{SERVICES}/a", {"spec": {"type": "ClusterIP", "externalName": None}})
+        address = (await client.get(f"{SERVICES}/a"))["spec"]["clusterIP"]
+        assert (await client.do("DELETE", f"{SERVICES}/a")).json["kind"] == "Service"
+        assert (await client.do("GET", f"{ADDRESSES}/{address}")).code == 404
+
+
+async def test_a_service_that_waits_for_a_finalizer_keeps_its_address() -> None:
+    async with full_cluster() as client:
+        meta = {"name": "a", "finalizers": ["a.org/b"]}
+        await client.create(SERVICES, {"metadata": meta, "spec": {"ports": [{"port": 80}]}})
+        address = (await client.get(f"{SERVICES}/a"))["spec"]["clusterIP"]
+        await client.do("DELETE", f"{SERVICES}/a")
+        assert (await client.do("GET", f"{ADDRESSES}/{address}")).code == 200
+        await client.patch(f"{SERVICES}/a", {"metadata": {"finalizers": None}})
+        assert (await client.do("GET", f"{ADDRESSES}/{address}")).code == 404
+
+
+async def test_a_health_check_port_is_chosen_and_kept() -> None:
+    async with full_cluster() as client:
+        spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]}
+        made = await client.create(SERVICES, {"metadata": {"name": "a"}, "spec": spec})
+        port = made["spec"]["healthCheckNodePort"]
+        assert 30_000 <= port < 32_768 and port != made["spec"]["ports"][0]["nodePort"]
+        await client.patch(f"{SERVICES}/a", {"metadata": {"labels": {"a": "b"}}})
+        assert (await client.get(f"{SERVICES}/a"))["spec"]["healthCheckNodePort"] == port
