@@ -58,6 +58,7 @@ def shard_program(
     callout_allow: Sequence[str] = (),
     endpoint: str = "",
     authorization_config: str = "",
+    encryption_config: str = "",
 ) -> Program:
     arguments = [*PYTHON, "kcpshard", "--data", str(installation.shard_directory(number) / "data")]
     arguments += ["--number", str(number), "--initial-shards", str(installation.initial_shards)]
@@ -76,6 +77,8 @@ def shard_program(
     if controllers != "*":
         # One word: it may begin with a dash.
         arguments.append(f"--controllers={controllers}")
+    if encryption_config:
+        arguments += ["--encryption-provider-config", encryption_config]
     for network in callout_allow:
         arguments += ["--callout-allow", network]
     if authorization_config:

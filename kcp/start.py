@@ -61,6 +61,7 @@ class Options:
     controllers: str = "*"
     callout_allow: tuple[str, ...] = ()
     authorization_config: str = ""
+    encryption_config: str = ""
 
 
 def _networks(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -136,6 +137,12 @@ form_option = click.option(
     metavar="FILE",
     help="An AuthorizationConfiguration: RBAC and webhooks in the order in which they are asked.",
 )
+@click.option(
+    "--encryption-provider-config",
+    "encryption",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Which resources are sealed on disk, and with whose keys (an EncryptionConfiguration).",
+)
 @click.option("--accept-clock", is_flag=True, help="Start although the clock is far behind the newest revision.")
 def start(
     root: Path,
@@ -151,6 +158,7 @@ def start(
     controllers: str,
     callout_allow: tuple[str, ...],
     authorization_config: str,
+    encryption: Path | None,
 ) -> None:
     """Start kcp on this machine: shards, fronts and, the first time, everything they need.
 
@@ -172,6 +180,7 @@ def start(
             controllers,
             callout_allow,
             authorization_config and str(Path(authorization_config).absolute()),
+            str(encryption.absolute()) if encryption else "",
         )
     )
 
@@ -233,6 +242,7 @@ def _programs(made: Installation, options: Options, reserved: Reservation) -> Se
             options.callout_allow,
             endpoint,
             options.authorization_config,
+            options.encryption_config,
         )
         for number in range(1, made.shards + 1)
     ]

@@ -219,7 +219,7 @@ class EmbeddedServer:
             data="", number=1, initial_shards=1, front_socket="", admin_socket="", sync_socket="", peers=(),
             accept_clock=False, listen="", tls_directory="", join_listen="", pki="", engine="memory",
             api_set=self._api_set, endpoint="", controllers=self._controllers, root_ca_file=str(self.authority_file),
-            callout_allow=_LOOPBACK, log_level="warning", log_format="text",
+            encryption_provider_config="", callout_allow=_LOOPBACK, log_level="warning", log_format="text",
         )  # fmt: skip
 
     async def _bear(self, path: str) -> None:

@@ -71,6 +71,14 @@ _FIGURES = (
     _Figure("callouts.answered", "kcp_shard_callouts_answered", "Calls to webhooks that were answered", counts=True),
     _Figure("callouts.failed", "kcp_shard_callouts_failed", "Calls to webhooks that were not", counts=True),
     _Figure("callouts.seconds", "kcp_shard_callout_seconds", "Time spent waiting for webhooks", counts=True),
+    _Figure(
+        "encryption.data_keys", "kcp_shard_encryption_data_keys", "Data keys that stored values may be sealed with"
+    ),
+    _Figure("encryption.resealed", "kcp_shard_encryption_resealed_values", "Values sealed anew", counts=True),
+    _Figure("encryption.is_done", "kcp_shard_encryption_complete", "1: all values are sealed as configured"),
+    _Figure(
+        "encryption.key_service_failures", "kcp_shard_encryption_key_service_failures", "Failures in a row of the KMS"
+    ),
     _Figure("slots", "kcp_shard_slots", "Slots owned"),
     _Figure("ownershipEpoch", "kcp_shard_ownership_epoch", "Epoch of the shard's ownership record"),
     _Figure("mapEpoch", "kcp_shard_map_epoch", "Epoch of the shard's copy of the map"),

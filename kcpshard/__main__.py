@@ -14,6 +14,9 @@ import uvloop
 
 from kcpshard import process_log
 from kcpshard.allocator import keep_large_buffers
+from kcpshard.encryption.configuration import ConfigurationError
+from kcpshard.encryption.key_services import KeyServiceError
+from kcpshard.encryption.sealed_data import SealedWithoutConfiguration
 from kcpshard.options import Options, parse
 from kcpshard.placement.membership import MayNotServe
 from kcpshard.placement.ownership_records import DamagedOwnership
@@ -22,7 +25,18 @@ from kcpshard.storage.clock import ClockBehind
 from kcpshard.storage.damage import Corrupted
 from kcpshard.storage.format import UnusableFormat
 
-_EXPECTED = (UnusableFormat, ClockBehind, Corrupted, DamagedOwnership, MayNotServe, OSError, ValueError)
+_EXPECTED = (
+    ConfigurationError,
+    KeyServiceError,
+    SealedWithoutConfiguration,
+    UnusableFormat,
+    ClockBehind,
+    Corrupted,
+    DamagedOwnership,
+    MayNotServe,
+    OSError,
+    ValueError,
+)
 EXIT_REFUSED = 3  # it could not or must not serve; the sentence is on standard error
 
 

@@ -29,6 +29,7 @@ class Options(NamedTuple):
     endpoint: str
     controllers: str
     root_ca_file: str
+    encryption_provider_config: str
     callout_allow: tuple[Network, ...]
     log_level: str
     log_format: str
@@ -79,6 +80,12 @@ def parse(arguments: Sequence[str]) -> Options:
         default="",
         metavar="FILE",
         help="an AuthorizationConfiguration; without one RBAC decides",
+    )
+    parser.add_argument(
+        "--encryption-provider-config",
+        default="",
+        metavar="FILE",
+        help="which resources are sealed on disk, and with whose keys (EncryptionConfiguration)",
     )
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     parser.add_argument("--log-format", choices=["text", "json"], default="text")

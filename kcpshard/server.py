@@ -33,11 +33,14 @@ from kcpshard.credentials.service_account_tokens import TokenIssuer
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.definitions.local_api_services import local_api_services
 from kcpshard.definitions.service_endpoints import ServiceEndpoints
+from kcpshard.encryption.resealing import Resealing
+from kcpshard.encryption.sealed_data import open_sealed
 from kcpshard.execution import Execution
 from kcpshard.metrics import ProcessMetrics
 from kcpshard.offload.writes import OffloadedWrites
 from kcpshard.options import Options
 from kcpshard.placement.key_objects import KeyObjects
+from kcpshard.placement.map_copy import durable
 from kcpshard.placement.shard_objects import ShardObjects
 from kcpshard.placement.shard_placement import ShardPlacement
 from kcpshard.placement_service import AdminService, PlacementService
@@ -49,6 +52,7 @@ from kcpshard.rpc.roles import fixed_roles as only
 from kcpshard.rpc.transport import SERVER_OPTIONS, TlsFiles, dial, listen, read_tls_directory
 from kcpshard.service import SessionService
 from kcpshard.settings import Settings, adjusted
+from kcpshard.storage import keyspace
 from kcpshard.storage.contract import KeyValueEngine
 from kcpshard.storage.damage import damage_of
 from kcpshard.storage.memory_engine import MemoryEngine
@@ -85,6 +89,9 @@ class ShardServer:
         self._settings = adjusted(chosen, os.environ.get("KCP_SHARD_SETTINGS", ""))
         self._tls = read_tls_directory(options.tls_directory) if options.tls_directory else None
         self._engine = _open_engine(options, self._settings)
+        sealed = open_sealed(self._engine, options.encryption_provider_config, options.number, now_us())
+        if sealed is not None:
+            self._engine = sealed.engine
         catalog = Catalog(options.api_set)
         template = Template([*bootstrap_objects(), *local_api_services(catalog.resources(None))])
         self.store = Store(self._engine, options.number, now_us, self._settings, template=template)
@@ -125,6 +132,10 @@ class ShardServer:
         self._custom_definitions = CustomDefinitions(self._shard, catalog)
         self._controllers = assembly.assemble(self._shard, enabled)
         self._background = assembly.background(self._shard, enabled, self._settings)
+        self._resealing: Resealing | None = None
+        if sealed is not None:
+            self._resealing = Resealing(sealed.engine, sealed.ring, now_us, self._put_record)
+            self._background.append(("sealing anew", self._resealing.run))
         self._metrics = ProcessMetrics(options.data if options.engine == "rocksdb" else "")
         self._servers: list[grpc.aio.Server] = []
         self._running: list[asyncio.Task[None]] = []
@@ -174,9 +185,7 @@ class ShardServer:
         """A new logical cluster, durable on return; for whoever embeds the shard. The path must be free."""
         cluster = births.bear(self._shard, path)
         if cluster.born_in is not None:
-            durable = asyncio.get_running_loop().create_future()
-            cluster.born_in.when_durable(lambda: durable.set_result(None))
-            await durable
+            await durable(cluster.born_in)
 
     def _most_requests(self, path: str) -> int:
         cluster = self.store.pending_cluster(path)
@@ -190,6 +199,7 @@ class ShardServer:
             "callouts": self._callouts.statistics(),
             "workers": asdict(self.workers.statistics()),
             "software": SOFTWARE,
+            **({"encryption": asdict(self._resealing.statistics)} if self._resealing else {}),
             **self._metrics.statistics(),
             **self._clock(),
         }
@@ -274,6 +284,10 @@ class ShardServer:
         revision = self.store.durable_revision
         self._engine.checkpoint(directory)
         return revision
+
+    async def _put_record(self, key: bytes, value: bytes | None) -> None:
+        """Durable on return; a record of the meta family that others than the store keep."""
+        await durable(self.store.put_meta({key.removeprefix(keyspace.OWN): value}))
 
     async def _compact(self) -> None:
         while True:

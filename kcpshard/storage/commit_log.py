@@ -83,6 +83,16 @@ def decode(raw: bytes) -> Record:
     )  # fmt: skip
 
 
+def key_offset(raw: bytes) -> int:
+    """Where the object's key begins."""
+    return _SIZE + raw[20]
+
+
+def value_offset(raw: bytes) -> int:
+    """Where the value begins; everything before it is needed to find a record, not to read it."""
+    return _SIZE + raw[20] + int.from_bytes(raw[21:23], "big")
+
+
 def change(revision: int, record: Record) -> Change:
     group_resource, namespace, name = record.key.decode().split("\0")
     previous: bytes | None = None

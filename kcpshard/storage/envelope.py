@@ -5,7 +5,8 @@
 
 `body` is where the JSON begins; `hole` and `annotations` are offsets within the JSON; the others from `labels` on are
 lengths of the texts that follow in the order uid, apiVersion, labels, fields. Labels and fields are JSON objects with
-sorted keys, empty if there are none, so that equal sets are equal bytes. `key id` is 0: not encrypted.
+sorted keys, empty if there are none, so that equal sets are equal bytes. `key id` is not used (0). `flags`: see
+`sealing`, which alone sets one; whoever gets a value from the store sees it in the clear.
 
 Decides the bytes of a value; leaves to the writer when the hole is filled. Everything a selector, a precondition or a
 list needs is read without decoding the JSON.
@@ -20,7 +21,8 @@ import orjson
 from kcpshard.api.resource_versions import DIGITS
 
 _HEADER = struct.Struct(">QQQIIIIIBBBB")
-_SIZE = _HEADER.size
+_SIZE = HEADER_BYTES = _HEADER.size
+FLAGS_AT = 47
 _BODY = struct.Struct(">I")
 _HOLE = struct.Struct(">II")
 _NUMBER = struct.Struct(">Q")

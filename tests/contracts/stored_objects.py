@@ -25,7 +25,7 @@ def put(
     json, hole, annotations_at = envelope.encode_object(document)
     return Put(
         group_resource, namespace, name, json, hole, annotations_at, f"uid-{name}", "v1", labels or {}, fields or {},
-        0, CLASSES[group_resource],
+        0, CLASSES.get(group_resource, 0),
     )  # fmt: skip
 
 

@@ -17,13 +17,13 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_a_clean_directory(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "verify", lambda directory: [])
+    monkeypatch.setattr(verification, "verify", lambda directory, opened: [])
     result = CliRunner().invoke(main, ["shard", "verify", str(data)])
     assert (result.exit_code, result.output) == (0, f"{data}: no violations\n")
 
 
 def test_violations_are_listed_and_are_a_failure(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "verify", lambda directory: [Violation("log_gap", f"in {directory}")])
+    monkeypatch.setattr(verification, "verify", lambda directory, opened: [Violation("log_gap", f"in {directory}")])
     result = CliRunner().invoke(main, ["shard", "verify", str(data)])
     assert result.exit_code == 1
     assert result.stdout == f"VIOLATION   DETAIL\nlog_gap     in {data}\n"
