@@ -18,6 +18,7 @@ import orjson
 
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.definitions.custom_openapi import build
+from kcpshard.workers.process import die_with_parent
 
 _BUILD_DEADLINE_S = 60.0
 _IDLE_S = 30.0  # then the process ends: it has about 60 MB
@@ -104,6 +105,7 @@ class CustomOpenApi:
 
 
 def main() -> None:
+    die_with_parent()
     os.nice(5)  # nobody's get should wait for a document
     source, target = sys.stdin.buffer, sys.stdout.buffer
     while line := source.readline():

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.definitions.builtin import builtin_resources
 from kcpshard.definitions.openapi import build, document_paths
+from kcpshard.workers.process import die_with_parent
 
 _BUILD_DEADLINE_S = 60.0
 _INLINE_BYTES = 64_000  # compressed; a larger document is unpacked on a thread (zlib releases the GIL)
@@ -68,6 +69,7 @@ def _unpacked(output: bytes) -> dict[str, bytes]:
 
 
 def main(api_set: str) -> None:
+    die_with_parent()
     os.nice(5)  # nobody's get should wait for a document
     resources = builtin_resources(api_set)
     for path in document_paths(resources):

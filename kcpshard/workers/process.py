@@ -49,12 +49,17 @@ def main(parent: int) -> None:
 def _settle(parent: int) -> None:
     os.nice(_NICE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: our parent decides when we end
-    with suppress(AttributeError, OSError):  # not Linux: the end of standard input tells, once nothing runs
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
     if os.getppid() != parent:
         sys.exit(0)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def die_with_parent() -> None:
+    """From here on; who may have lost it already looks for it afterwards."""
+    with suppress(AttributeError, OSError):  # not Linux: the end of standard input tells, once nothing runs
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _function(name: str) -> Function:
