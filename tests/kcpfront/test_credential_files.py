@@ -7,10 +7,18 @@ from pathlib import Path
 
 import orjson
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from kcpfront.credential_files import CredentialError, CredentialFiles
 from kcpfront.server import Front
 from kcpfront.settings import Settings
+from kcpshard.api.proofs import decode_proof
+from kcpshard.credentials.issued_certificates import issue
+from kcpshard.credentials.keys import KeyRing, make_key
+from kcpshard.rpc import shard_pb2 as pb
 from tests.kcpfront.fake_router import FakeRouter
 from tests.kcpfront.http_client import HttpClient
 from tests.kcpfront.tls_files import Authority
@@ -149,3 +157,40 @@ def test_changes_are_seen_once(pki: Path) -> None:
     assert files.changed() and not files.changed()
     (pki / "tokens.csv").unlink()
     assert files.changed()
+
+
+def test_every_cipher_has_forward_secrecy_and_is_authenticated(pki: Path) -> None:
+    context = CredentialFiles(pki, None).tls_context()
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    old = [cipher for cipher in context.get_ciphers() if cipher["protocol"] != "TLSv1.3"]
+    assert old and all(cipher["aead"] and cipher["name"].startswith("ECDHE-") for cipher in old)
+
+
+async def test_an_authority_from_the_shard_map_is_trusted_at_once(
+    front: Front, authority: Authority, pki: Path, router: FakeRouter
+) -> None:
+    port = await front.start("127.0.0.1", 0)
+    made = make_key("certificates", time.time_ns() // 1000)
+    ring = KeyRing()
+    key = pb.SigningKey(
+        id=made.id, purpose="certificates", private_key=made.private_key, certificate=made.certificate, signs=True
+    )
+    ring.take([key])
+    assert ring.authority is not None
+    private = ec.generate_private_key(ec.SECP256R1())
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name.from_rfc4514_string("CN=jane"))
+    pem = request.sign(private, hashes.SHA256()).public_bytes(Encoding.PEM)
+    certificate = issue(ring.authority, pem, ("client auth",), None, 42, time.time_ns() // 1000)
+    (pki / "client.crt").write_bytes(certificate)
+    (pki / "client.key").write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    client = HttpClient("127.0.0.1", port, None, client_context(authority, pki))
+    with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
+        await client.get(PATH)
+    client.close()
+    front.take_keys([key])
+    client = HttpClient("127.0.0.1", port, None, client_context(authority, pki))
+    router.objects["a"] = {"a": 1}
+    assert (await client.get(PATH)).code == 200
+    assert orjson.loads(router.requests[-1].identity)["scope"] == 42
+    assert decode_proof(router.requests[-1].proof).cluster == 42
+    client.close()
