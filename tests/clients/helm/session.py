@@ -69,10 +69,9 @@ def built(directory: Path) -> str:
 
 
 def install(helm: Helm, cluster: Tenant) -> None:
-    rendered = helm("install", "web", CHART, "--dry-run=server")
-    assert "kind: Widget" in rendered
-    assert cluster.ask(f"{JOBS}?limit=1")["items"] == [], "a dry run made something"
     helm("install", "web", CHART)
+    assert "kind: Widget" in helm("install", "other", CHART, "--dry-run=server")
+    assert is_gone(cluster, "/api/v1/namespaces/shop/configmaps/other-settings"), "a dry run made something"
     namespace = cluster.ask("/api/v1/namespaces/shop")
     settings = data(cluster)
     assert settings == {"greeting": "hello", "revision": "1", "namespace": namespace["metadata"]["uid"]}
