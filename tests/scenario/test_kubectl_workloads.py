@@ -164,7 +164,7 @@ def test_faults_of_a_manifest_are_named(kubectl: Kubectl, work: str) -> None:
     assert 'unknown field "datta"' in kubectl("apply", "-f", "-", text=text, code=1).stderr
     assert 'unknown field "datta"' in kubectl("apply", "--validate=warn", "-f", "-", text=text).stderr
     bad = kubectl("create", "service", "clusterip", "A_b", "--tcp=80", "-n", work, code=1).stderr
-    assert 'The Service "A_b" is invalid' in bad and "metadata.name" in bad
+    assert 'Service "A_b" is invalid' in bad and "metadata.name" in bad
 
 
 def test_old_kinds_warn(kubectl: Kubectl, work: str) -> None:
