@@ -112,6 +112,11 @@ differential-conversions: setup
 differential-admission: setup
 	$(BIN)/python -m tests.differential.admission $(KUBECONFIG) $(ARGS)
 
+# Generated pods and workloads under every Pod Security Standard; ARGS is "SEED CASES"
+.PHONY: differential-pod-security
+differential-pod-security: setup
+	$(BIN)/python -m tests.differential.pod_security $(KUBECONFIG) $(ARGS)
+
 # Generated sequences of writes by several managers, beside a real kube-apiserver
 differential-fields: setup
 	$(BIN)/python -m tests.differential.managed_fields $(KUBECONFIG) $(ARGS)

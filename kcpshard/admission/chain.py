@@ -19,6 +19,7 @@ from kcpshard.admission import (
     mutating_policies,
     namespace_lifecycle,
     pod_creation,
+    pod_security,
     resource_quota,
     service_addresses,
     validating_policies,
@@ -34,10 +35,11 @@ from kcpshard.api.objects import Object
 from kcpshard.storage.contract import LogicalCluster
 
 Policy = Callable[[Attributes], None]
+Adviser = Callable[[Attributes], Notes | None]  # may have something to say besides yes
 
 MUTATING: tuple[Policy, ...] = (namespace_lifecycle.admit, limit_range.default, pod_creation.admit)
 ALLOCATING: tuple[Policy, ...] = (service_addresses.admit,)
-VALIDATING: tuple[Policy, ...] = (limit_range.check, certificate_requests.admit)
+VALIDATING: tuple[Adviser, ...] = (limit_range.check, pod_security.admit, certificate_requests.admit)
 CHARGING: tuple[Policy, ...] = (resource_quota.admit,)
 # Set by the server after others have had their say: of a new object; of one that is updated, unless the client sent it.
 _SET_LATER = ("uid", "creationTimestamp")
@@ -61,10 +63,12 @@ def allocate(attributes: Attributes) -> None:
 
 def validate(attributes: Attributes) -> Notes:
     """After the object's own validation, on its final form."""
-    for policy in VALIDATING:
-        policy(attributes)
-    found = _registered(attributes)
-    notes = NOTHING if found is None else _validate(*found, attributes)
+    notes, found = NOTHING, _registered(attributes)
+    for adviser in VALIDATING:
+        if said := adviser(attributes):
+            notes = said if notes is NOTHING else notes.plus(*_said(said))
+    if found is not None:
+        notes = _validate(*found, attributes, notes)
     for policy in CHARGING:
         policy(attributes)
     return notes
@@ -110,6 +114,14 @@ def _mutate(cluster: LogicalCluster, registered: Registered, attributes: Attribu
     if attributes.object is not None and bare.object is not None:
         _take_over(attributes.object, bare.object)
     return notes
+
+
+def _judged(subject: Subject, registered: Registered, notes: Notes) -> Notes:
+    try:
+        return validating_policies.validate(subject, registered.validating_policies)
+    except ApiError as error:
+        error.warnings = [*notes.warnings, *error.warnings]
+        raise
 
 
 def _said(notes: Notes) -> tuple[list[str], dict[str, str]]:
@@ -161,14 +173,14 @@ def _round(
     return NOTHING.plus(dispatch.warnings, dispatch.annotations)
 
 
-def _validate(cluster: LogicalCluster, registered: Registered, attributes: Attributes) -> Notes:
+def _validate(cluster: LogicalCluster, registered: Registered, attributes: Attributes, notes: Notes) -> Notes:
+    """`notes` are those of our own policies, which come first."""
     registry = attributes.registry
     assert registry is not None
     # By now a generated name is known to everybody.
     subject = Subject(attributes._replace(is_generated=False), registry, cluster)
-    notes = NOTHING
     if registered.validating_policies and _is_for_policies(attributes):
-        notes = validating_policies.validate(subject, registered.validating_policies)
+        notes = notes.plus(*_said(_judged(subject, registered, notes)))
     if not registered.validating_webhooks or not _is_for_webhooks(attributes):
         return notes
     replay = replay_of(attributes.request)
