@@ -14,6 +14,10 @@ from kcpfront.settings import Settings
 _log = logging.getLogger(__name__)
 
 
+# How long a closed connection stays for its client's goodbye: an idle one says none, and a drain waits for all.
+_SHUTDOWN_S = 1.0
+
+
 class ListenError(Exception):
     """The address cannot be listened on; the text is one sentence for the operator."""
 
@@ -97,6 +101,7 @@ class Listener:
             sock=self._socket.dup(),  # closing a server closes its socket; ours stays, and with it the backlog
             ssl=self._context,
             ssl_handshake_timeout=timeout,
+            ssl_shutdown_timeout=_SHUTDOWN_S if self._context is not None else None,
             backlog=self._settings.backlog,
         )
         if old is not None:

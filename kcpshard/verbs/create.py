@@ -148,7 +148,8 @@ def check_created(resource: Resource, new: Object, given_version: object) -> Non
         raise object_invalid((resource.storage_resource or resource).group, resource.kind, meta.get("name", ""), faults)
     if isinstance(given_version, str) and given_version.isascii() and given_version.isdigit() and int(given_version):
         # kube-apiserver's storage finds this out, and so its answer is a 500 without a reason.
-        raise ApiError("resourceVersion should not be set on objects to be created")
+        # 500 in kube-apiserver, though the fault is the client's.
+        raise BadRequest("resourceVersion should not be set on objects to be created")
 
 
 def _generate_name(shard: Shard, target: Target, namespace: str, meta: Object) -> None:

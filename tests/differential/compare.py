@@ -141,8 +141,9 @@ async def run(kubeconfig: str, only: str) -> int:
 
 
 def as_it_should_be(code: int, document: Any, warnings: list[str]) -> tuple[int, Any, list[str]]:
-    """kube-apiserver answers 500 to a resourceVersion of a client's that is no number; we take it for a bad request."""
-    if code == 500 and "strconv.ParseUint" in str(document.get("message")):
+    """kube-apiserver answers 500 to a client's resourceVersion that is none or out of place; we say 400."""
+    text = str(document.get("message"))
+    if code == 500 and ("strconv.ParseUint" in text or "resourceVersion should not be set" in text):
         return 400, {**document, "reason": "BadRequest"}, warnings
     return code, document, warnings
 

@@ -70,7 +70,7 @@ async def test_what_only_the_server_sets_is_dropped(client: ApiClient) -> None:
         pytest.param(
             CONFIGMAPS,
             configmap("a", resourceVersion="5"),
-            500,
+            400,
             "resourceVersion should not be set on objects",
             id="resourceVersion",
         ),
