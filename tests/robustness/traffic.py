@@ -40,7 +40,9 @@ class Traffic:
     async def session(self) -> AsyncIterator[aiohttp.ClientSession]:
         connector = aiohttp.TCPConnector(ssl=self.ssl, limit=0)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
-        async with aiohttp.ClientSession(headers=self.headers, connector=connector, timeout=timeout) as session:
+        async with aiohttp.ClientSession(
+            headers=self.headers, connector=connector, timeout=timeout, middlewares=(sent_once,)
+        ) as session:
             yield session
 
     async def give_life(self) -> None:
@@ -211,6 +213,15 @@ class Traffic:
     def caught_up(self, watch: Watch) -> bool:
         newest = max((r for r, _ in self.history.final[watch.cluster].values()), default=0)
         return max((e.revision for e in watch.events), default=watch.start) >= newest
+
+
+async def sent_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """aiohttp sends GET, PUT and DELETE a second time by itself when a connection breaks. A second PUT is another
+    write, and who asked for one cannot tell: what broke must come out as broken."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientError("the connection broke") from error
 
 
 def _check_cancelled() -> None:
