@@ -55,6 +55,7 @@ class Exchange:
         "connection",
         "deadline",
         "duplicate_fields",
+        "flow",
         "headers",
         "identity",
         "impersonation",
@@ -75,6 +76,7 @@ class Exchange:
     proof: bytes  # JSON of what must still be true of the credential, for the shard to find out; mostly empty
     impersonation: bytes  # JSON of whom the client asks to act as; mostly empty
     audit_id: str
+    flow: bytes  # header lines that name its FlowSchema and PriorityLevelConfiguration, once a shard has told
 
     def __init__(
         self,
@@ -91,7 +93,7 @@ class Exchange:
         self.certificate = certificate  # DER of the client's verified certificate
         self.connection = connection
         self.keep_alive = keep_alive  # after this answer; a handler may turn it off
-        self.identity = self.proof = self.impersonation = self.body = self.token_review = b""
+        self.identity = self.proof = self.impersonation = self.body = self.token_review = self.flow = b""
         self.audit_id = ""
         self.user_agent = headers.get("User-Agent") or ""
         self.duplicate_fields: list[str] = []

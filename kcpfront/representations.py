@@ -42,7 +42,8 @@ def result_reply(exchange: Asked, shown: Representation, result: Result) -> Repl
     if result.retry_after_s:
         headers += b"Retry-After: %d\r\n" % result.retry_after_s
     if result.content_type:  # no document of ours
-        return text_reply(result.code, result.body.decode(), result.content_type)
+        reply = text_reply(result.code, result.body.decode(), result.content_type)
+        return reply._replace(headers=reply.headers + headers)
     if result.info is not None:
         return finished(exchange, shown, result.code, _deleted(exchange, shown, result, result.info), headers)
     if not shown.as_ or result.code >= 300:

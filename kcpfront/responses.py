@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -38,7 +39,14 @@ def encode_head(exchange: Exchange, code: int, content_type: str, framing: str, 
         headers += b"Connection: close\r\n"
     media = f"Content-Type: {content_type}\r\n" if content_type else ""
     text = f"Audit-Id: {exchange.audit_id}\r\n{media}{framing}\r\n"
-    return b"".join((line, text.encode(), _FIXED, _date_line(), headers, b"\r\n"))
+    return b"".join((line, text.encode(), _FIXED, _date_line(), exchange.flow, headers, b"\r\n"))
+
+
+@lru_cache(1024)
+def flow_headers(names: bytes) -> bytes:
+    """Of Response.flow."""
+    schema, _, level = names.partition(b" ")
+    return b"X-Kubernetes-Pf-Flowschema-Uid: %b\r\nX-Kubernetes-Pf-Prioritylevel-Uid: %b\r\n" % (schema, level)
 
 
 def encode_reply(exchange: Exchange, reply: Reply) -> Sequence[bytes]:

@@ -16,9 +16,17 @@ from typing import Any, Protocol, cast
 
 import orjson
 
-from kcpshard.api.errors import ApiError, InternalError, ServiceUnavailable, Timeout, TooManyRequests
+from kcpshard.api.errors import (
+    ApiError,
+    FlowRefused,
+    InternalError,
+    ServiceUnavailable,
+    Timeout,
+    TooManyRequests,
+)
 from kcpshard.api.requests import Answer
 from kcpshard.api.unconverted import NotConverted
+from kcpshard.flowcontrol.flows import Flow, Flows, State
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.deadlines import Deadlines
 from kcpshard.rpc.messages import WRITES
@@ -36,6 +44,8 @@ MAX_ROUNDS = 20
 _WATCHED = 16  # a logical cluster with fewer requests under way is within any limit
 _COUNTED_S = 0.0001  # cheaper work is nobody's spending
 DEFAULT_TIMEOUT_S = 60.0  # of a request that names none
+_QUEUED_PART = 0.25  # of a request's time, that it may wait for a seat of its priority level
+_NOBODYS = frozenset((401, 421))  # answers to whom a logical cluster tells nothing of its flows
 
 Dispatch = Callable[[pb.Request], Outcome]
 
@@ -53,12 +63,17 @@ class Receiver(Protocol):
 
 
 class Job:
-    """A request that was not answered in its loop turn. `followers` are repeats of it, to be answered alike."""
+    """A request that was not answered in its loop turn. `followers` are repeats of it, to be answered alike.
 
-    __slots__ = ("deadline", "followers", "is_done", "receiver", "request", "rounds", "task", "task_expired")
+    It has a seat of its flow's priority level, or waits for one (`patience` set).
+    """
 
-    def __init__(self, request: pb.Request, receiver: Receiver, deadline: float) -> None:
-        self.request, self.receiver, self.deadline = request, receiver, deadline
+    __slots__ = ("deadline", "flow", "followers", "is_done", "patience", "receiver", "request", "rounds", "task",
+                 "task_expired")  # fmt: skip
+
+    def __init__(self, request: pb.Request, receiver: Receiver, deadline: float, flow: "Flow[Job] | None") -> None:
+        self.request, self.receiver, self.deadline, self.flow = request, receiver, deadline, flow
+        self.patience: asyncio.TimerHandle | None = None
         self.followers: list[tuple[Receiver, int]] = []
         self.task: asyncio.Task[None] | None = None
         self.is_done = self.task_expired = False
@@ -74,11 +89,15 @@ class Execution:
         tasks: asyncio.TaskGroup,
         turns: LoopTurns | None = None,
         most: "Callable[[str], int] | None" = None,
+        flows: Flows[Job] | None = None,
     ) -> None:
         self._dispatch, self._tasks = dispatch, tasks
         self._loop = asyncio.get_running_loop()
         self._turns = turns or LoopTurns()
         self._most = most  # jobs that a logical cluster may have, by its path
+        self._flows = flows
+        if flows is not None:
+            flows.on_change = self._seat_waiting
         self._of_cluster: dict[str, int] = {}  # jobs, by path
         self._deadlines: Deadlines[Job] = Deadlines(self._loop, self._expire)
         self._writes: dict[bytes, Job] = {}  # by request id; bounded by what the callers' credits let in
@@ -98,34 +117,86 @@ class Execution:
         if under_way >= _WATCHED and self._most is not None and under_way >= self._most(cluster):
             receiver.answer(request.id, error_answer(_too_many(), request))
             return
+        flow = None if self._flows is None else self._flows.of(request)
+        if flow is not None and flow.level.is_short and not flow.may_start():
+            self._wait(request, receiver, flow)
+            return
         began = perf_counter()
         if cluster in turns.spenders and turns.is_over(cluster, began):
-            self._queue(cluster, request, receiver)
+            self._queue(cluster, self._begin(request, receiver, flow))
             return
         try:
             outcome = self._dispatch(request)
         except NotDurable as reason:
-            self._ask_later(self._begin(request, receiver), reason)
+            self._ask_later(self._begin(request, receiver, flow), reason)
             return
         except NotConverted as reason:
-            self._ask_converted(self._begin(request, receiver), reason)
+            self._ask_converted(self._begin(request, receiver, flow), reason)
             return
         except Exception as error:  # noqa: BLE001 - the boundary: what nobody translated is logged and answered 500
-            receiver.answer(request.id, error_answer(error, request))
+            receiver.answer(request.id, _of_flow(error_answer(error, request), flow))
             return
         ended = perf_counter()
         if ended - began > _COUNTED_S:
             turns.charge(cluster, ended - began, ended)
         if type(outcome) is Answer:
-            receiver.answer(request.id, outcome)
+            receiver.answer(request.id, outcome if flow is None else _of_flow(outcome, flow))
         else:
-            self._follow(self._begin(request, receiver), outcome)
+            self._follow(self._begin(request, receiver, flow), outcome)
 
-    def _queue(self, cluster: str, request: pb.Request, receiver: Receiver) -> None:
+    def _queue(self, cluster: str, job: Job) -> None:
         """Its logical cluster has had its share of the loop: in its turn."""
-        job = self._begin(request, receiver)
         if not self._turns.queue(cluster, partial(self._ask_again, job)):
             self._fail(job, _too_many())
+
+    # --- seats of priority levels
+
+    def _wait(self, request: pb.Request, receiver: Receiver, flow: "Flow[Job]") -> None:
+        """Its priority level has no seat left."""
+        assert self._flows is not None
+        job = self._note(request, receiver, flow)
+        patience_s = (job.deadline - DEADLINE_GRACE_S - self._loop.time()) * _QUEUED_PART
+        job.patience = self._loop.call_later(patience_s, self._lose_patience, job)
+        if not self._flows.wait(flow, job):
+            self._fail(job, FlowRefused())
+
+    def _lose_patience(self, job: Job) -> None:
+        assert self._flows is not None
+        self._flows.timed_out += 1
+        self._fail(job, FlowRefused())
+
+    def _seat_waiting(self, state: "State[Job]") -> None:
+        """Whoever gets a seat that has become free; in a later turn of the loop, and its logical cluster's."""
+        flows = self._flows
+        assert flows is not None
+        while (job := flows.next(state)) is not None:
+            self._sit_down(job)
+            self._queue(job.request.cluster, job)
+
+    def _sit_down(self, job: Job) -> None:
+        if job.patience is not None:
+            job.patience.cancel()
+            job.patience = None
+        cluster = job.request.cluster
+        self._of_cluster[cluster] = self._of_cluster.get(cluster, 0) + 1
+        if job.flow is not None:
+            self._flows.take(job.flow)  # type: ignore[union-attr]
+
+    def _stand_up(self, job: Job) -> None:
+        flow, flows = job.flow, self._flows
+        if job.patience is not None:
+            job.patience.cancel()
+            flows.withdraw(flow, job)  # type: ignore[union-attr, arg-type]
+            return
+        cluster = job.request.cluster
+        left = self._of_cluster[cluster] - 1
+        if left:
+            self._of_cluster[cluster] = left
+        else:
+            del self._of_cluster[cluster]
+        if flow is not None and flows is not None:
+            flows.release(flow)
+            self._seat_waiting(flow.state)
 
     def cancel(self, receiver: Receiver, id_: int) -> None:
         """The caller does not want the answer any more. What a verb has accepted stays accepted."""
@@ -150,15 +221,19 @@ class Execution:
 
     # --- a job's life
 
-    def _begin(self, request: pb.Request, receiver: Receiver) -> Job:
+    def _begin(self, request: pb.Request, receiver: Receiver, flow: "Flow[Job] | None") -> Job:
+        job = self._note(request, receiver, flow)
+        self._sit_down(job)
+        return job
+
+    def _note(self, request: pb.Request, receiver: Receiver, flow: "Flow[Job] | None") -> Job:
         timeout_s = request.timeout_ms / 1000 or DEFAULT_TIMEOUT_S
-        job = Job(request, receiver, self._loop.time() + timeout_s + DEADLINE_GRACE_S)
+        job = Job(request, receiver, self._loop.time() + timeout_s + DEADLINE_GRACE_S, flow)
         receiver.jobs[request.id] = job
         if request.request_id:
             self._writes[request.request_id] = job
         self._deadlines.add(job, job.deadline)
         self._jobs += 1
-        self._of_cluster[request.cluster] = self._of_cluster.get(request.cluster, 0) + 1
         return job
 
     def _end(self, job: Job) -> None:
@@ -168,12 +243,7 @@ class Execution:
             self._writes.pop(job.request.request_id, None)
         self._deadlines.discard(job, job.deadline)
         self._jobs -= 1
-        cluster = job.request.cluster
-        left = self._of_cluster[cluster] - 1
-        if left:
-            self._of_cluster[cluster] = left
-        else:
-            del self._of_cluster[cluster]
+        self._stand_up(job)
         if not self._jobs and self._idle and not self._idle.done():
             self._idle.set_result(None)
 
@@ -181,6 +251,8 @@ class Execution:
         if job.is_done:
             return
         self._end(job)
+        if job.flow is not None:
+            answer = _of_flow(answer, job.flow)
         job.receiver.answer(job.request.id, answer)
         for receiver, id_ in job.followers:
             receiver.answer(id_, answer)
@@ -270,7 +342,7 @@ class Execution:
     async def _stream(self, job: Job, pieces: AsyncIterator[Answer]) -> None:
         try:
             async for piece in pieces:
-                await job.receiver.piece(job.request.id, piece)
+                await job.receiver.piece(job.request.id, _of_flow(piece, job.flow))
         except asyncio.CancelledError:
             self._stopped(job)
             raise
@@ -302,6 +374,13 @@ async def _collect(pieces: AsyncIterator[Answer]) -> Answer:
     """A write's answer is kept whole: a repeat may ask for it on another stream."""
     found = [piece async for piece in pieces]
     return found[0]._replace(body=b"".join(piece.body for piece in found), info=found[-1].info)
+
+
+def _of_flow(answer: Answer, flow: Flow[Job] | None) -> Answer:
+    """The same, telling whose it was."""
+    if flow is None or answer.code in _NOBODYS:
+        return answer
+    return Answer._make((*answer[:-1], flow.names))
 
 
 def _too_many() -> TooManyRequests:

@@ -35,7 +35,8 @@ from kcpshard.definitions.local_api_services import local_api_services
 from kcpshard.definitions.service_endpoints import ServiceEndpoints
 from kcpshard.encryption.resealing import Resealing
 from kcpshard.encryption.sealed_data import open_sealed
-from kcpshard.execution import Execution
+from kcpshard.execution import Execution, Job
+from kcpshard.flowcontrol.flows import Flows
 from kcpshard.metrics import ProcessMetrics
 from kcpshard.offload.writes import OffloadedWrites
 from kcpshard.options import Options
@@ -53,7 +54,7 @@ from kcpshard.rpc.transport import SERVER_OPTIONS, TlsFiles, dial, listen, read_
 from kcpshard.service import SessionService
 from kcpshard.settings import Settings, adjusted
 from kcpshard.storage import keyspace
-from kcpshard.storage.contract import KeyValueEngine
+from kcpshard.storage.contract import KeyValueEngine, LogicalCluster
 from kcpshard.storage.damage import damage_of
 from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
@@ -63,6 +64,7 @@ from kcpshard.sync_service import SyncService
 from kcpshard.verbs import births, cluster_limits
 from kcpshard.verbs.birth_contents import BirthContents
 from kcpshard.verbs.dispatch import dispatch
+from kcpshard.verbs.impersonation import claimed
 from kcpshard.verbs.shard import Shard
 from kcpshard.watch_service import WatchService
 from kcpshard.workers.loop_turns import LoopTurns
@@ -123,7 +125,8 @@ class ShardServer:
         cluster_limits.follow(self.store)
         turns = LoopTurns()
         self._shard.turn = turns.turn
-        self.execution = Execution(partial(dispatch, self._shard), tasks, turns, self._most_requests)
+        self._flows: Flows[Job] = Flows(self.store, self._seats, claimed, cluster_limits.NAME)
+        self.execution = Execution(partial(dispatch, self._shard), tasks, turns, self._most_requests, self._flows)
         self._session = SessionService(self.execution, self._hello)
         self.watch = WatchService(self._shard, self._hello, self._settings, tasks.create_task)
         self.watch.end_watches_on_change(catalog)
@@ -187,6 +190,9 @@ class ShardServer:
         if cluster.born_in is not None:
             await durable(cluster.born_in)
 
+    def _seats(self, cluster: LogicalCluster) -> int:
+        return cluster_limits.limits_of(self.store, cluster).requests
+
     def _most_requests(self, path: str) -> int:
         cluster = self.store.pending_cluster(path)
         return cluster_limits.limits_of(self.store, cluster).requests if cluster is not None else _UNBORN_REQUESTS
@@ -196,6 +202,7 @@ class ShardServer:
             "store": asdict(self.store.statistics()),
             "watch": self.watch.hub.statistics(),
             "jobs": self.execution.jobs,
+            "flowcontrol": self._flows.statistics(),
             "callouts": self._callouts.statistics(),
             "workers": asdict(self.workers.statistics()),
             "software": SOFTWARE,

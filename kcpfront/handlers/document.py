@@ -9,7 +9,7 @@ from kcpfront.exchange import Exchange, Reply
 from kcpfront.negotiation import JSON, OPENAPI_PROTOBUF, PROTOBUF, YAML, Representation, negotiate_document
 from kcpfront.rendering import finished_reply
 from kcpfront.representations import result_reply
-from kcpfront.responses import json_reply
+from kcpfront.responses import flow_headers, json_reply
 from kcpshard.api.errors import MethodNotAllowed
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Caller, Result
@@ -32,7 +32,9 @@ class DocumentHandler:
         """The paths served: groups and versions as aggregated discovery names them."""
         request = _request(exchange, "/apis")
         request.accept = _GROUPS
-        result = await self._caller.call(request, exchange.deadline)
+        result = await self._ask(exchange, request)
+        if result.code == 429:
+            return result_reply(exchange, _JSON, result)
         found = ["v1"]
         if result.code == 200:
             for group in orjson.loads(result.body).get("items", ()):
@@ -44,7 +46,7 @@ class DocumentHandler:
         """None: whoever asks may ask for this path, which is answered without a shard; else the refusal."""
         request = _request(exchange, exchange.info.path)
         request.verb, request.body = pb.AUTHORIZE, orjson.dumps({"verb": exchange.info.verb})
-        result = await self._caller.call(request, exchange.deadline)
+        result = await self._ask(exchange, request)
         return None if result.code < 300 else result_reply(exchange, _JSON, result)
 
     async def document(self, exchange: Exchange) -> Reply:
@@ -55,7 +57,7 @@ class DocumentHandler:
         request = _request(exchange, info.path)
         request.accept = JSON if chosen in _MADE_HERE or chosen in OPENAPI_PROTOBUF else chosen
         request.if_none_match = exchange.headers.get("If-None-Match") or ""
-        result = await self._caller.call(request, exchange.deadline)
+        result = await self._ask(exchange, request)
         if result.code == 404 and info.path.startswith("/openapi/v3/"):
             return Reply(404, b"", "")
         if result.code >= 400:
@@ -70,6 +72,12 @@ class DocumentHandler:
             reply = await finished_reply(self._workers, exchange, _MADE_HERE[chosen], result.code, result.body, headers)
             return reply._replace(content_type=result.content_type) if result.content_type else reply
         return Reply(result.code, result.body, result.content_type or chosen, headers)
+
+    async def _ask(self, exchange: Exchange, request: pb.Request) -> Result:
+        result = await self._caller.call(request, exchange.deadline)
+        if result.flow:
+            exchange.flow = flow_headers(result.flow)
+        return result
 
     async def _openapi_protobuf(self, exchange: Exchange, media_type: str, result: Result) -> bytes:
         """Made once for all logical clusters with the same document."""

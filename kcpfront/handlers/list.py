@@ -16,6 +16,7 @@ from kcpfront.responses import (
     CHUNKED,
     LAST_CHUNK,
     encode_head,
+    flow_headers,
     list_after,
     list_around,
     list_metadata,
@@ -49,6 +50,8 @@ class ListHandler:
         options.set_list_options(request, exchange.info)
         request.want_columns = shown.as_ == TABLE
         answer = await self._caller.list(request, exchange.deadline)
+        if answer.flow:
+            exchange.flow = flow_headers(answer.flow)
         if isinstance(answer, Result):
             return await reply_of(self._workers, exchange, shown, answer)
         try:

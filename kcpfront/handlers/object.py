@@ -11,6 +11,7 @@ from kcpfront.filters.request_body import read_object, read_patch
 from kcpfront.negotiation import PLAIN, TABLE, negotiate
 from kcpfront.rendering import reply_of
 from kcpfront.representations import has_protobuf, wants_pretty
+from kcpfront.responses import flow_headers
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Caller, Result
 from kcpshard.workers.pool import WorkerPool
@@ -90,6 +91,8 @@ class ObjectHandler:
         request.subresource = info.subresource.partition("/")[0]
         request.body = orjson.dumps({key: values[0] for key, values in info.query.items()})
         result: Result = await self._caller.call(request, exchange.deadline)
+        if result.flow:
+            exchange.flow = flow_headers(result.flow)
         if not result.body:
             return Reply(result.code, b"")
         return await reply_of(self._workers, exchange, PLAIN, result)
@@ -112,6 +115,8 @@ class ObjectHandler:
         if shown.as_ == TABLE:
             request.want_columns = True
         result: Result = await self._caller.call(request, exchange.deadline)
+        if result.flow:
+            exchange.flow = flow_headers(result.flow)
         is_object = result.info is None and not (result.warnings or result.retry_after_s or result.content_type)
         if shown is PLAIN and is_object and not wants_pretty(exchange):
             return Reply(result.code, result.body)

@@ -201,6 +201,18 @@ class TooManyRequests(ApiError):
     code, reason = 429, "TooManyRequests"
 
 
+class FlowRefused(TooManyRequests):
+    """No seat in the priority level, and no place in its queues: as the filter of kube-apiserver says it."""
+
+    content_type = "text/plain; charset=utf-8"
+
+    def __init__(self) -> None:
+        super().__init__("Too many requests, please try again later.", retry_after_s=1)
+
+    def body(self) -> bytes:
+        return b"Too many requests, please try again later.\n"
+
+
 class InternalError(ApiError):
     code, reason = 500, "InternalError"
 

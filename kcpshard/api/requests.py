@@ -146,6 +146,7 @@ class Answer(NamedTuple):
     content_type: str = ""
     retry_after_s: int = 0
     audit: bytes = b""  # JSON, see Response.audit; only of a request with an audit id
+    flow: bytes = b""  # see Response.flow; the last one: who adds it replaces the rest
 
 
 def answer_object(code: int, document: Any) -> Answer:

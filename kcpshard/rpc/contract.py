@@ -25,6 +25,7 @@ class Result(NamedTuple):
     retry_after_s: int = 0
     settings_revision: int = 0
     audit: bytes = b""  # JSON, see Response.audit; only of a request with an audit id
+    flow: bytes = b""  # see Response.flow
 
 
 class ListStream(Protocol):
@@ -36,6 +37,7 @@ class ListStream(Protocol):
     code: int
     columns: bytes
     warnings: Sequence[str]
+    flow: bytes
     info: ListInfo | None
     complete: bool  # the first piece was the only one: `info` is set already
 

@@ -21,7 +21,7 @@ _BULKY = frozenset({pb.LIST, pb.DELETE_COLLECTION, pb.DOCUMENT})
 _REQUESTS = _RESPONSES = b"\x12"  # field 2, length-delimited, in both batches
 _FRAMES = b"\x1a"  # field 3 of RequestBatch
 _REQUEST_BODY, _FRAME_BODY, _RESPONSE_BODY = b"\x52", b"\x12", b"\x1a"  # fields 10, 2 and 3 of their messages
-_PLAIN = Answer(0, b"")[2:]
+_PLAIN = Answer(0, b"")[2:-1]
 _Response = pb.Response
 
 
@@ -90,8 +90,9 @@ def credit_entry(id_: int, frames: int) -> bytes:
 
 def answer_entry(id_: int, answer: Answer) -> bytes:
     """An answer that fits into one entry."""
-    if answer[2:] == _PLAIN:
-        return entry(_RESPONSES, _Response(id=id_, code=answer.code, body=answer.body).SerializeToString())
+    if answer[2:-1] == _PLAIN:
+        plain = _Response(id=id_, code=answer.code, body=answer.body, flow=answer.flow)
+        return entry(_RESPONSES, plain.SerializeToString())
     return entry(_RESPONSES, answer_response(id_, answer).SerializeToString())
 
 
@@ -122,6 +123,7 @@ def _head(id_: int, answer: Answer, body: bytes) -> pb.Response:
         content_type=answer.content_type,
         retry_after_s=answer.retry_after_s,
         audit=answer.audit,
+        flow=answer.flow,
     )
 
 
@@ -181,4 +183,5 @@ def result_of(response: pb.Response, body: bytes, info: ListInfo | None) -> Resu
         response.retry_after_s,
         response.settings_revision,
         response.audit,
+        response.flow,
     )

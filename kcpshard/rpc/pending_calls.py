@@ -158,6 +158,7 @@ class Pieces:
         self.code: int = first.code
         self.columns: bytes = first.columns
         self.warnings: Sequence[str] = tuple(first.warnings)
+        self.flow: bytes = first.flow
         self.complete = not first.more
         self.info: ListInfo | None = list_info(first)
         self._waiting: deque[bytes] = deque((body,))

@@ -442,6 +442,7 @@ class Response(_message.Message):
     RETRY_AFTER_S_FIELD_NUMBER: _builtins.int
     SETTINGS_REVISION_FIELD_NUMBER: _builtins.int
     AUDIT_FIELD_NUMBER: _builtins.int
+    FLOW_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     code: _builtins.int
     """HTTP status; in the first frame"""
@@ -462,6 +463,8 @@ class Response(_message.Message):
     """revision of the logical cluster's settings that fronts cache"""
     audit: _builtins.bytes
     """JSON: decision, effective user and annotations, for the front's audit record"""
+    flow: _builtins.bytes
+    """UIDs of its FlowSchema and PriorityLevelConfiguration, separated by a space"""
     @_builtins.property
     def list(self) -> Global___ListMetadata:
         """in the last frame of a list"""
@@ -484,10 +487,11 @@ class Response(_message.Message):
         retry_after_s: _builtins.int = ...,
         settings_revision: _builtins.int = ...,
         audit: _builtins.bytes = ...,
+        flow: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["list", b"list"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "body", b"body", "code", b"code", "columns", b"columns", "content_type", b"content_type", "etag", b"etag", "id", b"id", "list", b"list", "more", b"more", "moved_to", b"moved_to", "retry_after_s", b"retry_after_s", "settings_revision", b"settings_revision", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "body", b"body", "code", b"code", "columns", b"columns", "content_type", b"content_type", "etag", b"etag", "flow", b"flow", "id", b"id", "list", b"list", "more", b"more", "moved_to", b"moved_to", "retry_after_s", b"retry_after_s", "settings_revision", b"settings_revision", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

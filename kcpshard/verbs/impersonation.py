@@ -176,6 +176,11 @@ def _verb(mode: str) -> str:
     return f"impersonate:{mode}" if mode else "impersonate"
 
 
+def claimed(raw: bytes, cluster: LogicalCluster) -> Identity:
+    """Who a request would act as, whether it may or not."""
+    return impersonated(_read(orjson.loads(raw)), cluster)
+
+
 def impersonated(wanted: Identity, cluster: LogicalCluster | None) -> Identity:
     """With the groups that go without saying."""
     username, groups = wanted.username, list(wanted.groups)

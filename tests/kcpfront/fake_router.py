@@ -16,7 +16,7 @@ class FakeListStream:
     """Pieces as given; `info` is known after the last."""
 
     def __init__(self, pieces: Sequence[bytes], info: ListInfo, columns: bytes = b"") -> None:
-        self.code, self.columns, self.warnings = 200, columns, ()
+        self.code, self.columns, self.warnings, self.flow = 200, columns, (), b""
         self._pieces, self._info = pieces, info
         self.complete = len(pieces) <= 1
         self.info: ListInfo | None = info if self.complete else None

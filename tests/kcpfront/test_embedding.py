@@ -1,6 +1,7 @@
 import json
 import ssl
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -87,3 +88,47 @@ def test_what_keeps_it_from_starting_is_raised(server: EmbeddedServer) -> None:
 def test_other_attributes_are_missing() -> None:
     with pytest.raises(AttributeError):
         _ = kcpfront.nothing
+
+
+def _answer(cluster: EmbeddedCluster, path: str, **headers: str) -> tuple[int, Any, str]:
+    sent = {"Authorization": f"Bearer {cluster.token}", **{k.replace("_", "-"): v for k, v in headers.items()}}
+    context = ssl.create_default_context(cafile=str(cluster.authority_file))
+    request = urllib.request.Request(cluster.url + path, headers=sent)
+    try:
+        with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read().decode()
+
+
+def test_priority_and_fairness_are_told_and_obeyed() -> None:
+    flowcontrol = "/apis/flowcontrol.apiserver.k8s.io/v1"
+    everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"]}
+    rule = {
+        "subjects": [{"kind": "User", "user": {"name": "noisy"}}],
+        "resourceRules": [everything],
+        "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+    }
+    limited: dict[str, Any] = {"nominalConcurrencyShares": 1, "limitResponse": {"type": "Reject"}}
+    level = {"metadata": {"name": "quiet"}, "spec": {"type": "Limited", "limited": limited}}
+    spec = {"priorityLevelConfiguration": {"name": "quiet"}, "matchingPrecedence": 50, "rules": [rule]}
+    with kcpfront.embedded("full") as server:
+        cluster = server.create_cluster()
+        made = ask(cluster, f"{flowcontrol}/prioritylevelconfigurations", level)
+        flow = ask(cluster, f"{flowcontrol}/flowschemas", {"metadata": {"name": "noisy"}, "spec": spec})
+        expected = (flow["metadata"]["uid"], made["metadata"]["uid"])
+        for path in ("/", "/version", "/api/v1/namespaces", "/api/v1/namespaces/default", "/apis", "/nothing"):
+            names = [_flow(cluster, path, user) for user in ("noisy", "calm", "")]
+            assert names[0] == expected, path
+            assert expected not in names[1:], path
+            assert all(all(pair) for pair in names[1:] if path not in ("/version", "/nothing")), path
+        made["spec"]["limited"].update(nominalConcurrencyShares=0, borrowingLimitPercent=0)
+        ask(cluster, f"{flowcontrol}/prioritylevelconfigurations/quiet", made, "PUT")
+        code, headers, text = _answer(cluster, "/api/v1/namespaces", Impersonate_User="noisy")
+        assert (code, headers["Retry-After"], text) == (429, "1", "Too many requests, please try again later.\n")
+        assert _answer(cluster, "/api/v1/namespaces")[0] == 200
+
+
+def _flow(cluster: EmbeddedCluster, path: str, user: str) -> tuple[Any, Any]:
+    _, headers, _ = _answer(cluster, path, **({"Impersonate_User": user} if user else {}))
+    return headers["X-Kubernetes-PF-FlowSchema-UID"], headers["X-Kubernetes-PF-PriorityLevel-UID"]

@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import orjson
 import pytest
 
 from kcpshard.api.errors import ApiError
-from kcpshard.api.requests import Answer
+from kcpshard.api.requests import Answer, Identity
 from kcpshard.api.unconverted import NotConverted
 from kcpshard.execution import Execution, Job, error_answer
+from kcpshard.flowcontrol.flows import Flow, Flows, State
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.damage import Corrupted
+from tests.contracts.api_client import memory_shard
 from tests.contracts.caller import request, until
 from tests.contracts.scripted_verbs import FakeGroup, ScriptedVerbs
 
@@ -263,3 +267,111 @@ class Answers:
 
     async def piece(self, id_: int, answer: Answer) -> None:
         raise AssertionError("no list here")
+
+
+# --- seats of priority levels
+
+
+class OneFlow(Flows[Job]):
+    """Every request belongs to one flow of a level with one seat; to none if its label selector says so."""
+
+    def __init__(self, **queuing: int) -> None:
+        super().__init__(memory_shard().store, lambda _cluster: 1, lambda _raw, _cluster: Identity("a"), "limits")
+        response = {"type": "Queue", "queuing": queuing} if queuing else {"type": "Reject"}
+        limited = {"nominalConcurrencyShares": 1, "limitResponse": response}
+        self.state: State[Job] = State(7)
+        self.state.configure({"low": ("level-uid", {"type": "Limited", "limited": limited})}, 1)
+        self.flow = Flow(self.state, self.state.by_name["low"], "schema\0a", b"schema-uid level-uid")
+
+    def of(self, request: Any) -> Flow[Job] | None:
+        return None if request.label_selector else self.flow
+
+
+ONE_QUEUE = {"queues": 1, "handSize": 1, "queueLengthLimit": 1}
+
+
+@asynccontextmanager
+async def seated(verbs: ScriptedVerbs, flows: OneFlow) -> AsyncIterator[Execution]:
+    async with asyncio.TaskGroup() as tasks:
+        made = Execution(verbs.dispatch, tasks, flows=flows)
+        yield made
+        verbs.gate.set()
+        verbs.group.sync()
+        made.close()
+
+
+async def test_answers_name_the_flow_but_not_to_strangers(verbs: ScriptedVerbs) -> None:
+    receiver = Recorder()
+    async with seated(verbs, OneFlow()) as execution:
+        execution.execute(numbered(1, "echo"), receiver)
+        execution.execute(numbered(2, "absent"), receiver)
+        execution.execute(numbered(3, "elsewhere:4"), receiver)
+        execution.execute(numbered(4, "slow"), receiver)
+        verbs.gate.set()
+        await until(lambda: not execution.jobs)
+    found = {id_: answer.flow for id_, answer in receiver.answers}
+    assert found == {1: b"schema-uid level-uid", 2: b"schema-uid level-uid", 3: b"", 4: b"schema-uid level-uid"}
+
+
+async def test_without_a_seat_and_queues_a_request_is_refused(verbs: ScriptedVerbs) -> None:
+    receiver, flows = Recorder(), OneFlow()
+    async with seated(verbs, flows) as execution:
+        execution.execute(numbered(1, "slow"), receiver)
+        execution.execute(numbered(2, "echo"), receiver)
+        (_, refused) = receiver.answers[0]
+        assert (refused.code, refused.retry_after_s, refused.flow) == (429, 1, b"schema-uid level-uid")
+        assert refused.body == b"Too many requests, please try again later.\n"
+        verbs.gate.set()
+        await until(lambda: not execution.jobs)
+        execution.execute(numbered(3, "echo"), receiver)
+    assert [(id_, answer.code) for id_, answer in receiver.answers] == [(2, 429), (1, 200), (3, 200)]
+    assert (flows.refused, flows.state.used) == (1, 0)
+
+
+async def test_who_waits_gets_the_seat_that_becomes_free(verbs: ScriptedVerbs) -> None:
+    receiver, flows = Recorder(), OneFlow(**ONE_QUEUE)
+    verbs.syncs_at_once = False
+    async with seated(verbs, flows) as execution:
+        execution.execute(numbered(1, "write", pb.CREATE), receiver)
+        for id_ in (2, 3):
+            execution.execute(numbered(id_, "echo"), receiver)
+        assert [(id_, answer.code) for id_, answer in receiver.answers] == [(3, 429)]
+        assert (execution.jobs, len(verbs.requests)) == (2, 1)
+        verbs.group.sync()
+        await until(lambda: not execution.jobs)
+    assert [(id_, answer.code) for id_, answer in receiver.answers] == [(3, 429), (1, 201), (2, 200)]
+    assert (flows.state.used, flows.state.waiting) == (0, 0)
+
+
+async def test_who_has_waited_a_quarter_of_its_time_is_refused(verbs: ScriptedVerbs) -> None:
+    receiver, flows = Recorder(), OneFlow(**ONE_QUEUE)
+    async with seated(verbs, flows) as execution:
+        execution.execute(numbered(1, "slow"), receiver)
+        hasty = numbered(2, "echo")
+        hasty.timeout_ms = 40
+        execution.execute(hasty, receiver)
+        await until(lambda: bool(receiver.answers))
+    assert [(id_, answer.code) for id_, answer in receiver.answers[:1]] == [(2, 429)]
+    assert (flows.timed_out, flows.state.waiting) == (1, 0)
+
+
+async def test_who_leaves_makes_room_in_its_queue(verbs: ScriptedVerbs) -> None:
+    receiver, flows = Recorder(), OneFlow(**ONE_QUEUE)
+    async with seated(verbs, flows) as execution:
+        execution.execute(numbered(1, "slow"), receiver)
+        execution.execute(numbered(2, "echo"), receiver)
+        execution.cancel(receiver, 2)
+        execution.execute(numbered(3, "echo"), receiver)
+        assert (receiver.answers, flows.state.waiting, execution.jobs) == ([], 1, 2)
+
+
+async def test_a_wider_level_lets_in_who_waits(verbs: ScriptedVerbs) -> None:
+    receiver, flows = Recorder(), OneFlow(**ONE_QUEUE)
+    async with seated(verbs, flows) as execution:
+        execution.execute(numbered(1, "slow"), receiver)
+        execution.execute(numbered(2, "echo"), receiver)
+        flows.flow.level.nominal = 2
+        assert flows.on_change is not None
+        flows.on_change(flows.state)
+        await until(lambda: bool(receiver.answers))
+        assert [id_ for id_, _ in receiver.answers] == [2]

@@ -22,6 +22,7 @@ answers = st.builds(
     st.text(),
     st.integers(0, 100),
     st.binary(),
+    st.binary(),
 )
 
 
