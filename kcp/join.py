@@ -17,6 +17,7 @@ import orjson
 
 from kcp import certificates, credentials
 from kcp import member as members
+from kcp.authentication import authentication_options, front_arguments
 from kcp.directory_lock import DirectoryLock, lock_directory
 from kcp.files import make_private_directory, write_private
 from kcp.installation import first_start_undone
@@ -47,6 +48,7 @@ class Options:
     listen: tuple[str, int] | None
     name: str
     logging: Logging
+    arguments: tuple[str, ...] = ()  # further ones of the process
 
 
 @click.group(invoke_without_command=True)
@@ -88,6 +90,7 @@ shard.add_command(verify)
 @root_option
 @level_option
 @form_option
+@authentication_options
 def front(
     token: str | None,
     server: tuple[str, int] | None,
@@ -97,13 +100,20 @@ def front(
     root: Path,
     log_level: str,
     log_format: str,
+    **authentication: object,
 ) -> None:
     """Run one more front, on another machine than the one where the installation began.
 
     The first time with --join, --server and --listen; afterwards --root-directory is enough.
     """
     options = Options(
-        root.absolute(), token, server, listen, name or _host_name("front"), Logging(log_level, log_format)
+        root.absolute(),
+        token,
+        server,
+        listen,
+        name or _host_name("front"),
+        Logging(log_level, log_format),
+        front_arguments(authentication),
     )
     _serve("front", options, advertise)
 
@@ -127,7 +137,7 @@ def _run(member: Member, options: Options, lock: DirectoryLock, hosts: Sequence[
         if member.role == "front":
             credentials.renew_serving(member.pki, hosts)
 
-    program = _front_program(member, options.logging) if member.role == "front" else _shard_program(member, options)
+    program = _front_program(member, options) if member.role == "front" else _shard_program(member, options)
     supervisor = Supervisor([program], options.logging.form, inherit=(lock.descriptor,))
     asyncio.run(supervisor.run(lambda: click.echo(f"{member.name} is ready on {member.listen}"), renew))
 
@@ -212,13 +222,13 @@ def _shard_program(member: Member, options: Options) -> Program:
     return Program(member.name, (*arguments, *options.logging.options()))
 
 
-def _front_program(member: Member, logging: Logging) -> Program:
+def _front_program(member: Member, options: Options) -> Program:
     arguments = [*PYTHON, "kcpfront", "--name", member.name, "--listen", member.listen]
     arguments += ["--pki", str(member.pki), "--token-file", str(member.token_file)]
     for address in member.shards:
         arguments += ["--shard", address]
-    arguments += ["--tls-directory", str(member.tls_directory)]
-    return Program(member.name, (*arguments, *logging.options()))
+    arguments += ["--tls-directory", str(member.tls_directory), *options.arguments]
+    return Program(member.name, (*arguments, *options.logging.options()))
 
 
 def _host_name(role: str) -> str:

@@ -59,6 +59,7 @@ def shard_program(
     endpoint: str = "",
     authorization_config: str = "",
     encryption_config: str = "",
+    authentication: Sequence[str] = (),
 ) -> Program:
     arguments = [*PYTHON, "kcpshard", "--data", str(installation.shard_directory(number) / "data")]
     arguments += ["--number", str(number), "--initial-shards", str(installation.initial_shards)]
@@ -83,6 +84,7 @@ def shard_program(
         arguments += ["--callout-allow", network]
     if authorization_config:
         arguments += ["--authorization-config", authorization_config]
+    arguments += authentication
     if internal := internal_addresses(installation):
         directory = installation.tls_directory(f"shard-{number}")
         arguments += ["--listen", internal.shard(number), "--tls-directory", str(directory)]
@@ -91,13 +93,16 @@ def shard_program(
     return Program(f"shard-{number}", (*arguments, *logging.options()), stage=1)
 
 
-def front_program(installation: Installation, number: int, listen: str, logging: Logging) -> Program:
+def front_program(
+    installation: Installation, number: int, listen: str, logging: Logging, authentication: Sequence[str] = ()
+) -> Program:
     arguments = [*PYTHON, "kcpfront", "--name", f"front-{number}", "--listen", listen, "--reuse-port"]
     arguments += ["--pki", str(installation.pki), "--token-file", str(installation.token_file)]
     for shard in range(1, installation.shards + 1):
         arguments += ["--shard", f"unix:{shard_socket(installation, shard, 'front')}"]
     if installation.internal_listen:
         arguments += ["--tls-directory", str(installation.tls_directory("front"))]
+    arguments += authentication
     return Program(f"front-{number}", (*arguments, *logging.options()), stage=0)
 
 

@@ -4,8 +4,8 @@ import asyncio
 import os
 import resource
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import click
 
 from kcp import credentials
 from kcp import installation as installations
+from kcp.authentication import authentication_options, front_arguments, shard_arguments
 from kcp.directory_lock import lock_directory
 from kcp.files import make_private_directory
 from kcp.installation import MAX_SHARDS, Installation
@@ -62,6 +63,7 @@ class Options:
     callout_allow: tuple[str, ...] = ()
     authorization_config: str = ""
     encryption_config: str = ""
+    authentication: Mapping[str, object] = field(default_factory=dict)  # option → value, as a command gets them
 
 
 def _networks(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -143,6 +145,7 @@ form_option = click.option(
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Which resources are sealed on disk, and with whose keys (an EncryptionConfiguration).",
 )
+@authentication_options
 @click.option("--accept-clock", is_flag=True, help="Start although the clock is far behind the newest revision.")
 def start(
     root: Path,
@@ -159,6 +162,7 @@ def start(
     callout_allow: tuple[str, ...],
     authorization_config: str,
     encryption: Path | None,
+    **authentication: object,
 ) -> None:
     """Start kcp on this machine: shards, fronts and, the first time, everything they need.
 
@@ -181,6 +185,7 @@ def start(
             callout_allow,
             authorization_config and str(Path(authorization_config).absolute()),
             str(encryption.absolute()) if encryption else "",
+            authentication,
         )
     )
 
@@ -243,11 +248,12 @@ def _programs(made: Installation, options: Options, reserved: Reservation) -> Se
             endpoint,
             options.authorization_config,
             options.encryption_config,
+            shard_arguments(options.authentication),
         )
         for number in range(1, made.shards + 1)
     ]
     fronts = [
-        front_program(made, number, reserved.listen, options.logging)
+        front_program(made, number, reserved.listen, options.logging, front_arguments(options.authentication))
         for number in range(1, (options.fronts or default_processes()) + 1)
     ]
     return [*shards, *fronts]  # in the order they are started: shards take longer

@@ -14,12 +14,12 @@ from pathlib import Path
 import uvloop
 
 from kcpfront.allocator import map_large_buffers
+from kcpfront.authentication.arguments import add_arguments, read_arguments
 from kcpfront.credential_files import CredentialError
 from kcpfront.listener import ListenError, raise_descriptor_limit
 from kcpfront.process import FrontProcess, Options
 from kcpfront.settings import Settings
 from kcpshard import process_log
-from kcpshard.api.service_accounts import DEFAULT_ISSUER
 
 EXIT_REFUSED = 3  # it could not serve; the sentence is on standard error
 _EXPECTED = (CredentialError, ListenError, OSError)
@@ -36,10 +36,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--shard", action="append", default=[], required=True, help="any one leads to the others")
     parser.add_argument("--tls-directory", type=Path, help="ca.crt, tls.crt, tls.key for talking to shards")
     parser.add_argument("--name", default="front-1", help="how this front calls itself (%(default)s)")
-    parser.add_argument(
-        "--anonymous-auth", choices=["true", "false"], default="true", help="let strangers be system:anonymous"
-    )
-    parser.add_argument("--service-account-issuer", default=DEFAULT_ISSUER, metavar="URL", help="iss of tokens")
+    add_arguments(parser)
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     parser.add_argument("--log-format", choices=["text", "json"], default="text")
     return parser.parse_args(arguments)
@@ -58,8 +55,7 @@ def _options(found: argparse.Namespace) -> Options:
         found.shard,
         found.tls_directory,
         found.name,
-        found.service_account_issuer,
-        found.anonymous_auth == "true",
+        read_arguments(found),
     )
 
 

@@ -17,10 +17,12 @@ class CredentialError(Exception):
 class CredentialFiles:
     """`changed()` once a minute; what then cannot be loaded leaves the old in use."""
 
-    def __init__(self, pki: Path, token_file: Path | None) -> None:
+    def __init__(self, pki: Path, token_file: Path | None, proxy_ca: Path | None = None) -> None:
+        """`proxy_ca`: authorities of proxies that tell who asks; what a certificate of theirs is worth is decided
+        elsewhere."""
         self._certificate, self._key = pki / "serving.crt", pki / "serving.key"
         self._client_ca = pki / "client-ca.crt"
-        self._tokens = token_file
+        self._tokens, self._proxy_ca = token_file, proxy_ca
         self._authorities: tuple[bytes, ...] = ()  # PEM; beside the client CA
         self._context: ssl.SSLContext | None = None  # the last one made
         self._seen = self._stamps()
@@ -35,8 +37,8 @@ class CredentialFiles:
             self._context.load_verify_locations(cadata=b"\n".join(fresh).decode())
 
     def _stamps(self) -> list[tuple[int, int, int]]:
-        paths = [self._certificate, self._key, self._client_ca, *([self._tokens] if self._tokens else [])]
         found = []
+        paths = [self._certificate, self._key, self._client_ca, *filter(None, (self._tokens, self._proxy_ca))]
         for path in paths:
             try:
                 stat = path.stat()
@@ -64,6 +66,9 @@ class CredentialFiles:
             if self._client_ca.exists():
                 context.verify_mode = ssl.CERT_OPTIONAL
                 context.load_verify_locations(self._client_ca)
+            if self._proxy_ca is not None:
+                context.verify_mode = ssl.CERT_OPTIONAL
+                context.load_verify_locations(self._proxy_ca)
             if self._authorities:
                 context.verify_mode = ssl.CERT_OPTIONAL
                 context.load_verify_locations(cadata=b"\n".join(self._authorities).decode())
@@ -71,6 +76,14 @@ class CredentialFiles:
             raise CredentialError(f"cannot use {self._certificate}, its key or {self._client_ca}: {error}") from error
         self._context = context
         return context
+
+    def client_authorities(self) -> Sequence[x509.Certificate]:
+        """Of the installation's own clients; empty without a file. Raises CredentialError."""
+        return _certificates(self._client_ca) if self._client_ca.exists() else ()
+
+    def proxy_authorities(self) -> Sequence[x509.Certificate]:
+        """Raises CredentialError."""
+        return _certificates(self._proxy_ca) if self._proxy_ca is not None else ()
 
     def not_after(self) -> float:
         """End of the serving certificate's validity, seconds since the epoch; 0 if it cannot be read."""
@@ -89,3 +102,10 @@ class CredentialFiles:
                 return read_token_lines(lines)
         except (OSError, ValueError, TokenFileError) as error:
             raise CredentialError(f"cannot use the token file {self._tokens}: {error}") from error
+
+
+def _certificates(path: Path) -> Sequence[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CredentialError(f"cannot use the certificates of {path}: {error}") from error

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kcpfront.authentication.options import AuthenticationOptions
 from kcpfront.credential_files import CredentialFiles
 from kcpfront.routing.map_feed import MapFeed
 from kcpfront.routing.router import Router
 from kcpfront.server import Front
 from kcpfront.settings import Settings
 from kcpfront.shard_channels import ShardChannels
-from kcpshard.api.service_accounts import DEFAULT_ISSUER
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import MapFollower
 from kcpshard.rpc.transport import read_tls_directory
@@ -27,8 +27,7 @@ class Options(NamedTuple):
     shards: Sequence[str]
     tls_directory: Path | None
     name: str
-    issuer: str = DEFAULT_ISSUER
-    anonymous: bool = True
+    authentication: AuthenticationOptions = AuthenticationOptions()
 
 
 class FrontProcess:
@@ -42,15 +41,15 @@ class FrontProcess:
         self._channels.on_moved = self._router.watch_moved
         follower = MapFollower(self._channels.dial, options.name)
         self._feed = MapFeed(options.shards, follower.follow, self._adopt)
-        files = CredentialFiles(options.pki, options.token_file)
+        proxies = options.authentication.request_header
+        files = CredentialFiles(options.pki, options.token_file, proxies.client_ca_file if proxies else None)
         self._front = Front(
             self._router,
             self._router,
             files,
             settings,
             self._map_check,
-            issuer=options.issuer,
-            anonymous=options.anonymous,
+            authentication=options.authentication,
         )
         self._front.metrics.shards = self._channels.counts
         self._front.metrics.ask_shards = self._channels.ask_statistics

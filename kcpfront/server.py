@@ -5,7 +5,13 @@ import logging
 import time
 from collections.abc import Sequence
 
+from cryptography import x509
+
 from kcpfront.authentication.bootstrap_tokens import BootstrapTokens
+from kcpfront.authentication.client_certificates import is_signed_by
+from kcpfront.authentication.options import AuthenticationOptions
+from kcpfront.authentication.outside import ConfigurationError, Outside
+from kcpfront.authentication.request_headers import RequestHeaders
 from kcpfront.authentication.service_account_tokens import ServiceAccountTokens
 from kcpfront.credential_files import CredentialError, CredentialFiles
 from kcpfront.filters.authentication import Authenticator, SigningKey
@@ -16,7 +22,6 @@ from kcpfront.http_edge import HttpEdge
 from kcpfront.listener import Listener, bind
 from kcpfront.metrics import Metrics
 from kcpfront.settings import Settings
-from kcpshard.api.service_accounts import DEFAULT_ISSUER
 from kcpshard.rpc.contract import Caller, Watcher
 from kcpshard.workers.pool import WorkerPool
 
@@ -40,15 +45,27 @@ class Front:
         settings: Settings | None = None,
         map_check: Check = _well,
         tls: bool = True,
-        issuer: str = DEFAULT_ISSUER,
-        anonymous: bool = True,
+        authentication: AuthenticationOptions | None = None,
     ) -> None:
+        """Raises CredentialError."""
         self.settings = settings or Settings()
         self.metrics = Metrics()
         self._files, self._tls = files, tls
+        options = authentication or AuthenticationOptions()
+        try:
+            self._outside = Outside(options)
+        except ConfigurationError as error:
+            raise CredentialError(str(error)) from None
+        proxies = options.request_header
+        self._proxies = RequestHeaders(proxies, self._is_proxy) if proxies is not None else None
         self._authenticator = Authenticator(
-            files.tokens(), ServiceAccountTokens(issuer), (BootstrapTokens(),), anonymous=anonymous
+            files.tokens(),
+            ServiceAccountTokens(options.issuer, options.audiences),
+            (BootstrapTokens(), *self._outside.provers),
+            proxies=self._proxies,
         )
+        self._authenticator.allow_anonymous(self._outside.anonymous, self._outside.anonymous_paths)
+        self._take_authorities()
         self._edge = HttpEdge(self.settings)
         self.open_watches = OpenWatches(self.settings, self.metrics, self._edge.hand_back)
         self._stopping = False
@@ -86,6 +103,17 @@ class Front:
         self._authenticator.take_keys(keys)
         self._files.trust([key.certificate for key in keys if key.certificate])
 
+    def _take_authorities(self) -> None:
+        """Raises CredentialError."""
+        if self._proxies is None:
+            return
+        self._proxy_authorities = self._files.proxy_authorities()
+        self._authenticator.certificates.take_client_authorities(self._files.client_authorities())
+        self._proxies.forget()
+
+    def _is_proxy(self, der: bytes) -> bool:
+        return is_signed_by(x509.load_der_x509_certificate(der), self._proxy_authorities)
+
     def _accept_check(self) -> str:
         return "no file descriptors left" if self._listener is not None and self._listener.paused else ""
 
@@ -103,21 +131,31 @@ class Front:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set: look after the credentials; then drain."""
-        while not stop.is_set():
-            try:
-                async with asyncio.timeout(self.settings.reload_s):
-                    await stop.wait()
-            except TimeoutError:
-                await self.reload()
-        await self.stop()
+        async with asyncio.TaskGroup() as tasks:
+            outside = tasks.create_task(self._outside.run())
+            while not stop.is_set():
+                try:
+                    async with asyncio.timeout(self.settings.reload_s):
+                        await stop.wait()
+                except TimeoutError:
+                    await self.reload()
+            await self.stop()
+            outside.cancel()
 
     async def reload(self) -> None:
         """Take changed certificate, CA and token files into use; keep the old ones if the new are unusable."""
+        try:
+            if self._outside.reload():
+                self._authenticator.allow_anonymous(self._outside.anonymous, self._outside.anonymous_paths)
+                self._authenticator.forget()
+        except ConfigurationError as error:
+            _log.error("the changed configuration is not used: %s", error)
         if not self._files.changed():
             self._warn_of_expiry()
             return
         try:
             self._authenticator.replace_tokens(self._files.tokens())
+            self._take_authorities()
             if self._tls and self._listener is not None:
                 await self._listener.start(self._files.tls_context())
         except CredentialError as error:
@@ -139,4 +177,5 @@ class Front:
         self.metrics.loop.stop()
         self.open_watches.stop()
         await self._edge.drain(self.settings.drain_s)
+        await self._outside.close()
         await self.workers.close()

@@ -34,6 +34,7 @@ class Options(NamedTuple):
     log_level: str
     log_format: str
     service_account_issuer: str = DEFAULT_ISSUER
+    api_audiences: tuple[str, ...] = ()
     authorization: tuple[Step, ...] = ()  # who is asked, in order; empty: RBAC alone
 
 
@@ -75,6 +76,7 @@ def parse(arguments: Sequence[str]) -> Options:
         help="addresses that webhooks of tenants may be at although they are not public, or are ours",
     )
     parser.add_argument("--service-account-issuer", default=DEFAULT_ISSUER, metavar="URL", help="iss of tokens")
+    parser.add_argument("--api-audiences", default="", metavar="A,B", help="whom tokens are for (default: the issuer)")
     parser.add_argument(
         "--authorization-config",
         default="",
@@ -100,6 +102,7 @@ def parse(arguments: Sequence[str]) -> Options:
         found.callout_allow = parse_networks(found.callout_allow)
     except ValueError as error:
         parser.error(f"--callout-allow: {error}")
+    found.api_audiences = tuple(filter(None, map(str.strip, found.api_audiences.split(","))))
     path = vars(found).pop("authorization_config")
     try:
         found.authorization = tuple(read_configuration(path)) if path else ()

@@ -118,7 +118,7 @@ class ShardServer:
         self._shard.authorizer.ask_also(
             [None if isinstance(step, str) else Webhook(step, self._operators_callouts, tasks) for step in steps]
         )
-        self._shard.issuer = TokenIssuer(self._keys, options.service_account_issuer)
+        self._shard.issuer = TokenIssuer(self._keys, options.service_account_issuer, options.api_audiences)
         self.workers = WorkerPool()
         self._shard.elsewhere = OffloadedWrites(self.workers.run)
         loop_time.bound()

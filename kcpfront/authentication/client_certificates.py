@@ -35,6 +35,7 @@ class ClientCertificates:
 
     def __init__(self) -> None:
         self._authorities: tuple[x509.Certificate, ...] = ()
+        self._client_authorities: tuple[x509.Certificate, ...] | None = None
         self._known: dict[bytes, Credential] = {}
 
     def take_keys(self, keys: Iterable[IssuingKey]) -> None:
@@ -44,6 +45,12 @@ class ClientCertificates:
         if found != self._authorities:
             self._authorities = found
             self._known.clear()
+
+    def take_client_authorities(self, found: Iterable[x509.Certificate]) -> None:
+        """Where TLS verifies by other authorities too, these alone make certificates identities of the installation.
+        A chain is not known here: they must have signed themselves."""
+        self._client_authorities = tuple(found)
+        self._known.clear()
 
     def prove(self, der: bytes) -> Credential | None:
         """None: it is nobody's. Expiry was looked at when the connection was made, as in kube-apiserver."""
@@ -59,11 +66,13 @@ class ClientCertificates:
 
     def _read(self, certificate: x509.Certificate) -> Credential | None:
         if not _is_of_logical_cluster(certificate):
+            if self._client_authorities is not None and not is_signed_by(certificate, self._client_authorities):
+                return None
             identity = certificate_identity(certificate)
             return credential(identity) if identity is not None else None
         scope = _scope_of(certificate)
         identity = certificate_identity(certificate, scope)
-        if not scope or identity is None or not any(_has_signed(each, certificate) for each in self._authorities):
+        if not scope or identity is None or not is_signed_by(certificate, self._authorities):
             return None
         return credential(identity, Proof(scope).encode())
 
@@ -72,6 +81,10 @@ def _is_of_logical_cluster(certificate: x509.Certificate) -> bool:
     """By the name of the issuer, and not by whether we have it: one that is gone must not count as the client CA."""
     names = certificate.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
     return any(str(name.value).startswith(AUTHORITY_NAME) for name in names)
+
+
+def is_signed_by(certificate: x509.Certificate, authorities: Iterable[x509.Certificate]) -> bool:
+    return any(_has_signed(each, certificate) for each in authorities)
 
 
 def _has_signed(authority: x509.Certificate, certificate: x509.Certificate) -> bool:

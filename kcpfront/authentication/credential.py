@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from kcpshard.api.requests import Identity
+from kcpshard.api.service_accounts import AUTHENTICATED
+
+ANONYMOUS = Identity("system:anonymous", "", ("system:unauthenticated",))
 
 
 class Credential(NamedTuple):
@@ -39,3 +42,10 @@ class TokenProver(Protocol):
 def digest(token: str) -> bytes:
     """SHA-256: under this tokens are remembered, so that none is kept."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def authenticated(user: Identity) -> Identity:
+    """With the group of all who have said who they are, unless they say that they are nobody."""
+    if user.username == ANONYMOUS.username or {AUTHENTICATED, *ANONYMOUS.groups}.intersection(user.groups):
+        return user
+    return user._replace(groups=(*user.groups, AUTHENTICATED))

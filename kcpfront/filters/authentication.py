@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
 from kcpfront.authentication.client_certificates import ClientCertificates, IssuingKey
-from kcpfront.authentication.credential import Credential, InvalidToken, TokenProver, credential, digest
+from kcpfront.authentication.credential import ANONYMOUS, Credential, InvalidToken, TokenProver, credential, digest
+from kcpfront.authentication.request_headers import RequestHeaders
 from kcpfront.authentication.service_account_tokens import PublicKey, ServiceAccountTokens
 from kcpfront.authentication.verified_tokens import VerifiedTokens
 from kcpfront.exchange import Exchange
@@ -26,9 +27,6 @@ class SigningKey(PublicKey, IssuingKey, Protocol):
     """The message of that name."""
 
 
-ANONYMOUS = Identity("system:anonymous", "", ("system:unauthenticated",))
-
-
 class Authenticator:
     """Proves credentials. Tokens are kept as SHA-256 only; a lookup by digest tells an attacker nothing by its time,
     because a digest cannot be approached byte by byte; the final comparison is constant-time all the same.
@@ -42,11 +40,13 @@ class Authenticator:
         accounts: ServiceAccountTokens | None = None,
         provers: Sequence[TokenProver] = (),
         anonymous: bool = False,
+        proxies: RequestHeaders | None = None,
     ) -> None:
-        self._anonymous = ANONYMOUS.encode() if anonymous else b""
+        self.allow_anonymous(anonymous)
+        self._proxies = proxies
         self.accounts = accounts or ServiceAccountTokens()
         self._provers: tuple[TokenProver, ...] = (self.accounts, *provers)
-        self._certificates = ClientCertificates()
+        self.certificates = ClientCertificates()
         self._verified = VerifiedTokens()
         self.replace_tokens(tokens)
 
@@ -54,9 +54,18 @@ class Authenticator:
         """A changed token file: tokens that are gone are refused from now on."""
         self._static = {key: (key, credential(identity)) for key, identity in tokens.items()}
 
+    def allow_anonymous(self, allowed: bool, paths: frozenset[str] | None = None) -> None:
+        """`paths` None: everywhere."""
+        self._anonymous = ANONYMOUS.encode() if allowed else b""
+        self._anonymous_paths = paths
+
+    def forget(self) -> None:
+        """Who vouches for tokens has changed."""
+        self._verified.clear()
+
     def take_keys(self, keys: Sequence[SigningKey]) -> None:
         """The signing keys of the newest shard map."""
-        self._certificates.take_keys(keys)
+        self.certificates.take_keys(keys)
         if self.accounts.take_keys(keys):
             self._verified.clear()
 
@@ -64,6 +73,12 @@ class Authenticator:
         """Sets `exchange.identity` and `exchange.proof`; what has to wait for that is returned. Raises Unauthorized: a
         wrong credential is refused, also where none is needed."""
         header = exchange.headers.get("Authorization")
+        # First, as in kube-apiserver: what else a proxy's request carries is the proxy's business.
+        if self._proxies is not None and (certificate := exchange.certificate()) is not None:
+            told = self._proxies.prove(certificate, exchange.headers)
+            if told is not None:
+                exchange.identity = told.identity
+                return None
         if header is not None:
             scheme, _, token = header.partition(" ")
             if scheme.lower() != "bearer":
@@ -77,13 +92,14 @@ class Authenticator:
             return None
         certificate = exchange.certificate()
         if certificate is not None:
-            proved = self._certificates.prove(certificate)
+            proved = self.certificates.prove(certificate)
             if proved is None:
                 raise _refused()
             exchange.identity, exchange.proof = proved.identity, proved.proof
         else:
-            exchange.identity = self._anonymous
-            if not self._anonymous and not is_open(exchange.info.path):
+            if self._anonymous_paths is None or exchange.info.path in self._anonymous_paths:
+                exchange.identity = self._anonymous
+            if not exchange.identity and not is_open(exchange.info.path):
                 raise _refused()
         return None
 

@@ -3,16 +3,12 @@
 Without one RBAC decides alone. What of a configuration is not supported is refused with a sentence, not passed over.
 """
 
-import base64
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
-from kcpshard.callouts.errors import InvalidTarget
-from kcpshard.callouts.targets import ClientConfig, target
+from kcpshard.callouts.kubeconfig import InvalidKubeconfig, read_document, read_kubeconfig
+from kcpshard.callouts.targets import ClientConfig
 
 RBAC = "RBAC"
 _VERSIONS = ("apiserver.config.k8s.io/v1", "apiserver.config.k8s.io/v1beta1")
@@ -40,7 +36,10 @@ Step = str | WebhookSettings  # RBAC or a webhook
 
 def read_configuration(path: str) -> Sequence[Step]:
     """Raises InvalidConfiguration."""
-    document = _document(path)
+    try:
+        document = read_document(path)
+    except InvalidKubeconfig as error:
+        raise InvalidConfiguration(str(error)) from None
     if document.get("apiVersion") not in _VERSIONS or document.get("kind") != "AuthorizationConfiguration":
         raise InvalidConfiguration(f"{path} is not an AuthorizationConfiguration of {_VERSIONS[0]}")
     steps = [_step(each, path) for each in document.get("authorizers") or ()]
@@ -79,7 +78,10 @@ def _webhook(name: str, given: Mapping[str, Any], path: str) -> WebhookSettings:
     timeout_s = _seconds(given.get("timeout"), f"{where}: timeout")
     if not 0 < timeout_s <= _MAX_TIMEOUT_S:
         raise InvalidConfiguration(f"{where}: timeout must be above 0 and at most 30s")
-    client, token = _connection(connection["kubeConfigFile"])
+    try:
+        client, token = read_kubeconfig(connection["kubeConfigFile"])
+    except InvalidKubeconfig as error:
+        raise InvalidConfiguration(str(error)) from None
     return WebhookSettings(
         name,
         client,
@@ -89,46 +91,6 @@ def _webhook(name: str, given: Mapping[str, Any], path: str) -> WebhookSettings:
         _seconds(given.get("unauthorizedTTL") or "30s", f"{where}: unauthorizedTTL"),
         policy == "Deny",
     )
-
-
-def _connection(path: str) -> tuple[ClientConfig, str]:
-    """The current context of a kubeconfig: where, whom to trust, and the token to show."""
-    document = _document(path)
-    try:
-        context = _named(document["contexts"], document["current-context"])["context"]
-        cluster = _named(document["clusters"], context["cluster"])["cluster"]
-        user = _named(document.get("users") or (), context["user"])["user"] if context.get("user") else {}
-        config = ClientConfig(cluster["server"], None, _bundle(cluster), bool(cluster.get("insecure-skip-tls-verify")))
-        target(config)
-        token = user.get("token") or ""
-        if not token and user.get("tokenFile"):
-            token = Path(user["tokenFile"]).read_text().strip()
-    except (KeyError, TypeError, StopIteration, OSError, ValueError, InvalidTarget) as error:
-        raise InvalidConfiguration(f"{path} is no usable kubeconfig: {error}") from None
-    if user.keys() - {"token", "tokenFile"}:
-        raise InvalidConfiguration(f"{path}: of a user only token and tokenFile are supported")
-    return config, token
-
-
-def _named(entries: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
-    return next(entry for entry in entries if entry["name"] == name)
-
-
-def _bundle(cluster: Mapping[str, Any]) -> bytes:
-    if data := cluster.get("certificate-authority-data"):
-        return base64.b64decode(data, validate=True)
-    path = cluster.get("certificate-authority")
-    return Path(path).read_bytes() if path else b""
-
-
-def _document(path: str) -> Mapping[str, Any]:
-    try:
-        document = yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidConfiguration(f"{path} cannot be read: {error}") from None
-    if not isinstance(document, dict):
-        raise InvalidConfiguration(f"{path} is empty")
-    return document
 
 
 def _seconds(text: object, what: str) -> float:
