@@ -112,6 +112,11 @@ differential-conversions: setup
 differential-admission: setup
 	$(BIN)/python -m tests.differential.admission $(KUBECONFIG) $(ARGS)
 
+# Generated writes of the built-in kinds; ARGS="--seed 1 --cases 300 --only Pod,Job --show 5"
+.PHONY: differential-generated
+differential-generated: setup
+	$(BIN)/python -m tests.differential.generated_kinds $(KUBECONFIG) $(ARGS)
+
 # Generated pods and workloads under every Pod Security Standard; ARGS is "SEED CASES"
 .PHONY: differential-pod-security
 differential-pod-security: setup

@@ -43,6 +43,8 @@ _NAME_RULES = {
     "customresourcedefinitions.apiextensions.k8s.io": "subdomain",
     "apiservices.apiregistration.k8s.io": "path_segment",
     "services": "dns1035_label",
+    "certificatesigningrequests.certificates.k8s.io": "path_segment",
+    "poddisruptionbudgets.policy": "path_segment",
     "ipaddresses.networking.k8s.io": "ip_address",
 }
 

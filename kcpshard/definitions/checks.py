@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from kcpshard.api.errors import FieldError, forbidden, invalid, required
-from kcpshard.api.names import dns_label_faults, dns_subdomain_faults
+from kcpshard.api.names import dns_label_faults, dns_subdomain_faults, path_segment_faults
 from kcpshard.api.selectors import label_value_faults, qualified_name_faults
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.quantities import parse_quantity
@@ -44,6 +44,10 @@ def dns_subdomain(path: str, value: str) -> Faults:
 
 def qualified_name(path: str, value: str) -> Faults:
     yield from (invalid(path, value, text) for text in qualified_name_faults(value))
+
+
+def path_segment(path: str, value: str) -> Faults:
+    yield from (invalid(path, value, text) for text in path_segment_faults(value))
 
 
 def labels(path: str, values: Mapping[str, str] | None) -> Faults:
@@ -160,6 +164,8 @@ def is_selected(given: Object | None, found: Mapping[str, str]) -> bool | None:
     """Whether the selector takes these labels (none given: nothing); None if it is not a selector."""
     if given is None:
         return False
+    if any(True for _ in selector("", given)):
+        return None
     wanted = given.get("matchLabels") or {}
     results: list[bool] = [found.get(key) == value for key, value in wanted.items()]
     for expression in given.get("matchExpressions") or ():

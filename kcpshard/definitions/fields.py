@@ -7,7 +7,6 @@ canonical form.
 """
 
 import base64
-import binascii
 from collections.abc import Callable
 from typing import Any
 
@@ -168,11 +167,13 @@ def _read_string(value: Any, schema: Schema, unknown: list[str]) -> Any:
 
 
 def _read_bytes(value: Any, schema: Schema, unknown: list[str]) -> Any:
+    if type(value) is list and all(type(item) is int and 0 <= item <= 255 for item in value):
+        return base64.b64encode(bytes(value)).decode()  # Go reads bytes from numbers, too
     if type(value) is not str:
         raise _mismatch(value, schema)
     try:
         raw = base64.b64decode(value, validate=True)
-    except binascii.Error:
+    except ValueError:
         return _lenient_base64(value)
     canonical = base64.b64encode(raw).decode()
     return value if canonical == value else canonical
@@ -183,7 +184,7 @@ def _lenient_base64(value: str) -> str:
     kept = value.replace("\r", "").replace("\n", "")
     try:
         return base64.b64encode(base64.b64decode(kept, validate=True)).decode()
-    except binascii.Error:
+    except ValueError:
         raise WrongType(f"illegal base64 data at input byte {_first_bad_byte(value)}", "") from None
 
 

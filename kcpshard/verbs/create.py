@@ -142,7 +142,7 @@ def _prepare(resource: Resource, new: Object, request: Request) -> None:
 def check_created(resource: Resource, new: Object, given_version: object) -> None:
     """Raise Invalid with every fault of metadata and kind."""
     meta = new["metadata"]
-    faults = rules.created_faults(meta, resource.name_rule, resource.definition is not None)
+    faults = rules.created_faults(meta, resource.name_rule, rules.is_lenient(resource))
     faults += resource.strategy.validate_create(new)
     if faults:
         raise object_invalid((resource.storage_resource or resource).group, resource.kind, meta.get("name", ""), faults)

@@ -15,6 +15,7 @@ from kcpshard.api.errors import FieldError, forbidden, invalid, required, too_lo
 from kcpshard.api.names import dns_label_faults, dns_subdomain_faults, ip_address_faults, path_segment_faults
 from kcpshard.api.objects import Object, drop_empty, timestamp
 from kcpshard.api.selectors import label_value_faults, qualified_name_faults
+from kcpshard.definitions.contract import Resource
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 _STANDARD_FINALIZERS = frozenset(("kubernetes", ORPHAN, FOREGROUND))
@@ -79,6 +80,8 @@ def fill_updated(meta: Object, old: Object) -> Object:
     for member in ("uid", "namespace", "deletionTimestamp", "deletionGracePeriodSeconds"):
         if given.get(member) in (None, ""):
             given[member] = old.get(member)
+    if "namespace" not in old:
+        del given["namespace"]  # of an object without one it is ignored
     given["generation"] = old.get("generation")
     given["resourceVersion"] = old["resourceVersion"]
     return _cleaned(given)
@@ -117,9 +120,16 @@ def deduplicate_owners(meta: Object) -> list[str]:
 
 # --- faults
 
+_LENIENT = frozenset(("coordination.k8s.io", "admissionregistration.k8s.io", "policy", "apiregistration.k8s.io"))
 
-def created_faults(meta: Object, name_rule: str, is_custom: bool = False) -> list[FieldError]:
-    """Faults of a new object's metadata; `is_custom`: of a type that is not built in."""
+
+def is_lenient(resource: Resource) -> bool:
+    """Whether names of finalizers need no domain: of custom types, and where kube-apiserver forgot to ask for one."""
+    return resource.definition is not None or resource.group in _LENIENT
+
+
+def created_faults(meta: Object, name_rule: str, is_lenient: bool = False) -> list[FieldError]:
+    """Faults of a new object's metadata; `is_lenient`: as below, of its type."""
     faults: list[FieldError] = []
     rule = NAME_RULES[name_rule]
     generate, name = meta.get("generateName", ""), meta.get("name", "")
@@ -132,10 +142,10 @@ def created_faults(meta: Object, name_rule: str, is_custom: bool = False) -> lis
     faults += [invalid("metadata.name", name, fault) for fault in rule(name)]
     if meta.get("generation", 0) < 0:
         faults.append(invalid("metadata.generation", meta["generation"], "must be greater than or equal to 0"))
-    return _common_faults(meta, faults, is_custom)
+    return _common_faults(meta, faults, is_lenient)
 
 
-def updated_faults(new: Object, old: Object, is_custom: bool = False) -> list[FieldError]:
+def updated_faults(new: Object, old: Object, is_lenient: bool = False) -> list[FieldError]:
     """Faults of an update's metadata, filled by `fill_updated`; the old one was valid."""
     faults: list[FieldError] = []
     for member in ("name", "namespace", "uid", "deletionTimestamp", "deletionGracePeriodSeconds"):
@@ -150,10 +160,10 @@ def updated_faults(new: Object, old: Object, is_custom: bool = False) -> list[Fi
             faults.append(forbidden("metadata.finalizers", f"{text}[]string{{{shown}}}"))
     if all(new.get(member) == old.get(member) for member in _JUDGED):
         return faults
-    return _common_faults(new, faults, is_custom)
+    return _common_faults(new, faults, is_lenient)
 
 
-def _common_faults(meta: Object, faults: list[FieldError], is_custom: bool) -> list[FieldError]:
+def _common_faults(meta: Object, faults: list[FieldError], is_lenient: bool) -> list[FieldError]:
     if "labels" in meta:
         for key, value in meta["labels"].items():
             faults += _label_faults(key, value)
@@ -162,7 +172,7 @@ def _common_faults(meta: Object, faults: list[FieldError], is_custom: bool) -> l
     if "ownerReferences" in meta:
         faults += _owner_faults(meta["ownerReferences"])
     if "finalizers" in meta:
-        faults += _finalizer_faults(meta["finalizers"], is_custom)
+        faults += _finalizer_faults(meta["finalizers"], is_lenient)
     return faults
 
 
@@ -202,8 +212,8 @@ def _found_annotation_faults(key: str) -> tuple[FieldError, ...]:
 _known_annotation_faults = lru_cache(maxsize=4096)(_found_annotation_faults)
 
 
-def _finalizer_faults(finalizers: list[str], is_custom: bool) -> list[FieldError]:
-    """Only built-in types insist on a qualified name."""
+def _finalizer_faults(finalizers: list[str], is_lenient: bool) -> list[FieldError]:
+    """Only types that are not lenient insist on a domain."""
     faults = [
         invalid("metadata.finalizers", finalizer, fault)
         for finalizer in finalizers
@@ -213,7 +223,7 @@ def _finalizer_faults(finalizers: list[str], is_custom: bool) -> list[FieldError
         text = f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"
         faults.append(invalid("metadata.finalizers", finalizers, text))
     for at, finalizer in enumerate(finalizers):
-        if not is_custom and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+        if not is_lenient and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
             text = "name is neither a standard finalizer name nor is it fully qualified"
             faults.append(invalid(f"metadata.finalizers[{at}]", finalizer, text))
     return faults

@@ -45,6 +45,7 @@ _STORAGE_PREFIXES = {
     "replicationcontrollers": "controllers", "services": "services/specs",
 }  # fmt: skip
 _STATUSES = frozenset(("status", "approval", "finalize"))  # what is written there is no new generation
+_SORTED = orjson.OPT_SORT_KEYS
 _NOT_COUNTED = frozenset(("apiVersion", "kind", "metadata", "status"))
 
 
@@ -135,7 +136,7 @@ def store_update(
         escalation.confirm(shard, target, request, new, old)
     _prepare(resource, request.subresource, new, old, entries)
     chain.allocate(attributes)
-    faults = rules.updated_faults(new["metadata"], old["metadata"], resource.definition is not None)
+    faults = rules.updated_faults(new["metadata"], old["metadata"], rules.is_lenient(resource))
     faults += resource.strategy.validate_update(new, old, request.subresource)
     if faults:
         raise object_invalid(stored.group, resource.kind, request.name, faults)
@@ -146,7 +147,7 @@ def store_update(
         new = shard.catalog.convert(new, stored)
     # What was stored in another version, or under another schema, is written anew: that is how objects are migrated.
     is_current = stored is resource and envelope.fingerprint(value) == stored.fingerprint
-    if new == (old if is_current else orjson.loads(envelope.body(value))):
+    if _is_same(new, old if is_current else orjson.loads(envelope.body(value))):
         return unchanged_answer(shard, target, request, value, warnings)
     if is_finished(stored.group_resource, new):
         return _finish(shard, target, request, new, value, warnings)
@@ -155,6 +156,11 @@ def store_update(
         body = dry_run_body(shard, target, new, old["metadata"]["resourceVersion"])
         return object_answer(resource, request, 200, body, warnings)
     return commit_object(shard, cluster, resource, put, request, 200, warnings, attributes.companions)
+
+
+def _is_same(new: Object, old: Object) -> bool:
+    """To Python true is 1 and 1 is 1.0; to whoever reads the object they are not."""
+    return new == old and orjson.dumps(new, option=_SORTED) == orjson.dumps(old, option=_SORTED)
 
 
 def stored_object(shard: Shard, target: Target, value: bytes) -> Object:

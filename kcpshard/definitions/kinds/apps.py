@@ -83,6 +83,23 @@ def _default_stateful_set(obj: Object) -> None:
         fill(claim["status"], phase="Pending")
 
 
+def _create_stateful_set(obj: Object) -> None:
+    _drop_unavailable(obj, {})
+
+
+def _update_stateful_set(new: Object, old: Object) -> None:
+    keep(new, old, "status")
+    _drop_unavailable(new, old)
+
+
+def _drop_unavailable(new: Object, old: Object) -> None:
+    """A field behind a gate that is closed by default: kept only where it is in use."""
+    before = ((old.get("spec") or {}).get("updateStrategy") or {}).get("rollingUpdate") or {}
+    rolling = new["spec"]["updateStrategy"].get("rollingUpdate")
+    if rolling and before.get("maxUnavailable") is None:
+        rolling.pop("maxUnavailable", None)
+
+
 def _endless_history(obj: Object) -> list[str]:
     if obj["spec"].get("revisionHistoryLimit", 0) >= 0:
         return []
@@ -120,6 +137,8 @@ ROWS = {
     ),
     ("apps", "StatefulSet"): Rules(
         default=(_default_stateful_set,),
+        prepare_create=(_create_stateful_set,),
+        prepare_update={"": _update_stateful_set},
         validate_create=(stateful_set,),
         validate_update=(stateful_set_update,),
         validate_subresource={"status": (status_faults,)},

@@ -37,8 +37,10 @@ def claim_spec_faults(spec: Object, path: str) -> Faults:
 def _source_faults(source: Object, path: str) -> Faults:
     yield from checks.present(source, path, "name", "kind")
     group = source.get("apiGroup") or ""
-    if not group and source.get("kind") not in (None, "", "PersistentVolumeClaim"):
-        yield invalid(path, source["kind"], "must be 'PersistentVolumeClaim' when referencing the default apiGroup")
+    if not group and source.get("kind") != "PersistentVolumeClaim":
+        yield invalid(
+            path, source.get("kind", ""), "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
+        )
     if group:
         yield from checks.dns_subdomain(f"{path}.apiGroup", group)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from kcpshard.api.errors import FieldError, duplicate, forbidden, invalid, required
 from kcpshard.api.names import dns_label_faults
+from kcpshard.api.selectors import label_value_faults
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.affinity_faults import EFFECTS, toleration_faults
@@ -32,6 +33,7 @@ def _default_node(obj: Object) -> None:
 def _taint_new(obj: Object) -> None:
     """Nothing runs on a node before it has said that it is ready."""
     spec = obj["spec"] = dict(obj.get("spec") or {})
+    spec.pop("configSource", None)  # of kubelets that took their configuration from the API
     if all(taint.get("key") != _NOT_READY for taint in spec.get("taints") or ()):
         spec["taints"] = [*(spec.get("taints") or ()), {"key": _NOT_READY, "effect": "NoSchedule"}]
 
@@ -42,6 +44,8 @@ def _node(obj: Object) -> Faults:
     for place, taint in enumerate(spec.get("taints") or ()):
         path, key, effect = f"metadata.taints[{place}]", taint.get("key", ""), taint.get("effect", "")
         yield from checks.qualified_name(f"{path}.key", key)
+        for text in label_value_faults(taint.get("value", "")):
+            yield invalid(f"{path}.value", taint["value"], text)
         yield from checks.one_supported(f"{path}.effect", effect, EFFECTS)
         if (key, effect) in seen:
             yield duplicate(path, taint)

@@ -129,6 +129,12 @@ def _secret_update(new: Object, old: Object) -> Iterator[FieldError]:
     yield from _still(new, old, "data")
 
 
+def _named_secrets(obj: Object) -> None:
+    """Of a reference to a secret only the name counts."""
+    if obj.get("secrets"):
+        obj["secrets"] = [{"name": s["name"]} if s.get("name") else {} for s in obj["secrets"]]
+
+
 ROWS = {
     ("", "ConfigMap"): Rules(validate=(_config_map,), validate_update=(_config_map_update,)),
     ("", "Secret"): Rules(
@@ -137,5 +143,7 @@ ROWS = {
         validate_update=(_secret_update,),
         fields=(("type", ("type",)),),
     ),
-    ("", "ServiceAccount"): Rules(),
+    ("", "ServiceAccount"): Rules(
+        prepare_create=(_named_secrets,), prepare_update={"": lambda new, _: _named_secrets(new)}
+    ),
 }

@@ -1,7 +1,7 @@
 """Validation of containers: names, images, ports, environment, mounts, probes, resources, security."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kcpshard.api.errors import FieldError, duplicate, forbidden, invalid, required, too_many
 from kcpshard.api.selectors import qualified_name_faults
@@ -273,11 +273,28 @@ def resource_faults(resources: Object, path: str, claims: frozenset[str]) -> Fau
     names = {*limits, *requests}
     if any(map(_is_huge, names)) and not names & {"cpu", "memory"}:
         yield forbidden(path, "HugePages require cpu or memory")
-    for place, claim in enumerate(resources.get("claims") or ()):
-        if not claim.get("name"):
-            yield required(f"{path}.claims[{place}]")
-        elif claim["name"] not in claims:
-            yield checks.not_found(f"{path}.claims[{place}]", claim["name"])
+    yield from _claim_faults(resources.get("claims") or (), f"{path}.claims", claims)
+
+
+def _claim_faults(given: Iterable[Object], path: str, claims: frozenset[str]) -> Faults:
+    """References to claims of the pod, or to single requests of them; none twice."""
+    seen: set[str] = set()
+    for place, claim in enumerate(given):
+        here, name, request = f"{path}[{place}]", claim.get("name", ""), claim.get("request", "")
+        if not name:
+            yield required(here)
+            continue
+        key = f"{name}/{request}" if request else name
+        if name in seen:
+            yield duplicate(here, name)
+        else:
+            if request:
+                yield from checks.dns_label(f"{here}.request", request)
+            if key in seen or (not request and any(k.startswith(f"{name}/") for k in seen)):
+                yield duplicate(here, key)
+            seen.add(key)
+        if name not in claims:
+            yield checks.not_found(here, name)
 
 
 def _is_huge(name: str) -> bool:

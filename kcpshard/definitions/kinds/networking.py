@@ -36,6 +36,8 @@ def _ingress(obj: Object) -> Faults:
     for place, entry in enumerate(spec.get("tls") or ()):
         for number, host in enumerate(entry.get("hosts") or ()):
             yield from _host_faults(host, f"spec.tls[{place}].hosts[{number}]", may_be_address=True)
+        if entry.get("secretName"):
+            yield from checks.dns_subdomain(f"spec.tls[{place}].secretName", entry["secretName"])
     if (name := spec.get("ingressClassName")) is not None:
         yield from checks.dns_subdomain("spec.ingressClassName", name)
 
@@ -82,9 +84,13 @@ def _backend_faults(backend: Object, path: str) -> Faults:
     if service is not None and resource is not None:
         yield invalid(path, "", "cannot set both resource and service backends")
     elif resource is not None:
-        yield from checks.present(resource, f"{path}.resource", "kind", "name")
-        if resource.get("apiGroup"):
-            yield from checks.dns_subdomain(f"{path}.resource.apiGroup", resource["apiGroup"])
+        if (group := resource.get("apiGroup")) is not None:
+            yield from checks.dns_subdomain(f"{path}.resource.apiGroup", group)
+        for member in ("kind", "name"):
+            if resource.get(member):
+                yield from checks.path_segment(f"{path}.resource.{member}", resource[member])
+            else:
+                yield required(f"{path}.resource.{member}")
     elif service is not None:
         name, port = service.get("name", ""), service.get("port") or {}
         if not name:
@@ -137,7 +143,13 @@ def _class(obj: Object) -> Faults:
         yield invalid("spec.controller", controller, 'must be a domain-prefixed path (such as "acme.io/foo")')
     if (parameters := spec.get("parameters")) is not None:
         path = "spec.parameters"
-        yield from checks.present(parameters, path, "kind", "name")
+        if (group := parameters.get("apiGroup")) is not None:
+            yield from checks.dns_subdomain(f"{path}.apiGroup", group)
+        for member in ("kind", "name"):
+            if parameters.get(member):
+                yield from checks.path_segment(f"{path}.{member}", parameters[member])
+            else:
+                yield required(f"{path}.{member}")
         yield from checks.one_supported(f"{path}.scope", parameters.get("scope"), ("Cluster", "Namespace"))
         if parameters.get("scope") == "Namespace" and not parameters.get("namespace"):
             yield required(f"{path}.namespace", "`parameters.scope` is set to 'Namespace'")
@@ -205,12 +217,26 @@ def _peer_faults(peer: Object, path: str) -> Faults:
             yield required(f"{path}.ipBlock.cidr")
         else:
             yield from checks.network(f"{path}.ipBlock.cidr", block["cidr"])
-        for place, text in enumerate(block.get("except") or ()):
-            yield from checks.network(f"{path}.ipBlock.except[{place}]", text)
+            yield from _except_faults(block, f"{path}.ipBlock")
     if not given:
         yield required(path, "must specify a peer")
     elif len(given) > 1 and "ipBlock" in given:
         yield forbidden(path, "may not specify both ipBlock and another peer")
+
+
+def _except_faults(block: Object, path: str) -> Faults:
+    """Each must be a part of `cidr`, if that is one."""
+    if any(True for _ in checks.network("", block["cidr"])):
+        return
+    whole = ip_network(block["cidr"], strict=False)
+    for place, text in enumerate(block.get("except") or ()):
+        faults = list(checks.network(f"{path}.except[{place}]", text))
+        yield from faults
+        if not faults:
+            part = ip_network(text, strict=False)
+            is_inside = part.version == whole.version and part.network_address in whole
+            if not is_inside or whole.prefixlen >= part.prefixlen:
+                yield invalid(f"{path}.except[{place}]", text, "must be a strict subset of `cidr`")
 
 
 # --- endpoints

@@ -1,5 +1,6 @@
 """What an API server fills in where pods are described: in a Pod, and in every template of one."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,8 +83,24 @@ def _default_field_references(items: Any) -> None:
             fill(reference, divisor="0")
 
 
+_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|[-]+)[a-z0-9]+)*"
+_DOMAIN = (
+    r"(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*"
+)
+_HOST = _DOMAIN + r"|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+_IMAGE = re.compile(
+    rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[\w][\w.-]{{0,127}})?"
+    r"(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?",
+    re.ASCII,
+)
+
+
 def _pull_policy(image: str) -> str:
-    """Always for a tag that moves: latest, which is also meant where neither tag nor digest is given."""
+    """Always for a tag that moves: latest, which is also meant where neither tag nor digest is given.
+
+    Not for what is no name of an image, as in kube-apiserver."""
+    if not _IMAGE.fullmatch(image):
+        return "IfNotPresent"
     name, _, digest = image.partition("@")
     tag = name.rpartition("/")[2].partition(":")[2]
     return "Always" if tag == "latest" or not (tag or digest) else "IfNotPresent"

@@ -38,8 +38,21 @@ def volumes_faults(volumes: Sequence[Object], path: str) -> tuple[Mapping[str, O
     return good, faults
 
 
+_ORDER = (
+    "emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi",
+    "glusterfs", "flocker", "persistentVolumeClaim", "rbd", "cinder", "cephfs", "quobyte", "downwardAPI", "fc",
+    "flexVolume", "configMap", "azureFile", "vsphereVolume", "photonPersistentDisk", "portworxVolume", "azureDisk",
+    "storageos", "projected", "scaleIO", "csi", "ephemeral", "image",
+)  # fmt: skip
+
+
+def _place(source: str) -> int:
+    """In the order in which kube-apiserver counts: the first one is judged, the others are too many."""
+    return _ORDER.index(source) if source in _ORDER else len(_ORDER)
+
+
 def _source_faults(volume: Object, path: str) -> Faults:
-    given = [member for member, value in volume.items() if isinstance(value, dict)]
+    given = sorted((m for m, value in volume.items() if isinstance(value, dict)), key=_place)
     if not given:
         yield required(path, "must specify a volume type")
         return
@@ -74,7 +87,7 @@ def _empty_directory(source: Object, path: str) -> Faults:
         yield forbidden(f"{path}.sizeLimit", "SizeLimit field must be a valid resource quantity")
 
 
-def _host_path(source: Object, path: str) -> Faults:
+def host_path_faults(source: Object, path: str) -> Faults:
     if not source.get("path"):
         yield required(f"{path}.path")
         return
@@ -186,7 +199,7 @@ _SOURCES: Mapping[str, Callable[[Object, str], Faults]] = {
     "downwardAPI": _downward,
     "emptyDir": _empty_directory,
     "ephemeral": _ephemeral,
-    "hostPath": _host_path,
+    "hostPath": host_path_faults,
     "image": _image,
     "nfs": _server_and_path,
     "persistentVolumeClaim": _claim,

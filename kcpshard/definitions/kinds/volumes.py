@@ -9,18 +9,19 @@ from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.affinity_faults import node_selector_faults
 from kcpshard.definitions.kinds.claim_faults import VOLUME_MODES, access_mode_faults, claim_spec_faults, positive_amount
 from kcpshard.definitions.kinds.pod_defaults import fill
-from kcpshard.definitions.kinds.volume_faults import driver_name_faults
+from kcpshard.definitions.kinds.volume_faults import driver_name_faults, host_path_faults
 from kcpshard.definitions.quantities import parse_quantity
 from kcpshard.definitions.strategies import Rules, keep, keep_all_but
 
 Faults = Iterator[FieldError]
 GROUP = "storage.k8s.io"
 _RECLAIM = ("Delete", "Recycle", "Retain")
-_SOURCES = (
-    "awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "csi", "fc", "flexVolume", "flocker",
-    "gcePersistentDisk", "glusterfs", "hostPath", "iscsi", "local", "nfs", "photonPersistentDisk", "portworxVolume",
-    "quobyte", "rbd", "scaleIO", "storageos", "vsphereVolume",
+_SOURCES = (  # in the order in which kube-apiserver counts them
+    "hostPath", "gcePersistentDisk", "awsElasticBlockStore", "glusterfs", "flocker", "nfs", "rbd", "quobyte", "cephfs",
+    "iscsi", "cinder", "fc", "flexVolume", "azureFile", "vsphereVolume", "photonPersistentDisk", "portworxVolume",
+    "azureDisk", "scaleIO", "local", "storageos", "csi",
 )  # fmt: skip
+_SHOWN = {"cephfs": "cephFS"}  # where it is one source too many
 _CLAIM_PROTECTION, _VOLUME_PROTECTION = "kubernetes.io/pvc-protection", "kubernetes.io/pv-protection"
 
 
@@ -77,11 +78,13 @@ def _source_faults(spec: Object) -> Faults:
     if not given:
         yield required("spec", "must specify a volume type")
         return
-    yield from (forbidden(f"spec.{m}", "may not specify more than 1 volume type") for m in given[1:])
+    for member in given[1:]:
+        if member != "flexVolume":
+            yield forbidden(f"spec.{_SHOWN.get(member, member)}", "may not specify more than 1 volume type")
     source, path = spec[given[0]], f"spec.{given[0]}"
     match given[0]:
         case "hostPath":
-            yield from checks.present(source, path, "path")
+            yield from host_path_faults(source, path)
             if source.get("path") == "/" and spec["persistentVolumeReclaimPolicy"] == "Recycle":
                 yield forbidden(
                     "spec.persistentVolumeReclaimPolicy", "may not be 'recycle' for a hostPath mount of '/'"

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import orjson
+
 from kcpshard.api.errors import FieldError, forbidden, invalid, required
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
@@ -16,13 +18,16 @@ def selected_template_faults(spec: Object, word: str, *, known_volumes: Object |
     """Selector and template, and that the one takes the other. `word` is how the kind calls itself."""
     selector, template = spec.get("selector"), spec.get("template") or {}
     if selector is None:
-        yield required("spec.selector")
+        if word != "daemonset":
+            yield required("spec.selector")
     else:
         yield from checks.selector("spec.selector", selector)
         if checks.is_empty_selector(selector):
             yield invalid("spec.selector", selector, f"empty selector is invalid for {word}")
     labels = (template.get("metadata") or {}).get("labels") or {}
     selected = checks.is_selected(selector, labels)
+    if selected is None and word == "daemonset":
+        selected = True  # what is wrong with the selector has been told
     if selected is None:
         text = "" if word == "statefulset" else "invalid label selector"
         yield FieldError(
@@ -118,10 +123,7 @@ def workload_selector_update(new: Object, old: Object) -> Faults:
 
 def daemon_set(obj: Object) -> Faults:
     spec, strategy = obj["spec"], obj["spec"]["updateStrategy"]
-    if spec.get("selector") is None:
-        yield from template_faults(spec.get("template") or {}, "spec.template")
-    else:
-        yield from selected_template_faults(spec, "daemonset")
+    yield from selected_template_faults(spec, "daemonset")
     yield from running_faults(spec, "DaemonSet")
     yield from checks.nonnegative(spec, "spec", "minReadySeconds")
     path, rolling = "spec.updateStrategy", strategy.get("rollingUpdate")
@@ -185,7 +187,7 @@ def _set_faults(spec: Object) -> Faults:
     yield from checks.nonnegative(
         {"ordinals.start": (spec.get("ordinals") or {}).get("start")}, "spec", "ordinals.start"
     )
-    claims = {claim["metadata"].get("name", ""): claim for claim in spec.get("volumeClaimTemplates") or ()}
+    claims = {(claim.get("metadata") or {}).get("name", ""): claim for claim in spec.get("volumeClaimTemplates") or ()}
     yield from selected_template_faults(spec, "statefulset", known_volumes=claims)
     yield from running_faults(spec, "StatefulSet")
 
@@ -202,13 +204,20 @@ def _set_unavailable_faults(rolling: Object, path: str) -> Faults:
 def stateful_set_update(new: Object, old: Object) -> Faults:
     if not any(True for _ in _set_faults(old["spec"])):
         yield from _set_faults(new["spec"])
-    kept = [{k: v for k, v in o["spec"].items() if k not in _SET_MUTABLE} for o in (new, old)]
+    kept = [{k: _comparable(k, v) for k, v in o["spec"].items() if k not in _SET_MUTABLE} for o in (new, old)]
     if kept[0] != kept[1]:
         yield forbidden(
             "spec", "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
             "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' "
             "are forbidden",
         )  # fmt: skip
+
+
+def _comparable(member: str, value: Any) -> Any:
+    """Claims without the names of their type."""
+    if member != "volumeClaimTemplates":
+        return value
+    return [{k: v for k, v in claim.items() if k not in ("apiVersion", "kind")} for claim in value or ()]
 
 
 _COUNTS: Mapping[str, tuple[str, ...]] = {
@@ -250,7 +259,10 @@ def controller_revision(obj: Object) -> Faults:
 
 def controller_revision_update(new: Object, old: Object) -> Faults:
     yield from _revision_faults(new)
-    yield from checks.unchanged("data", new.get("data"), old.get("data"))
+    # As bytes: to Python true is 1.
+    after, before = (orjson.dumps(o.get("data"), option=orjson.OPT_SORT_KEYS) for o in (new, old))
+    if after != before:
+        yield invalid("data", new.get("data"), checks.IMMUTABLE)
 
 
 def pod_faults(obj: Object) -> Faults:
