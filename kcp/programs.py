@@ -93,8 +93,39 @@ def shard_program(
     return Program(f"shard-{number}", (*arguments, *logging.options()), stage=1)
 
 
+class Audit(NamedTuple):
+    """The options of kcpfront with these names. Each front has a log of its own: processes cannot share a file that
+    they rename."""
+
+    policy_file: str = ""
+    log_path: str = ""
+    options: tuple[str, ...] = ()  # further ones, as they are
+
+    def of_front(self, number: int) -> tuple[str, ...]:
+        if not self.policy_file:
+            return ()
+        log = ("--audit-log-path", _numbered(self.log_path, number)) if self.log_path else ()
+        return ("--audit-policy-file", self.policy_file, *log, *self.options)
+
+
+def _numbered(path: str, number: int) -> str:
+    """audit.log → audit-front-1.log"""
+    if path == "-":
+        return path
+    found = Path(path)
+    return str(found.with_name(f"{found.stem}-front-{number}{found.suffix}"))
+
+
+NO_AUDIT = Audit()
+
+
 def front_program(
-    installation: Installation, number: int, listen: str, logging: Logging, authentication: Sequence[str] = ()
+    installation: Installation,
+    number: int,
+    listen: str,
+    logging: Logging,
+    authentication: Sequence[str] = (),
+    audit: Audit = NO_AUDIT,
 ) -> Program:
     arguments = [*PYTHON, "kcpfront", "--name", f"front-{number}", "--listen", listen, "--reuse-port"]
     arguments += ["--pki", str(installation.pki), "--token-file", str(installation.token_file)]
@@ -103,6 +134,7 @@ def front_program(
     if installation.internal_listen:
         arguments += ["--tls-directory", str(installation.tls_directory("front"))]
     arguments += authentication
+    arguments += audit.of_front(number)
     return Program(f"front-{number}", (*arguments, *logging.options()), stage=0)
 
 

@@ -20,6 +20,8 @@ from kcp.installation import MAX_SHARDS, Installation
 from kcp.listening import Reservation, reserve
 from kcp.output import Refused, os_sentence
 from kcp.programs import (
+    NO_AUDIT,
+    Audit,
     Logging,
     Program,
     front_program,
@@ -64,6 +66,7 @@ class Options:
     authorization_config: str = ""
     encryption_config: str = ""
     authentication: Mapping[str, object] = field(default_factory=dict)  # option → value, as a command gets them
+    audit: Audit = NO_AUDIT
 
 
 def _networks(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -146,6 +149,32 @@ form_option = click.option(
     help="Which resources are sealed on disk, and with whose keys (an EncryptionConfiguration).",
 )
 @authentication_options
+@click.option(
+    "--audit-policy-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Which requests are recorded (an audit.k8s.io/v1 Policy) [default: none].",
+)
+@click.option(
+    "--audit-log-path",
+    default="",
+    metavar="FILE",
+    help="Where, as JSON lines; each front adds its name to FILE's; - is standard output.",
+)
+@click.option("--audit-log-maxage", type=click.IntRange(0), default=0, metavar="DAYS", help="Of full files; 0: kept.")
+@click.option("--audit-log-maxbackup", type=click.IntRange(0), default=0, metavar="N", help="Full files kept; 0: all.")
+@click.option("--audit-log-maxsize", type=click.IntRange(1), default=100, metavar="MB", help="Of one file.")
+@click.option(
+    "--audit-log-mode",
+    type=click.Choice(["batch", "blocking", "blocking-strict"]),
+    default="batch",
+    show_default=True,
+    help="blocking: a request goes on when its arrival is on file; -strict: and fails if it cannot be.",
+)
+@click.option(
+    "--audit-webhook-config-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A kubeconfig of the server that records are sent to.",
+)
 @click.option("--accept-clock", is_flag=True, help="Start although the clock is far behind the newest revision.")
 def start(
     root: Path,
@@ -162,6 +191,13 @@ def start(
     callout_allow: tuple[str, ...],
     authorization_config: str,
     encryption: Path | None,
+    audit_policy_file: Path | None,
+    audit_log_path: str,
+    audit_log_maxage: int,
+    audit_log_maxbackup: int,
+    audit_log_maxsize: int,
+    audit_log_mode: str,
+    audit_webhook_config_file: Path | None,
     **authentication: object,
 ) -> None:
     """Start kcp on this machine: shards, fronts and, the first time, everything they need.
@@ -186,8 +222,33 @@ def start(
             authorization_config and str(Path(authorization_config).absolute()),
             str(encryption.absolute()) if encryption else "",
             authentication,
+            _audit(
+                audit_policy_file,
+                audit_log_path,
+                audit_webhook_config_file,
+                {
+                    "maxage": audit_log_maxage,
+                    "maxbackup": audit_log_maxbackup,
+                    "maxsize": audit_log_maxsize,
+                    "mode": audit_log_mode,
+                },
+            ),
         )
     )
+
+
+def _audit(policy: Path | None, log_path: str, webhook: Path | None, log: Mapping[str, object]) -> Audit:
+    if policy is None:
+        if log_path or webhook is not None:
+            raise Refused("audit records need --audit-policy-file: without a policy nothing is recorded")
+        return NO_AUDIT
+    if not log_path and webhook is None:
+        raise Refused("--audit-policy-file needs --audit-log-path or --audit-webhook-config-file")
+    options = [each for name, value in log.items() for each in (f"--audit-log-{name}", str(value))]
+    if webhook is not None:
+        options += ["--audit-webhook-config-file", str(webhook.absolute())]
+    path = log_path if log_path in ("", "-") else str(Path(log_path).absolute())
+    return Audit(str(policy.absolute()), path, tuple(options))
 
 
 def serve(options: Options) -> None:
@@ -253,7 +314,9 @@ def _programs(made: Installation, options: Options, reserved: Reservation) -> Se
         for number in range(1, made.shards + 1)
     ]
     fronts = [
-        front_program(made, number, reserved.listen, options.logging, front_arguments(options.authentication))
+        front_program(
+            made, number, reserved.listen, options.logging, front_arguments(options.authentication), options.audit
+        )
         for number in range(1, (options.fronts or default_processes()) + 1)
     ]
     return [*shards, *fronts]  # in the order they are started: shards take longer

@@ -14,6 +14,8 @@ from pathlib import Path
 import uvloop
 
 from kcpfront.allocator import map_large_buffers
+from kcpfront.audit.log_file import Rotation
+from kcpfront.audit.trail import BATCH, MODES, AuditError, AuditOptions
 from kcpfront.authentication.arguments import add_arguments, read_arguments
 from kcpfront.credential_files import CredentialError
 from kcpfront.listener import ListenError, raise_descriptor_limit
@@ -22,7 +24,7 @@ from kcpfront.settings import Settings
 from kcpshard import process_log
 
 EXIT_REFUSED = 3  # it could not serve; the sentence is on standard error
-_EXPECTED = (CredentialError, ListenError, OSError)
+_EXPECTED = (AuditError, CredentialError, ListenError, OSError)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -37,9 +39,45 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--tls-directory", type=Path, help="ca.crt, tls.crt, tls.key for talking to shards")
     parser.add_argument("--name", default="front-1", help="how this front calls itself (%(default)s)")
     add_arguments(parser)
+    _add_audit_options(parser)
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], default="info")
     parser.add_argument("--log-format", choices=["text", "json"], default="text")
     return parser.parse_args(arguments)
+
+
+def _add_audit_options(parser: argparse.ArgumentParser) -> None:
+    """As kube-apiserver's."""
+    group = parser.add_argument_group("audit records")
+    group.add_argument("--audit-policy-file", default="", metavar="FILE", help="what is recorded; without: nothing")
+    group.add_argument("--audit-log-path", default="", metavar="FILE", help='records as JSON lines; "-": to stdout')
+    group.add_argument("--audit-log-maxage", type=int, default=0, metavar="DAYS", help="of full files; 0: for ever")
+    group.add_argument("--audit-log-maxbackup", type=int, default=0, metavar="N", help="full files kept; 0: all")
+    group.add_argument("--audit-log-maxsize", type=int, default=100, metavar="MB", help="of a file (%(default)s)")
+    group.add_argument(
+        "--audit-log-mode",
+        choices=MODES,
+        default=BATCH,
+        help="blocking: a request goes on when its arrival is on file; -strict: and fails if it cannot be",
+    )
+    group.add_argument("--audit-webhook-config-file", default="", metavar="FILE", help="kubeconfig: whom to send them")
+    group.add_argument(
+        "--audit-webhook-initial-backoff", type=float, default=10.0, metavar="S", help="before the first repeat"
+    )
+    group.add_argument(
+        "--audit-webhook-batch-max-wait", type=float, default=1.0, metavar="S", help="for a batch to fill"
+    )
+
+
+def _audit_options(found: argparse.Namespace) -> AuditOptions:
+    return AuditOptions(
+        found.audit_policy_file,
+        found.audit_log_path,
+        Rotation(found.audit_log_maxsize, found.audit_log_maxbackup, found.audit_log_maxage),
+        found.audit_log_mode,
+        found.audit_webhook_config_file,
+        found.audit_webhook_initial_backoff,
+        found.audit_webhook_batch_max_wait,
+    )
 
 
 def _options(found: argparse.Namespace) -> Options:
@@ -56,6 +94,7 @@ def _options(found: argparse.Namespace) -> Options:
         found.tls_directory,
         found.name,
         read_arguments(found),
+        _audit_options(found),
     )
 
 

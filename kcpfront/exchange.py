@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from kcpfront.audit.trace import Trace
 from kcpfront.request_info import RequestInfo
 
 
@@ -32,6 +33,9 @@ class Connection(Protocol):
     async def drain(self) -> None:
         """Wait until the client has taken enough. Raises ConnectionError when it is gone."""
 
+    def peer_address(self) -> str:
+        """The IP address at the other end; "" if it has none any more."""
+
     def hand_over(self, protocol: asyncio.Protocol) -> asyncio.Transport:
         """Take the connection away from the HTTP library for an answer without end; `hand_back` returns it."""
 
@@ -49,6 +53,7 @@ class Exchange:
     """What came is set by the edge; the rest by the filters in the order of `handler_chain`."""
 
     __slots__ = (
+        "audit",
         "audit_id",
         "body",
         "certificate",
@@ -95,6 +100,7 @@ class Exchange:
         self.keep_alive = keep_alive  # after this answer; a handler may turn it off
         self.identity = self.proof = self.impersonation = self.body = self.token_review = self.flow = b""
         self.audit_id = ""
+        self.audit: Trace | None = None  # what an audit record will say; None: there will be none
         self.user_agent = headers.get("User-Agent") or ""
         self.duplicate_fields: list[str] = []
         self.started = False  # the head of the answer is on its way: no other answer is possible

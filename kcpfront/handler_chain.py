@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from kcpfront import discovery
+from kcpfront.audit.trail import Trail
 from kcpfront.exchange import Exchange, Reply
 from kcpfront.filters.audit import name_request
 from kcpfront.filters.authentication import Authenticator
@@ -21,7 +22,15 @@ from kcpfront.negotiation import negotiate_status
 from kcpfront.representations import finished
 from kcpfront.request_info import parse_request
 from kcpfront.responses import error_reply, text_reply
-from kcpshard.api.errors import ApiError, Forbidden, InternalError, MethodNotAllowed, PageNotFound, resource_not_found
+from kcpshard.api.errors import (
+    ApiError,
+    Forbidden,
+    InternalError,
+    MethodNotAllowed,
+    PageNotFound,
+    Unauthorized,
+    resource_not_found,
+)
 from kcpshard.api.requests import decode_identity
 from kcpshard.rpc.contract import Caller, Watcher
 from kcpshard.workers.pool import WorkerPool
@@ -54,7 +63,9 @@ class HandlerChain:
         metrics: Metrics,
         software: str,
         workers: WorkerPool,
+        trail: Trail | None = None,
     ) -> None:
+        self._trail = trail
         self._authenticator, self._health, self._metrics, self._software = authenticator, health, metrics, software
         self._loop_time = asyncio.get_running_loop().time
         self._documents = DocumentHandler(caller, workers)
@@ -63,7 +74,7 @@ class HandlerChain:
         self._verbs: dict[str, Handle] = {
             **objects.verbs,
             "list": ListHandler(caller, workers).list,
-            "watch": WatchHandler(watcher, open_watches).watch,
+            "watch": WatchHandler(watcher, open_watches, trail).watch,
         }
 
     async def handle(self, exchange: Exchange) -> Reply | None:
@@ -80,9 +91,17 @@ class HandlerChain:
             # Time runs from here on, for waiting on authentication and bodies too.
             exchange.deadline = began + request_timeout_s(info)
             # Before anything that costs: strangers must not make us read bodies or ask shards.
-            waiting = self._authenticator.authenticate(exchange)
-            if waiting is not None:
-                await waiting
+            try:
+                waiting = self._authenticator.authenticate(exchange)
+                if waiting is not None:
+                    await waiting
+            except Unauthorized:
+                if self._trail is not None:
+                    self._trail.strangers(exchange)
+                raise
+            # As soon as it is known who asks: everything from here on is on record.
+            if self._trail is not None and self._trail.begin(exchange) is not None:
+                await self._trail.received()
             read_impersonation(exchange)
             # Size, media type, nesting and duplicate keys of bodies: when a handler reads one (filters.request_body).
             # Authorisation, admission and fairness among tenants: in the shard.
@@ -107,6 +126,8 @@ class HandlerChain:
             code = 500
             return self._panicked(exchange, error)
         finally:
+            if (trace := exchange.audit) is not None and self._trail is not None and not trace.is_long:
+                self._trail.complete(exchange, trace, code)
             if verb != "watch" or code >= 300:
                 self._metrics.answered(verb, code, self._loop_time() - began)
 
@@ -142,6 +163,9 @@ class HandlerChain:
             # Half an answer is out: only a broken connection tells the client that it is not whole.
             raise ConnectionAbortedError("the answer could not be completed")
         reply = error_reply(error)
+        if exchange.audit is not None:
+            exchange.audit.answer = error.body()
+            exchange.audit.shard = exchange.audit.shard or error.audit
         shown = negotiate_status(exchange.headers.get("Accept") or "")
         if error.content_type or not hasattr(exchange, "info"):
             return reply
@@ -149,6 +173,8 @@ class HandlerChain:
 
     def _panicked(self, exchange: Exchange, error: Exception) -> Reply:
         self._metrics.panics += 1
+        if exchange.audit is not None and self._trail is not None:
+            self._trail.panicked(exchange, exchange.audit)
         _log.error(
             "unexpected exception", exc_info=error, extra={"audit_id": exchange.audit_id, "target": exchange.target}
         )

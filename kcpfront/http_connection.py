@@ -376,6 +376,10 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._certificate = (ssl_object.getpeercert(binary_form=True) if ssl_object is not None else None) or b""
         return self._certificate or None
 
+    def peer_address(self) -> str:
+        peer = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return peer[0] if isinstance(peer, tuple) else ""
+
     def look(self, now: float) -> None:
         """Close it if its time is up."""
         if now >= self.due:

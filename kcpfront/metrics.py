@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from kcpfront.audit.trail import AuditCounts
 from kcpfront.shard_metrics import Figures, loop_histograms, shard_metrics
 from kcpshard.loop_stalls import LoopStalls
 
@@ -36,6 +37,7 @@ class Metrics(Collector):
         self.certificate_reloads = 0
         self.certificate_not_after: Callable[[], float] = lambda: 0.0
         self.panics = 0
+        self.audit: Callable[[], AuditCounts] | None = None  # None: nothing is recorded
         self.loop = LoopStalls()
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -81,10 +83,24 @@ class Metrics(Collector):
             self.certificate_not_after(),
         )
         yield CounterMetricFamily("kcp_front_panics", "Requests that ended in an unexpected exception", self.panics)
+        yield from self._of_audit()
         yield GaugeMetricFamily(
             "loop_stall_seconds_longest", "Longest time the event loop came to nobody", self.loop.stalls.longest
         )
         yield from loop_histograms("loop", {(): (self.loop.stalls.as_figures(), self.loop.holds.as_figures())})
+
+    def _of_audit(self) -> Iterator[Metric]:
+        if self.audit is None:
+            return
+        events, lost = self.audit()
+        yield CounterMetricFamily("apiserver_audit_event", "Audit records made", events)
+        errors = CounterMetricFamily("apiserver_audit_error", "Times records could not be kept", labels=["plugin"])
+        dropped = CounterMetricFamily("kcp_front_audit_dropped", "Audit records lost", labels=["plugin"])
+        for plugin, (failed, records) in lost.items():
+            errors.add_metric([plugin], failed)
+            dropped.add_metric([plugin], records)
+        yield errors
+        yield dropped
 
     def _of_shards(self) -> Iterator[Metric]:
         counts = self.shards()

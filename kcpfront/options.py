@@ -69,6 +69,8 @@ def new_request(exchange: Exchange, verb: pb.Verb.ValueType) -> pb.Request:
         request.proof = exchange.proof
     if exchange.impersonation:
         request.impersonation = exchange.impersonation
+    if exchange.audit is not None:  # whoever asks with an id is told what a record says
+        request.audit_id = exchange.audit_id
     return request
 
 

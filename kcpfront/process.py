@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from kcpfront.audit.trail import AuditOptions, open_trail
 from kcpfront.authentication.options import AuthenticationOptions
 from kcpfront.credential_files import CredentialFiles
 from kcpfront.routing.map_feed import MapFeed
@@ -28,10 +29,11 @@ class Options(NamedTuple):
     tls_directory: Path | None
     name: str
     authentication: AuthenticationOptions = AuthenticationOptions()
+    audit: AuditOptions = AuditOptions()
 
 
 class FrontProcess:
-    """`run` serves until `stop` is set; `ready` is called with the port once requests are answered."""
+    """`run` serves until `stop` is set; `ready` gets the port once requests are answered. May raise AuditError."""
 
     def __init__(self, options: Options, settings: Settings) -> None:
         self._options, self._settings = options, settings
@@ -50,6 +52,7 @@ class FrontProcess:
             settings,
             self._map_check,
             authentication=options.authentication,
+            trail=open_trail(options.audit),
         )
         self._front.metrics.shards = self._channels.counts
         self._front.metrics.ask_shards = self._channels.ask_statistics

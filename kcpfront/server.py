@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from cryptography import x509
 
+from kcpfront.audit.trail import Trail
 from kcpfront.authentication.bootstrap_tokens import BootstrapTokens
 from kcpfront.authentication.client_certificates import is_signed_by
 from kcpfront.authentication.options import AuthenticationOptions
@@ -46,6 +47,7 @@ class Front:
         map_check: Check = _well,
         tls: bool = True,
         authentication: AuthenticationOptions | None = None,
+        trail: Trail | None = None,
     ) -> None:
         """Raises CredentialError."""
         self.settings = settings or Settings()
@@ -90,7 +92,11 @@ class Front:
             self.metrics,
             SOFTWARE,
             self.workers,
+            trail,
         )
+        self._trail = trail
+        if trail is not None:
+            self.metrics.audit = trail.counts
         self._edge.handle = chain.handle
         self._not_after = files.not_after() if tls else 0.0
         self.metrics.connections = lambda: self._edge.connections + len(self.open_watches)
@@ -179,3 +185,5 @@ class Front:
         await self._edge.drain(self.settings.drain_s)
         await self._outside.close()
         await self.workers.close()
+        if self._trail is not None:
+            await self._trail.close()

@@ -74,6 +74,7 @@ def start_watch(exchange: Exchange, want_columns: bool) -> pb.StartWatch:
         impersonation=exchange.impersonation,
         proof=exchange.proof,
         want_columns=want_columns,
+        audit_id=exchange.audit_id if exchange.audit is not None else "",
     )
 
 

@@ -1,6 +1,6 @@
-"""The id a request is found by in logs, at the client and (when audit comes) in audit records.
+"""The id a request is found by in logs, at the client and in audit records.
 
-Here is also the place of the audit stages: `received` before anything is decided, `answered` after the last byte.
+Records themselves are made by `kcpfront.audit`.
 """
 
 import random

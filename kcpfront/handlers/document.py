@@ -74,7 +74,11 @@ class DocumentHandler:
         return Reply(result.code, result.body, result.content_type or chosen, headers)
 
     async def _ask(self, exchange: Exchange, request: pb.Request) -> Result:
+        if exchange.audit is not None:
+            request.audit_id = exchange.audit_id
         result = await self._caller.call(request, exchange.deadline)
+        if exchange.audit is not None:
+            exchange.audit.told(result.audit, result.body if result.code >= 400 else b"")
         if result.flow:
             exchange.flow = flow_headers(result.flow)
         return result

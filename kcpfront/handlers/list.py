@@ -52,6 +52,8 @@ class ListHandler:
         answer = await self._caller.list(request, exchange.deadline)
         if answer.flow:
             exchange.flow = flow_headers(answer.flow)
+        if exchange.audit is not None:
+            exchange.audit.told(answer.audit, answer.body if isinstance(answer, Result) else b"")
         if isinstance(answer, Result):
             return await reply_of(self._workers, exchange, shown, answer)
         try:

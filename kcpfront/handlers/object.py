@@ -93,6 +93,8 @@ class ObjectHandler:
         result: Result = await self._caller.call(request, exchange.deadline)
         if result.flow:
             exchange.flow = flow_headers(result.flow)
+        if exchange.audit is not None:
+            exchange.audit.told(result.audit, result.body)
         if not result.body:
             return Reply(result.code, b"")
         return await reply_of(self._workers, exchange, PLAIN, result)
@@ -117,6 +119,8 @@ class ObjectHandler:
         result: Result = await self._caller.call(request, exchange.deadline)
         if result.flow:
             exchange.flow = flow_headers(result.flow)
+        if exchange.audit is not None:
+            exchange.audit.told(result.audit, result.body if result.info is None else b"")
         is_object = result.info is None and not (result.warnings or result.retry_after_s or result.content_type)
         if shown is PLAIN and is_object and not wants_pretty(exchange):
             return Reply(result.code, result.body)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import orjson
 
 from kcpfront import tables
+from kcpfront.audit.trail import Trail
 from kcpfront.exchange import Exchange, Reply
 from kcpfront.metrics import Metrics
 from kcpfront.negotiation import JSON, PROTOBUF, TABLE, Representation, negotiate_watch
@@ -34,7 +35,7 @@ class OpenWatch(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_accepted", "_early", "_frames", "_open_watches", "api_version", "bookmarks", "ends_s", "handle",
+        "_accepted", "_closed", "_early", "_frames", "_open_watches", "api_version", "bookmarks", "ends_s", "handle",
         "initial_bookmark", "keep_alive", "pending", "refused", "slot", "status", "transport",
     )  # fmt: skip
 
@@ -43,6 +44,7 @@ class OpenWatch(asyncio.Protocol):
         self._accepted: asyncio.Future[None] | None = open_watches.loop.create_future()
         self._frames: Frames | None = None
         self._early = b""
+        self._closed: Callable[[], None] | None = None  # of the audit trail
         self.api_version, self.keep_alive = api_version, keep_alive
         self.bookmarks, self.initial_bookmark = options.bookmarks, options.initial_bookmark
         self.ends_s = int(open_watches.loop.time() + options.timeout_s)
@@ -75,6 +77,9 @@ class OpenWatch(asyncio.Protocol):
         self._open_watches.opened(self)
         if self.pending or self.status:
             self._open_watches.changed(self)
+
+    def when_closed(self, callback: Callable[[], None]) -> None:
+        self._closed = callback
 
     # --- WatchSink
 
@@ -175,6 +180,9 @@ class OpenWatch(asyncio.Protocol):
             handle.close()
         self._open_watches.closed(self)
         self.transport = self.pending = None
+        closed, self._closed = self._closed, None
+        if closed is not None:
+            closed()
 
     # --- asyncio.Protocol, while open
 
@@ -278,9 +286,19 @@ class OpenWatches:
             watch.end()
 
 
+# A refused watch comes without what an audit record says; of this refusal it is known.
+_REFUSED = {403: b'{"decision":"forbid"}'}
+
+
+def _code(watch: OpenWatch) -> int:
+    """0: it was not refused."""
+    code: int = orjson.loads(watch.status).get("code", 500) if watch.refused else 0
+    return code
+
+
 class WatchHandler:
-    def __init__(self, watcher: Watcher, open_watches: OpenWatches) -> None:
-        self._watcher, self._open_watches = watcher, open_watches
+    def __init__(self, watcher: Watcher, open_watches: OpenWatches, trail: Trail | None = None) -> None:
+        self._watcher, self._open_watches, self._trail = watcher, open_watches, trail
 
     async def watch(self, exchange: Exchange) -> Reply | None:
         info = exchange.info
@@ -294,6 +312,8 @@ class WatchHandler:
         watch.handle = self._watcher.watch(start_watch(exchange, shown.as_ == TABLE), watch)
         try:
             await watch.accepted(exchange.deadline)
+            if exchange.audit is not None and watch.handle is not None:
+                exchange.audit.told(watch.handle.audit or _REFUSED.get(_code(watch), b""), watch.status)
             if not watch.refused:
                 self._open(exchange, watch, shown, include)
                 return None
@@ -301,7 +321,7 @@ class WatchHandler:
             watch.close()
             raise
         watch.close()
-        return finished(exchange, shown, orjson.loads(watch.status).get("code", 500), watch.status)
+        return finished(exchange, shown, _code(watch), watch.status)
 
     def _open(self, exchange: Exchange, watch: OpenWatch, shown: Representation, include: str) -> None:
         assert watch.handle is not None
@@ -311,3 +331,11 @@ class WatchHandler:
         exchange.started = True
         transport = exchange.connection.hand_over(watch)
         watch.open(transport, frames_for(shown, printer, include), head)
+        self._record(exchange, watch)
+
+    def _record(self, exchange: Exchange, watch: OpenWatch) -> None:
+        trail, trace = self._trail, exchange.audit
+        if trail is not None and trace is not None:
+            trace.answer = b""
+            trail.started(exchange, trace)
+            watch.when_closed(lambda: trail.complete(exchange, trace, 200))

@@ -71,6 +71,10 @@ class RoutedWatch:
         return (self.handle.columns if self.handle is not None else b"") or self._columns
 
     @property
+    def audit(self) -> bytes:
+        return self.handle.audit if self.handle is not None else b""
+
+    @property
     def kind(self) -> str:
         return (self.handle.kind if self.handle is not None else "") or self._kind
 

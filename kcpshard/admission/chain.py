@@ -25,6 +25,7 @@ from kcpshard.admission import (
     validating_policies,
 )
 from kcpshard.admission.attributes import CREATE, DELETE, NOTHING, Attributes, Notes
+from kcpshard.admission.audit_annotations import note
 from kcpshard.admission.registrations import KINDS, POLICY_KINDS, Registered
 from kcpshard.admission.reinvocation import Reinvocation
 from kcpshard.admission.subject import Subject
@@ -66,6 +67,7 @@ def validate(attributes: Attributes) -> Notes:
     notes, found = NOTHING, _registered(attributes)
     for adviser in VALIDATING:
         if said := adviser(attributes):
+            note(said.annotations)
             notes = said if notes is NOTHING else notes.plus(*_said(said))
     if found is not None:
         notes = _validate(*found, attributes, notes)
@@ -170,6 +172,8 @@ def _round(
     except ApiError as error:
         error.warnings = [*error.warnings, *dispatch.warnings]
         raise
+    finally:
+        note(dispatch.annotations)
     return NOTHING.plus(dispatch.warnings, dispatch.annotations)
 
 
@@ -181,6 +185,7 @@ def _validate(cluster: LogicalCluster, registered: Registered, attributes: Attri
     subject = Subject(attributes._replace(is_generated=False), registry, cluster)
     if registered.validating_policies and _is_for_policies(attributes):
         notes = notes.plus(*_said(_judged(subject, registered, notes)))
+        note(notes.annotations)
     if not registered.validating_webhooks or not _is_for_webhooks(attributes):
         return notes
     replay = replay_of(attributes.request)
@@ -192,4 +197,6 @@ def _validate(cluster: LogicalCluster, registered: Registered, attributes: Attri
     except ApiError as error:
         error.warnings = [*error.warnings, *notes.warnings, *dispatch.warnings]
         raise
+    finally:
+        note(dispatch.annotations)
     return notes.plus(dispatch.warnings, dispatch.annotations)

@@ -153,6 +153,7 @@ class Unauthorized(ApiError):
 
 class Forbidden(ApiError):
     code, reason = 403, "Forbidden"
+    decision: str | None = None  # of an authoriser: the reason it gave
 
 
 class NotFound(ApiError):

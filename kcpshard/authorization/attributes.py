@@ -47,7 +47,10 @@ def sentence(username: str, wanted: Attributes) -> str:
 def refused(username: str, wanted: Attributes, reason: str) -> Forbidden:
     """The 403 as kube-apiserver words it."""
     detail = sentence(username, wanted)
-    return forbidden_object(wanted.group, wanted.resource, wanted.name, f"{detail}: {reason}" if reason else detail)
+    shown = f"{detail}: {reason}" if reason else detail
+    error = forbidden_object(wanted.group, wanted.resource, wanted.name, shown)
+    error.decision = reason
+    return error
 
 
 def forbidden_object(group: str, resource: str, name: str, detail: str) -> Forbidden:

@@ -36,6 +36,7 @@ class ListStream(Protocol):
 
     code: int
     columns: bytes
+    audit: bytes  # as of Result
     warnings: Sequence[str]
     flow: bytes
     info: ListInfo | None
@@ -95,6 +96,10 @@ class WatchHandle(Protocol):
     @property
     def kind(self) -> str:
         """Of the objects ("ConfigMap"), for bookmarks; known once `started`."""
+
+    @property
+    def audit(self) -> bytes:
+        """WatchStarted.audit, if asked for; known once `started`."""
 
     def pause(self) -> None:
         """Give the sink nothing until `resume`. The shard keeps nothing for a paused watch: it goes on from the log or

@@ -157,6 +157,7 @@ class Pieces:
         self._call = call
         self.code: int = first.code
         self.columns: bytes = first.columns
+        self.audit: bytes = first.audit
         self.warnings: Sequence[str] = tuple(first.warnings)
         self.flow: bytes = first.flow
         self.complete = not first.more

@@ -42,7 +42,7 @@ class FrontWatch:
     """
 
     __slots__ = (
-        "__weakref__", "_ledger", "base", "cluster_id", "columns", "count", "given", "held", "id", "initial",
+        "__weakref__", "_ledger", "audit", "base", "cluster_id", "columns", "count", "given", "held", "id", "initial",
         "initial_revision", "kind", "phase", "position", "sink", "skip", "start", "was_started",
     )  # fmt: skip
 
@@ -51,6 +51,7 @@ class FrontWatch:
         self.start = start.SerializeToString()  # a fifth of the message's memory
         self.phase = Phase.QUEUED
         self.columns, self.kind = b"", ""
+        self.audit = b""
         self.was_started = start.resumed  # the sink knows
         self.initial, self.position, self.initial_revision = start.initial, start.initial_after, start.initial_revision
         self.base = self.given = 0 if start.initial else start.revision
@@ -221,6 +222,7 @@ class WatchLedger:
 
     def _started(self, watch: FrontWatch, started: pb.WatchStarted) -> None:
         watch.columns, watch.kind = started.columns, intern(started.kind)
+        watch.audit = started.audit
         watch.cluster_id = started.cluster_id
         if not watch.was_started:
             watch.was_started = True

@@ -23,15 +23,18 @@ _NAME_FIELD = "metadata.name"
 class Record:
     """What an audit record says of a request's way here. `decision` stays None where none was made."""
 
-    __slots__ = ("decision", "impersonated", "user")
+    __slots__ = ("annotations", "decision", "impersonated", "user")
 
     def __init__(self, user: bytes) -> None:
         self.user = user
         self.impersonated = b""
         self.decision: Decision | None = None
+        self.annotations: dict[str, str] = {}  # of admission
 
     def encode(self) -> bytes:
         """JSON for Response.audit; the same bytes for the same record."""
+        if self.annotations:
+            return self._encode()
         key = (self.user, self.impersonated, self.decision)
         found = _records.get(key)
         if found is None:
@@ -47,6 +50,8 @@ class Record:
         if self.decision is not None:
             document["decision"] = "allow" if self.decision.allowed else "forbid"
             document["reason"] = self.decision.reason
+        if self.annotations:
+            document["annotations"] = self.annotations
         return orjson.dumps(document)
 
 

@@ -5,10 +5,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
+from kcpshard.admission.audit_annotations import gathering
 from kcpshard.admission.webhook_calls import CallsWanted
-from kcpshard.api.errors import ApiError
+from kcpshard.api.errors import ApiError, Forbidden
 from kcpshard.api.loop_time import TooLong
 from kcpshard.api.requests import Answer, Request
+from kcpshard.authorization.policy import Decision
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.verbs import access, impersonation, webhook_waiting
 from kcpshard.verbs.authorize import authorize
@@ -109,8 +111,9 @@ def _audited(shard: Shard, request: pb.Request) -> Outcome:
         if request.impersonation:
             request = impersonation.effective(shard, request, access.wanted_of(request))
             record.impersonated = request.identity
-        record.decision = access.check(shard, request)
-        outcome = _begin(shard, request)
+        record.decision = _decided(shard, request, record)
+        with gathering(record.annotations):
+            outcome = _begin(shard, request)
     except ApiError as error:
         raise _with_record(error, record) from error.__cause__
     if isinstance(outcome, Answer):
@@ -123,6 +126,14 @@ def _audited(shard: Shard, request: pb.Request) -> Outcome:
     return _streamed(outcome, record)
 
 
+def _decided(shard: Shard, request: pb.Request, record: access.Record) -> Decision:
+    try:
+        return access.check(shard, request)
+    except Forbidden as error:
+        record.decision = Decision(False, error.decision or "")
+        raise
+
+
 def _with_record(error: ApiError, record: access.Record) -> ApiError:
     error.audit = record.encode()
     return error
@@ -130,7 +141,8 @@ def _with_record(error: ApiError, record: access.Record) -> ApiError:
 
 async def _waited(outcome: Coroutine[Any, Any, Answer | AfterSync], record: access.Record) -> Answer | AfterSync:
     try:
-        found = await outcome
+        with gathering(record.annotations):
+            found = await outcome
     except ApiError as error:
         raise _with_record(error, record) from error.__cause__
     if isinstance(found, Answer):

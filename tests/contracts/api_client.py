@@ -146,7 +146,8 @@ class ApiClient:
         try:
             return await self._finish(request)
         except ApiError as error:
-            return Reply(Answer(error.code, error.body(), None, error.warnings, retry_after_s=error.retry_after_s))
+            found = Answer(error.code, error.body(), None, error.warnings, retry_after_s=error.retry_after_s)
+            return Reply(found._replace(audit=error.audit))
 
     async def _finish(self, request: pb.Request) -> Reply:
         while True:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from kcp.installation import Installation
-from kcp.programs import Logging, front_program, shard_program, split_address
+from kcp.programs import NO_AUDIT, Audit, Logging, front_program, shard_program, split_address
 
 MADE = Installation(Path("/x/.kcp"), "id", 2, 3)
 
@@ -83,3 +83,11 @@ def test_controllers_are_left_to_others() -> None:
 def test_ranges_that_webhooks_may_be_at_are_passed_on() -> None:
     told = options(shard_program(MADE, 1, Logging(), callout_allow=("10.0.0.0/8",)).arguments)
     assert " --callout-allow 10.0.0.0/8" in told
+
+
+def test_each_front_records_into_a_file_of_its_own() -> None:
+    audit = Audit("/p.yaml", "/var/log/audit.log", ("--audit-log-maxsize", "10"))
+    found = options(front_program(MADE, 2, "x:1", Logging(), audit=audit).arguments)
+    assert "--audit-policy-file /p.yaml --audit-log-path /var/log/audit-front-2.log --audit-log-maxsize 10" in found
+    assert Audit("/p.yaml", "-").of_front(1)[-1] == "-"
+    assert NO_AUDIT.of_front(1) == ()

@@ -194,3 +194,15 @@ def test_the_lock_is_held_until_the_last_child_has_ended(root: Path) -> None:
     while Path(f"/proc/{shard}").exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--audit-log-path", "audit.log"), "need --audit-policy-file"),
+        (("--audit-policy-file", __file__), "needs --audit-log-path or"),
+    ],
+)
+def test_half_of_an_audit_configuration_is_refused(root: Path, options: tuple[str, ...], text: str) -> None:
+    _, error = Start(root, *options).process.communicate(timeout=30)
+    assert text in error

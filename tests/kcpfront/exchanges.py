@@ -24,6 +24,9 @@ class Sink:
     async def drain(self) -> None:
         pass
 
+    def peer_address(self) -> str:
+        return "192.0.2.7"
+
     def hand_over(self, protocol: object) -> None:  # type: ignore[misc]
         raise AssertionError("not this one")
 

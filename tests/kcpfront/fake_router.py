@@ -17,6 +17,7 @@ class FakeListStream:
 
     def __init__(self, pieces: Sequence[bytes], info: ListInfo, columns: bytes = b"") -> None:
         self.code, self.columns, self.warnings, self.flow = 200, columns, (), b""
+        self.audit = b""
         self._pieces, self._info = pieces, info
         self.complete = len(pieces) <= 1
         self.info: ListInfo | None = info if self.complete else None
@@ -39,6 +40,7 @@ class FakeWatch:
     def __init__(self, start: pb.StartWatch, sink: WatchSink) -> None:
         self.start, self.sink = start, sink
         self.revision, self.columns, self.kind = 0, b"", "ConfigMap"
+        self.audit = b'{"decision":"allow","reason":"watched"}'
         self.closed = self.paused = False
 
     def accept(self) -> None:

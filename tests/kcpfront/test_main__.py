@@ -35,3 +35,12 @@ def test_an_occupied_port_is_one_sentence(tmp_path: Path) -> None:
 def test_a_listen_address_needs_a_port(tmp_path: Path) -> None:
     found = run("--listen", "localhost", "--pki", str(tmp_path), "--shard", "unix:/nowhere")
     assert found.returncode == EXIT_REFUSED and "not HOST:PORT" in found.stderr
+
+
+def test_an_audit_policy_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    Authority("a").issue(tmp_path / "serving.crt", tmp_path / "serving.key", "server")
+    (tmp_path / "policy.yaml").write_text("{apiVersion: audit.k8s.io/v1, kind: Policy, rules: [{level: All}]}")
+    asked = ["--pki", str(tmp_path), "--shard", "unix:/nowhere", "--audit-log-path", str(tmp_path / "audit.log")]
+    found = run("--listen", "127.0.0.1:0", *asked, "--audit-policy-file", str(tmp_path / "policy.yaml"))
+    assert found.returncode == EXIT_REFUSED
+    assert "rules[0].level" in found.stderr and found.stderr.count("\n") == 1

@@ -82,3 +82,18 @@ def test_an_objects_past_takes_the_right_to_get_it() -> None:
 
 def test_every_verb_of_the_protocol_is_authorised_as_something() -> None:
     assert all(access.VERBS[number] for number in pb.Verb.values() if number)
+
+
+async def test_a_refusal_tells_the_record_too(client: ApiClient) -> None:
+    user = ApiClient(client.shard, identity=USER)
+    request = user.request("GET", CONFIGMAPS + "/a")
+    request.audit_id = "x"
+    answer = await user.send(request)
+    assert answer.code == 403 and b'"decision":"forbid","reason":""' in answer.answer.audit
+
+
+def test_a_record_with_annotations_is_made_anew() -> None:
+    record = access.Record(b"{}")
+    record.annotations["policy/key"] = "value"
+    assert record.encode() == b'{"user":{},"annotations":{"policy/key":"value"}}'
+    assert access.Record(b"{}").encode() == b'{"user":{}}'
