@@ -71,6 +71,11 @@ _FIGURES = (
     _Figure("callouts.answered", "kcp_shard_callouts_answered", "Calls to webhooks that were answered", counts=True),
     _Figure("callouts.failed", "kcp_shard_callouts_failed", "Calls to webhooks that were not", counts=True),
     _Figure("callouts.seconds", "kcp_shard_callout_seconds", "Time spent waiting for webhooks", counts=True),
+    _Figure("flowcontrol.executing", "kcp_shard_flowcontrol_executing", "Requests with a seat of a priority level"),
+    _Figure("flowcontrol.waiting", "kcp_shard_flowcontrol_inqueue", "Requests that wait for such a seat"),
+    _Figure("flowcontrol.waited", "kcp_shard_flowcontrol_queued", "Requests that had to wait for one", counts=True),
+    _Figure("flowcontrol.refused", "kcp_shard_flowcontrol_rejected", "Requests refused for want of one", counts=True),
+    _Figure("flowcontrol.timed_out", "kcp_shard_flowcontrol_timed_out", "Requests that waited in vain", counts=True),
     _Figure(
         "encryption.data_keys", "kcp_shard_encryption_data_keys", "Data keys that stored values may be sealed with"
     ),

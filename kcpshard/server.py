@@ -18,6 +18,7 @@ from pathlib import Path
 import grpc.aio
 
 from kcpshard.api import loop_time
+from kcpshard.api.errors import TooManyRequests
 from kcpshard.api.resource_versions import revision_microseconds
 from kcpshard.authorization.bootstrap import bootstrap_objects
 from kcpshard.authorization.webhook import Webhook
@@ -130,6 +131,7 @@ class ShardServer:
         self._session = SessionService(self.execution, self._hello)
         self.watch = WatchService(self._shard, self._hello, self._settings, tasks.create_task)
         self.watch.end_watches_on_change(catalog)
+        self.watch.limit(self._let_in)
         self._services: list[PlacementService] = []
         self._admin = AdminService(self._placement, self.statistics, self._checkpoint, self.store.census)
         self._custom_definitions = CustomDefinitions(self._shard, catalog)
@@ -189,6 +191,13 @@ class ShardServer:
         cluster = births.bear(self._shard, path)
         if cluster.born_in is not None:
             await durable(cluster.born_in)
+
+    def _let_in(self, start: pb.StartWatch, identity: bytes) -> None:
+        cluster_limits.check_watch(self.store, start.cluster, self.watch.hub.number(start.cluster))
+        flow = self._flows.of_watch(start, identity)
+        if flow is not None and flow.level.is_short and not flow.may_start():
+            self._flows.refused += 1
+            raise TooManyRequests("Too many requests, please try again later.", retry_after_s=1)
 
     def _seats(self, cluster: LogicalCluster) -> int:
         return cluster_limits.limits_of(self.store, cluster).requests

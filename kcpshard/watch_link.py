@@ -177,6 +177,8 @@ class FrontLink:
             return  # stopped meanwhile
         try:
             beginning = self._starts.judge(start)
+            if not start.resumed:  # one that goes on after a break was let in before
+                self._starts.let_in(start, beginning.identity)
         except NotDurable as reason:
             reason.group.when_durable(partial(self._again, start))
         except NotReached as reason:
@@ -189,7 +191,7 @@ class FrontLink:
     def _open(self, start: pb.StartWatch, beginning: Beginning, messages: "_Messages") -> None:
         resource, selection, cursor, identity, audit = beginning
         watch = Watch(start.id, self.link, start.cluster, resource.group_resource, selection, identity)
-        self.link.watches[start.id] = watch
+        self._hub.begin(watch)
         cluster_id = cursor.cluster.id if cursor else 0
         messages.started(start.id, cluster_id, resource.columns if start.want_columns else b"", resource.kind, audit)
         if cursor is not None:

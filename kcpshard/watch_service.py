@@ -23,7 +23,7 @@ from kcpshard.verbs.shard import Shard
 from kcpshard.watch.history import History
 from kcpshard.watch.hub import Ended, Hub, Watch
 from kcpshard.watch_link import FrontLink, LinkClosed, Spawn
-from kcpshard.watch_start import WatchStarts
+from kcpshard.watch_start import LetIn, WatchStarts
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +62,9 @@ class WatchService:
             "CatchUp": grpc.stream_stream_rpc_method_handler(self.catch_up),
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("kcp.shard.v1.ShardWatch", handlers),))
+
+    def limit(self, let_in: LetIn) -> None:
+        self._starts.let_in = let_in
 
     def end_watches_on_change(self, catalog: Catalog) -> None:
         """A type that a logical cluster defines has changed or gone: its watches start again, and find out."""

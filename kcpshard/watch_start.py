@@ -4,6 +4,7 @@ Decides like the verbs do: ownership, logical cluster, resource type, selectors,
 NotOwned, NotDurable, `NotReached` (ask again when this shard has got there). Leaves reading and queues to `watch_link`.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -43,12 +44,17 @@ class Beginning(NamedTuple):
     audit: bytes  # as WatchStarted.audit
 
 
+# What limits watches once they are judged: as whom it would begin. Raises TooManyRequests.
+LetIn = Callable[[pb.StartWatch, bytes], None]
+
+
 class WatchStarts:
     """Judges StartWatch messages. Selections and forms in use are shared: ten thousand alike cost as one."""
 
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
         self.check_owned = shard.ownership.check
+        self.let_in: LetIn = lambda _start, _identity: None
         self._forms: WeakValueDictionary[Resource, _ResourceForm] = WeakValueDictionary()
         self._selections: WeakValueDictionary[tuple[Form, str, str, str, str], Selection] = WeakValueDictionary()
 

@@ -321,7 +321,9 @@ class WatchHandler:
             watch.close()
             raise
         watch.close()
-        return finished(exchange, shown, _code(watch), watch.status)
+        after_s = (orjson.loads(watch.status).get("details") or {}).get("retryAfterSeconds")
+        headers = b"Retry-After: %d\r\n" % after_s if after_s else b""
+        return finished(exchange, shown, _code(watch), watch.status, headers)
 
     def _open(self, exchange: Exchange, watch: OpenWatch, shown: Representation, include: str) -> None:
         assert watch.handle is not None

@@ -9,6 +9,7 @@ from kcpshard.controllers import (
     certificate_signing,
     cluster_role_aggregation,
     event_expiry,
+    flow_schema_status,
     garbage_collection,
     namespace_deletion,
     resource_quota,
@@ -20,6 +21,7 @@ from kcpshard.controllers.certificate_signing import CertificateSigning
 from kcpshard.controllers.cluster_role_aggregation import ClusterRoleAggregation
 from kcpshard.controllers.contract import Controller
 from kcpshard.controllers.event_expiry import EventExpiry
+from kcpshard.controllers.flow_schema_status import FlowSchemaStatus
 from kcpshard.controllers.garbage_collection import GarbageCollection
 from kcpshard.controllers.namespace_contents import root_certificates, service_accounts
 from kcpshard.controllers.namespace_deletion import NamespaceDeletion
@@ -61,6 +63,8 @@ def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
         made.append(lambda _: ClusterRoleAggregation(shard))
     if admission_policy_status.NAME in enabled:
         made.append(lambda _: AdmissionPolicyStatus(shard))
+    if flow_schema_status.NAME in enabled:
+        made.append(lambda _: FlowSchemaStatus(shard))
     return Runner(shard, made)
 
 

@@ -17,6 +17,7 @@ NAMES = (
     "clusterrole-aggregation-controller",
     "certificatesigningrequest-signing-controller",
     "serviceaccount-token-controller",
+    "flowschema-status-controller",
 )
 _ALIASES = {
     "namespace": "namespace-controller",

@@ -17,6 +17,7 @@ from kcpshard.api.events import Change, Commit, EventType
 from kcpshard.api.requests import Identity, Request, decode_identity
 from kcpshard.flowcontrol.classification import Digest, Schema, schema_of
 from kcpshard.flowcontrol.levels import Level, Levels
+from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
 
@@ -80,6 +81,11 @@ class State(Levels[Item]):
         self._sorted = sorted((s for s in self._schemas.values() if s.level in self._documents), key=lambda s: s[:2])
         self.configure(self._documents, seats)
 
+    def remember(self, key: object, flow: Flow[Item] | None) -> None:
+        if len(self.flows) >= _REMEMBERED:
+            self.flows.clear()
+        self.flows[key] = flow
+
     def classify(self, digest: Digest) -> Flow[Item] | None:
         for schema in self._sorted:
             if schema.matches(digest):
@@ -116,9 +122,7 @@ class Flows(Generic[Item]):
         if cluster is None:
             return None
         state = cluster.cached.get(_CACHED)
-        if state is _NOTHING:
-            return None
-        if type(state) is not State or state.is_stale:
+        if type(state) is not State or state is _NOTHING or state.is_stale:
             state = self._state(cluster)
             if state is None:
                 return None
@@ -132,6 +136,19 @@ class Flows(Generic[Item]):
         except KeyError:
             return self._classify(cluster, state, key, request)
 
+    def of_watch(self, start: pb.StartWatch, identity: bytes) -> Flow[Item] | None:
+        """As `of`; the identity is the one that the watch would belong to."""
+        cluster = self._store.pending_cluster(start.cluster)
+        state = self._state(cluster) if cluster is not None else None
+        if state is None:
+            return None
+        key = (identity, "watch", start.group, start.resource, start.namespace)
+        if key not in state.flows:
+            who = decode_identity(identity)
+            digest = Digest(who.username, who.groups, "watch", start.group, start.resource, start.namespace)
+            state.remember(key, state.classify(digest))
+        return state.flows[key]
+
     def _classify(
         self, cluster: LogicalCluster, state: State[Item], key: object, request: Request
     ) -> Flow[Item] | None:
@@ -139,9 +156,7 @@ class Flows(Generic[Item]):
         if identity is None:
             return None
         flow = state.classify(_digest(identity, request))
-        if len(state.flows) >= _REMEMBERED:
-            state.flows.clear()
-        state.flows[key] = flow
+        state.remember(key, flow)
         return flow
 
     def _identity(self, cluster: LogicalCluster, request: Request) -> Identity | None:
@@ -207,6 +222,8 @@ class Flows(Generic[Item]):
 
     def _state(self, cluster: LogicalCluster) -> State[Item] | None:
         state: Any = cluster.cached.get(_CACHED)
+        if state is _NOTHING:
+            return None
         if type(state) is not State:
             if cluster.born_in is not None:  # its objects cannot be read yet
                 return None

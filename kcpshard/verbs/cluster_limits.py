@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import orjson
 
-from kcpshard.api.errors import Forbidden, RequestEntityTooLarge
+from kcpshard.api.errors import Forbidden, RequestEntityTooLarge, TooManyRequests
 from kcpshard.api.events import Commit
 from kcpshard.api.requests import Request, decode_identity
 from kcpshard.authorization.policy import MASTERS
@@ -28,6 +28,7 @@ class Limits(NamedTuple):
     bytes: int = 16 << 30  # of objects as they are stored, without the log
     objectBytes: int = 3 << 20  # of one object
     requests: int = 1_024  # in flight on its shard: waiting for a sync, a webhook, a worker, a turn
+    watches: int = 16_384  # open on its shard
 
 
 _DEFAULT = Limits()
@@ -36,7 +37,9 @@ _DEFAULT = Limits()
 def limits_of(store: ObjectStore, cluster: LogicalCluster) -> Limits:
     found = cluster.cached.get(_CACHED)
     if type(found) is not Limits:
-        found = cluster.cached[_CACHED] = _read(store.pending(cluster, CONFIG_MAPS, NAMESPACE, NAME))
+        found = _read(store.pending(cluster, CONFIG_MAPS, NAMESPACE, NAME))
+        if cluster.born_in is None:  # of one that is being born, `follow` is not told in time
+            cluster.cached[_CACHED] = found
     return found
 
 
@@ -84,6 +87,14 @@ def check_write(shard: Shard, cluster: LogicalCluster, request: Request, put: Pu
     grows = size > len(envelope.body(previous)) if previous is not None else True
     if grows and cluster.stored_bytes + size > limits.bytes:
         raise _exceeded(put, "bytes", cluster.stored_bytes, limits.bytes)
+
+
+def check_watch(store: ObjectStore, path: str, open_watches: int) -> None:
+    """Raise TooManyRequests if the logical cluster may have no further watch."""
+    cluster = store.pending_cluster(path)
+    limits = limits_of(store, cluster) if cluster is not None else _DEFAULT
+    if open_watches >= limits.watches:
+        raise TooManyRequests("too many watches, please try again later.", retry_after_s=1)
 
 
 def _exceeded(put: Put, what: str, used: int, limit: int) -> Forbidden:

@@ -126,6 +126,7 @@ class Hub:
         self._buckets: dict[BucketKey, Bucket[Link]] = {}
         self._unborn: dict[str, set[Watch]] = {}
         self._links: set[Link] = set()
+        self._numbers: dict[str, int] = {}  # watches that have begun, by path
         self._waiting: set[Link] = set()  # links with a watch that waits for a revision
         self._events = 0
         self._cut = 0
@@ -187,11 +188,19 @@ class Hub:
         self._waiting.discard(link)
         for watch in list(link.watches.values()):
             if watch is not None:
-                self._unfile(watch)
+                self._leave(watch)
         link.watches.clear()
         link.lagging.clear()
         link.events.clear()
         link.queued_bytes = 0
+
+    def begin(self, watch: Watch) -> None:
+        watch.link.watches[watch.id] = watch
+        self._numbers[watch.path] = self._numbers.get(watch.path, 0) + 1
+
+    def number(self, path: str) -> int:
+        """How many watches of a logical cluster have begun and not ended."""
+        return self._numbers.get(path, 0)
 
     def join(self, watch: Watch, cluster_id: int) -> None:
         """The watch has everything durable; from the next commit on it is live. Same loop turn as the reading."""
@@ -206,7 +215,7 @@ class Hub:
         """Forget one watch; what is queued for it may still be sent, and is ignored there."""
         watch = link.watches.pop(watch_id, None)
         if watch is not None:
-            self._unfile(watch)
+            self._leave(watch)
         return watch
 
     def await_commits(self, link: Link, waiting: bool) -> None:
@@ -258,6 +267,14 @@ class Hub:
         if bucket is None:
             bucket = self._buckets[key] = Bucket()
         bucket.add(watch.id, watch.selection, watch.link)
+
+    def _leave(self, watch: Watch) -> None:
+        self._unfile(watch)
+        left = self._numbers[watch.path] - 1
+        if left:
+            self._numbers[watch.path] = left
+        else:
+            del self._numbers[watch.path]
 
     def _unfile(self, watch: Watch) -> None:
         if watch.unborn:

@@ -4,6 +4,7 @@ from typing import Any
 import orjson
 import pytest
 
+from kcpshard.api.errors import TooManyRequests
 from kcpshard.local_watch import LocalWatchTransport
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.messages import PROTOCOL
@@ -190,3 +191,29 @@ async def test_a_watch_shows_what_a_webhook_converts() -> None:
         await reader.saw("ended 500")
         assert "conversion webhook for example.com/v1, Kind=Ending failed" in reader.status["message"]
         running.cancel()
+
+
+async def test_watches_of_a_logical_cluster_are_counted_and_let_in(tier: WatchTier) -> None:
+    asked: list[tuple[str, bytes]] = []
+
+    def let_in(request: pb.StartWatch, identity: bytes) -> None:
+        asked.append((request.cluster, identity))
+        if tier.service.hub.number(request.cluster) >= 2:
+            raise TooManyRequests("too many watches", retry_after_s=1)
+
+    tier.service.limit(let_in)
+    link, other = tier.service.open(), tier.service.open()
+    ask(link, start(id=1), start(id=2), start(id=3))
+    assert [w for w in said(await link.next_catch_up()) if not w.startswith("joined")] == [
+        "started 1",
+        "started 2",
+        "ended 3",
+    ]
+    ask(other, start(id=4, resumed=True, revision=tier.store.durable_revision))
+    assert "started 4" in said(await other.next_catch_up()), "it was let in before the break"
+    assert (tier.service.hub.number("root"), [path for path, _ in asked]) == (3, ["root"] * 3)
+    other.close()
+    tier.service.hub.stop(link.link, 1)
+    assert tier.service.hub.number("root") == 1
+    link.close()
+    assert tier.service.hub.number("root") == 0

@@ -131,3 +131,17 @@ async def test_very_many_are_read_in_slices(client: ApiClient) -> None:
 
         await asyncio.sleep(0)
     assert names(found) == "s79 low"
+
+
+async def test_watches_are_classified_by_their_own_verb(client: ApiClient, flows: Flows[str]) -> None:
+    await level(client, "low")
+    await schema(client, "alices", "low")
+    start = pb.StartWatch(cluster="root", resource="pods", namespace="a")
+    assert names(flows.of_watch(start, ALICE.encode())) == "alices low"
+    assert flows.of_watch(start, ALICE.encode()) is flows.of_watch(start, ALICE.encode())
+    assert flows.of_watch(pb.StartWatch(cluster="unborn", resource="pods"), ALICE.encode()) is None
+    only_gets = {"verbs": ["get"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"]}
+    rule = {"subjects": [{"kind": "User", "user": {"name": "alice"}}], "resourceRules": [only_gets]}
+    await client.patch(f"{API}/flowschemas/alices", {"spec": {"rules": [rule]}}, MERGE)
+    assert names(flows.of_watch(start, ALICE.encode())) != "alices low"
+    assert names(flows.of(ask())) == "alices low"

@@ -1,5 +1,8 @@
 from typing import Any
 
+import pytest
+
+from kcpshard.api.errors import TooManyRequests
 from kcpshard.api.requests import Identity
 from kcpshard.storage.contract import LogicalCluster
 from kcpshard.storage.memory_engine import MemoryEngine
@@ -106,3 +109,13 @@ async def test_counts_are_right_after_a_restart() -> None:
         engine.write(batch)
     again = Store(engine, 1, clock).pending_cluster("root")  # as an earlier release has left it
     assert again is not None and (again.objects, again.stored_bytes) == (before.objects, before.stored_bytes)
+
+
+async def test_watches_are_limited() -> None:
+    client = limited()
+    store = client.shard.store
+    cluster_limits.check_watch(store, "unborn", 100)
+    await limit(client, watches=2)
+    cluster_limits.check_watch(store, "root", 1)
+    with pytest.raises(TooManyRequests):
+        cluster_limits.check_watch(store, "root", 2)

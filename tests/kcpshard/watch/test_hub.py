@@ -23,7 +23,8 @@ def hub() -> Hub:
 
 
 def live(hub: Hub, link: Link, id_: int, cluster_id: int = 1, path: str = "root") -> Watch:
-    watch = link.watches[id_] = Watch(id_, link, path, "configmaps", ALL)
+    watch = Watch(id_, link, path, "configmaps", ALL)
+    hub.begin(watch)
     hub.join(watch, cluster_id)
     return watch
 
@@ -67,7 +68,8 @@ def test_a_front_that_does_not_read_is_cut_and_forgotten(hub: Hub) -> None:
 
 def test_a_birth_brings_waiting_watches_to_life_before_its_own_changes(hub: Hub) -> None:
     link = hub.open()
-    watch = link.watches[1] = Watch(1, link, "late", "configmaps", ALL)
+    watch = Watch(1, link, "late", "configmaps", ALL)
+    hub.begin(watch)
     hub.await_birth(watch)
     hub.on_commit([commit(5, cluster_id=2)])
     assert revisions(link) == []
@@ -80,7 +82,8 @@ def test_a_birth_brings_waiting_watches_to_life_before_its_own_changes(hub: Hub)
 def test_a_stopped_watch_leaves_nothing_behind(hub: Hub) -> None:
     link = hub.open()
     live(hub, link, 1)
-    unborn = link.watches[2] = Watch(2, link, "late", "configmaps", ALL)
+    unborn = Watch(2, link, "late", "configmaps", ALL)
+    hub.begin(unborn)
     hub.await_birth(unborn)
     assert hub.stop(link, 1) is not None
     assert hub.stop(link, 2) is unborn
