@@ -1,15 +1,17 @@
 """What one tenant's flood does to another tenant's gets.
 
 A tenant keeps 64 connections busy with one expensive shape; another one gets objects meanwhile, and its p99 is compared
-with what it is while processes that have nothing to do with us burn as much CPU. Five alternating rounds a shape.
+with what it is while processes that have nothing to do with us burn as much CPU. Four alternating rounds a shape, which
+takes about four minutes on an idle machine of two cores; on one that is busy otherwise the figures say little.
 
-usage: python -m benchmarks.flood [--rounds 5] [--seconds 4] [--port 25100]
+usage: python -m benchmarks.flood [--rounds 4] [--seconds 2.5] [--port 25100]
 """
 
 import argparse
 import asyncio
 import json
 import multiprocessing
+import signal
 import statistics
 import subprocess
 import sys
@@ -54,7 +56,8 @@ _ROWS = [{"a": n} for n in range(230_000)]
 
 
 async def drive(shape: str, spec: Spec) -> dict[str, int]:
-    """Until killed or the time is up: 64 connections, one request after the other each. Codes and how many."""
+    """Until told to end (SIGTERM) or the time is up: 64 connections, one request after the other each. Codes and how
+    many."""
     load = Load(spec)
     headers = load.requests.headers
     codes: dict[str, int] = {}
@@ -74,9 +77,14 @@ async def drive(shape: str, spec: Spec) -> dict[str, int]:
                 await asyncio.sleep(0.1)  # any client backs off for a moment
 
     async with asyncio.TaskGroup() as tasks:
-        for number in range(CONNECTIONS):
-            tasks.create_task(one(number))
+        made = [tasks.create_task(one(number)) for number in range(CONNECTIONS)]
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _cancel, made)
     return codes
+
+
+def _cancel(tasks: list["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        task.cancel()
 
 
 def run(*arguments: str) -> "subprocess.Popen[bytes]":
@@ -136,13 +144,14 @@ class Flood:
 
     def flooded(self, shape: str, seed: int) -> tuple[dict[str, float], float, dict[str, int]]:
         """Latencies, cores that the flood kept busy, and its answers."""
-        spec = self.spec("get", seconds=self.seconds + 3)
+        spec = self.spec("get", seconds=self.seconds + 60)
         driver = run("benchmarks.flood", "--drive", shape, "--spec", spec_file(spec, self.directory, "flood.json"))
         time.sleep(2)
         pids = [*self.target.pids(), driver.pid]
         before, began = cpu_of(pids), time.monotonic()
         latencies = self.quiet(seed)
         cores = (cpu_of(pids) - before) / (time.monotonic() - began)
+        driver.terminate()  # not before: the flood has to last as long as the measurement
         output, _ = driver.communicate()
         return latencies, cores, json.loads(output)
 
@@ -185,8 +194,8 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=2.5)
     parser.add_argument("--port", type=int, default=25100)
     parser.add_argument("--only", default="")
     parser.add_argument("--out", type=Path, default=HERE / "results")

@@ -124,7 +124,7 @@ class ShardServer:
         self._shard.elsewhere = OffloadedWrites(self.workers.run)
         loop_time.bound()
         cluster_limits.follow(self.store)
-        turns = LoopTurns()
+        turns = LoopTurns(self._weight)
         self._shard.turn = turns.turn
         self._flows: Flows[Job] = Flows(self.store, self._seats, claimed, cluster_limits.NAME)
         self.execution = Execution(partial(dispatch, self._shard), tasks, turns, self._most_requests, self._flows)
@@ -198,6 +198,10 @@ class ShardServer:
         if flow is not None and flow.level.is_short and not flow.may_start():
             self._flows.refused += 1
             raise TooManyRequests("Too many requests, please try again later.", retry_after_s=1)
+
+    def _weight(self, path: str) -> float:
+        cluster = self.store.pending_cluster(path)
+        return cluster_limits.limits_of(self.store, cluster).weight / 100 if cluster is not None else 1.0
 
     def _seats(self, cluster: LogicalCluster) -> int:
         return cluster_limits.limits_of(self.store, cluster).requests

@@ -102,6 +102,8 @@ class CustomDefinitions:
             self._builtin.setdefault(r.group, []).append(names)
         # Types whose objects' going is waited for: (cluster, group resource) → definition. Bounded by what terminates.
         self._going: dict[tuple[int, str], str] = {}
+        # What `_settle` has written and not seen yet, by its revision: looking at it once more would change nothing.
+        self._own: set[int] = set()
         self._names = _Queue(self._settle, shard)
         self._deletions = _Queue(self._terminate, shard)
         shard.store.on_commit(self._see)
@@ -111,7 +113,10 @@ class CustomDefinitions:
         for commit in commits:
             for change in commit.changes:
                 if change.group_resource == CRDS:
-                    self._names.add((commit.cluster_id, change.name))
+                    if commit.revision in self._own:
+                        self._own.discard(commit.revision)
+                    else:
+                        self._names.add((commit.cluster_id, change.name))
                 elif going and change.type is EventType.DELETED:
                     name = going.get((commit.cluster_id, change.group_resource))
                     if name is not None:
@@ -158,7 +163,7 @@ class CustomDefinitions:
         else:
             status = self._decide(index, obj)
             if status != obj.get("status"):
-                await self._commit(cluster, {**obj, "status": status})
+                await self._commit(cluster, {**obj, "status": status}, is_settled=True)
 
     def _decide(self, index: Index, obj: Object) -> Object:
         group, name = obj["spec"]["group"], obj["metadata"]["name"]
@@ -232,7 +237,7 @@ class CustomDefinitions:
         value = self._shard.store.pending(cluster, CRDS, "", name)
         return None if value is None else orjson.loads(envelope.body(value))
 
-    async def _commit(self, cluster: LogicalCluster, obj: dict[str, Any]) -> None:
+    async def _commit(self, cluster: LogicalCluster, obj: dict[str, Any], is_settled: bool = False) -> None:
         """In the turn in which the object was read. Returns when it is durable."""
         store, name = self._shard.store, obj["metadata"]["name"]
         write: Put | Remove = put_of(self._stored, obj, "")
@@ -240,7 +245,13 @@ class CustomDefinitions:
             value = store.pending(cluster, CRDS, "", name)
             assert value is not None
             write = remove_of(self._stored, "", name, value)
-        await _durable(store.commit(cluster, (write,)).group)
+        pending = store.commit(cluster, (write,))
+        if is_settled:
+            self._own.add(pending.revision)
+        try:
+            await _durable(pending.group)
+        finally:
+            self._own.discard(pending.revision)
 
 
 async def _durable(group: Group) -> None:

@@ -29,9 +29,11 @@ class Limits(NamedTuple):
     objectBytes: int = 3 << 20  # of one object
     requests: int = 1_024  # in flight on its shard: waiting for a sync, a webhook, a worker, a turn
     watches: int = 16_384  # open on its shard
+    weight: int = 100  # percent of the usual share of a loop's time, and of the turns of who waits for it
 
 
 _DEFAULT = Limits()
+_MOST_WEIGHT = 10_000
 
 
 def limits_of(store: ObjectStore, cluster: LogicalCluster) -> Limits:
@@ -52,6 +54,8 @@ def _read(value: bytes | None) -> Limits:
             found[name] = int(parse_quantity(data[name]).value)
         except (KeyError, ValueError, TypeError, AttributeError):
             continue
+    if "weight" in found:
+        found["weight"] = min(max(found["weight"], 1), _MOST_WEIGHT)
     return Limits(**found) if found else _DEFAULT
 
 

@@ -25,9 +25,11 @@ Work = Callable[[], None]
 class LoopTurns:
     """`is_over` and `charge` around work that runs at once; `queue` and `turn` for work that waits."""
 
-    __slots__ = ("_is_scheduled", "_loop", "_resumed", "_turns", "spenders")
+    __slots__ = ("_is_scheduled", "_loop", "_resumed", "_turns", "_weight_of", "spenders")
 
-    def __init__(self) -> None:
+    def __init__(self, weight_of: Callable[[str], float] | None = None) -> None:
+        """`weight_of`: how many times the usual share a key has; asked about those that have used some of it."""
+        self._weight_of = weight_of
         self._loop = asyncio.get_running_loop()
         self._turns: FairTurns[Work | asyncio.Future[None]] = FairTurns(_QUEUED, _QUEUED_OF_ONE)
         # key → seconds of the loop used beyond what the time since has renewed, and when that was
@@ -43,17 +45,19 @@ class LoopTurns:
         if self._turns.waiting(key):
             return True
         used, since = self.spenders.get(key, (0.0, now))
-        used -= (now - since) * SHARE
+        weight = self._weight(key)
+        used -= (now - since) * SHARE * weight
         if used <= 0.0:
             self.spenders.pop(key, None)
-        return used > BURST_S
+        return used > BURST_S * weight
 
     def charge(self, key: str, seconds: float, now: float) -> None:
         """What work of the key took that ended at `now`."""
         used, since = self.spenders.get(key, (0.0, now))
         if len(self.spenders) >= _REMEMBERED:
             self._forget(now)
-        self.spenders[key] = (max(0.0, used - (now - since) * SHARE) + seconds, now)
+        renewed = (now - since) * SHARE * self._weight(key) if used else 0.0
+        self.spenders[key] = (max(0.0, used - renewed) + seconds, now)
 
     def queue(self, key: str, work: Work) -> bool:
         """Run `work` when it is the key's turn; it must not raise. False if too much waits."""
@@ -73,9 +77,14 @@ class LoopTurns:
                 await mine
         self._resumed = (key, perf_counter())
 
+    def _weight(self, key: str) -> float:
+        return 1.0 if self._weight_of is None else self._weight_of(key)
+
     def _put(self, key: str, item: "Work | asyncio.Future[None]") -> bool:
         if not self._turns.put(key, item):
             return False
+        if self._weight_of is not None:
+            self._turns.weigh(key, self._weight_of(key))
         if not self._is_scheduled:
             self._is_scheduled = True
             self._loop.call_soon(self._serve)

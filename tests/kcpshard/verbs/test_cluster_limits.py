@@ -119,3 +119,10 @@ async def test_watches_are_limited() -> None:
     cluster_limits.check_watch(store, "root", 1)
     with pytest.raises(TooManyRequests):
         cluster_limits.check_watch(store, "root", 2)
+
+
+@pytest.mark.parametrize(("given", "weight"), [("250", 250), ("0", 1), ("1M", 10_000), ("much", 100)])
+async def test_a_weight_stays_within_bounds(given: str, weight: int) -> None:
+    client = limited()
+    await limit(client, weight=given)
+    assert limits_of(client.shard.store, cluster_of(client)).weight == weight

@@ -1,5 +1,6 @@
 import asyncio
 import time
+from functools import partial
 
 from kcpshard.workers.loop_turns import BURST_S, SHARE, LoopTurns
 
@@ -21,6 +22,32 @@ async def test_the_share_is_renewed_with_time() -> None:
     assert not turns.is_over("a", 100.0 + 1.1 * (1.0 - BURST_S) / SHARE)
     assert not turns.is_over("a", 100.0 + 1.1 / SHARE)
     assert "a" not in turns.spenders
+
+
+async def test_who_weighs_more_has_a_greater_share() -> None:
+    turns = LoopTurns({"heavy": 4.0, "light": 0.5, "usual": 1.0}.__getitem__)
+    spent = 1.0
+    for key, weight in (("heavy", 4.0), ("light", 0.5), ("usual", 1.0)):
+        turns.charge(key, spent, 100.0)
+        renewed = (spent - BURST_S * weight) / (SHARE * weight)
+        assert turns.is_over(key, 100.0 + 0.9 * renewed), key
+        assert not turns.is_over(key, 100.0 + 1.1 * renewed), key
+
+
+async def test_who_weighs_more_has_more_turns() -> None:
+    turns = LoopTurns({"heavy": 3.0, "light": 1.0}.__getitem__)
+    order: list[str] = []
+
+    def work(key: str) -> None:
+        order.append(key)
+        time.sleep(0.001)
+
+    for key in ("light", "heavy"):
+        for _ in range(40):
+            assert turns.queue(key, partial(work, key))
+    while len(turns) > 40:
+        await asyncio.sleep(0)
+    assert 1.5 < order.count("heavy") / order.count("light") < 6
 
 
 async def test_queued_work_runs_a_little_in_each_turn_of_the_loop() -> None:
