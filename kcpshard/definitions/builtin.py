@@ -45,6 +45,8 @@ _NAME_RULES = {
     "services": "dns1035_label",
     "certificatesigningrequests.certificates.k8s.io": "path_segment",
     "poddisruptionbudgets.policy": "path_segment",
+    "events": "path_segment",
+    "events.events.k8s.io": "path_segment",
     "ipaddresses.networking.k8s.io": "ip_address",
 }
 

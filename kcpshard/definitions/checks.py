@@ -17,6 +17,7 @@ from kcpshard.definitions.quantities import parse_quantity
 NEGATIVE = "must be greater than or equal to 0"
 IMMUTABLE = "field is immutable"
 _PORT_NAME = re.compile(r"[-a-z0-9]+")
+_HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 _PERCENT = re.compile(r"[0-9]+%")
 
 Faults = Iterator[FieldError]
@@ -48,6 +49,19 @@ def qualified_name(path: str, value: str) -> Faults:
 
 def path_segment(path: str, value: str) -> Faults:
     yield from (invalid(path, value, text) for text in path_segment_faults(value))
+
+
+def domain_prefixed_path(path: str, value: str) -> Faults:
+    """Such as acme.io/foo."""
+    if not value:
+        yield required(path)
+        return
+    domain, _, rest = value.partition("/")
+    if not domain or not rest:
+        yield invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
+    yield from (invalid(path, domain, text) for text in (dns_subdomain_faults(domain) if domain and rest else ()))
+    if rest and not _HTTP_PATH.fullmatch(rest):
+        yield invalid(path, rest, "Invalid path")
 
 
 def labels(path: str, values: Mapping[str, str] | None) -> Faults:
@@ -193,6 +207,11 @@ def one_supported(path: str, value: str | None, supported: Sequence[str], *, opt
         listed = ", ".join(f'"{word}"' for word in supported)
         text = f'Unsupported value: "{value}": supported values: {listed}'
         yield FieldError(path, "FieldValueNotSupported", text)
+
+
+def unsupported(path: str, value: str, supported: Sequence[str]) -> FieldError:
+    listed = ", ".join(f'"{word}"' for word in supported)
+    return FieldError(path, "FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {listed}')
 
 
 def not_found(path: str, value: str) -> FieldError:

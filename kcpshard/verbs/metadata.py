@@ -134,9 +134,7 @@ def created_faults(meta: Object, name_rule: str, is_lenient: bool = False) -> li
     rule = NAME_RULES[name_rule]
     generate, name = meta.get("generateName", ""), meta.get("name", "")
     if generate:
-        # A trailing dash is fine in a prefix: something follows it.
-        shown = generate[:-2] + "a" if generate.endswith("-") and len(generate) > 1 else generate
-        faults += [invalid("metadata.generateName", generate, fault) for fault in rule(shown)]
+        faults += _prefix_faults(generate, name_rule)
     if not name:
         return [*faults, required("metadata.name", "name or generateName is required")]
     faults += [invalid("metadata.name", name, fault) for fault in rule(name)]
@@ -145,7 +143,13 @@ def created_faults(meta: Object, name_rule: str, is_lenient: bool = False) -> li
     return _common_faults(meta, faults, is_lenient)
 
 
-def updated_faults(new: Object, old: Object, is_lenient: bool = False) -> list[FieldError]:
+def _prefix_faults(generate: str, name_rule: str) -> list[FieldError]:
+    # A trailing dash is fine in a prefix: something follows it.
+    shown = generate[:-2] + "a" if generate.endswith("-") and len(generate) > 1 else generate
+    return [invalid("metadata.generateName", generate, fault) for fault in NAME_RULES[name_rule](shown)]
+
+
+def updated_faults(new: Object, old: Object, is_lenient: bool = False, name_rule: str = "") -> list[FieldError]:
     """Faults of an update's metadata, filled by `fill_updated`; the old one was valid."""
     faults: list[FieldError] = []
     for member in ("name", "namespace", "uid", "deletionTimestamp", "deletionGracePeriodSeconds"):
@@ -158,6 +162,9 @@ def updated_faults(new: Object, old: Object, is_lenient: bool = False) -> list[F
             shown = ", ".join(f'"{f}"' for f in sorted(added))
             text = "no new finalizers can be added if the object is being deleted, found new finalizers "
             faults.append(forbidden("metadata.finalizers", f"{text}[]string{{{shown}}}"))
+    generate = new.get("generateName", "")
+    if name_rule and generate and generate != old.get("generateName"):
+        faults += _prefix_faults(generate, name_rule)
     if all(new.get(member) == old.get(member) for member in _JUDGED):
         return faults
     return _common_faults(new, faults, is_lenient)

@@ -136,7 +136,7 @@ def store_update(
         escalation.confirm(shard, target, request, new, old)
     _prepare(resource, request.subresource, new, old, entries)
     chain.allocate(attributes)
-    faults = rules.updated_faults(new["metadata"], old["metadata"], rules.is_lenient(resource))
+    faults = rules.updated_faults(new["metadata"], old["metadata"], rules.is_lenient(resource), resource.name_rule)
     faults += resource.strategy.validate_update(new, old, request.subresource)
     if faults:
         raise object_invalid(stored.group, resource.kind, request.name, faults)

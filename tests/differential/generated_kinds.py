@@ -24,6 +24,7 @@ from tests.differential.compare import RealServer, as_it_should_be, ask_ours, co
 from tests.differential.exchanges import JSON_PATCH, MERGE, STRATEGIC, Exchange
 from tests.differential.generated_cases import (
     GROUPS,
+    REMOVED,
     Bend,
     Object,
     Seed,
@@ -114,8 +115,8 @@ async def run(arguments: argparse.Namespace) -> int:
         rng = random.Random(f"{arguments.seed} {shown}")
         differing = []
         async for case, theirs, mine in _compared(both, rng, of_kind, arguments.cases):
-            if theirs is None:
-                continue
+            if theirs is None or theirs[0] == 500:
+                continue  # what kube-apiserver calls a fault of its own
             asked[shown] += 1
             equal[shown] += are_equal(theirs, mine)
             if not are_equal(theirs, mine):
@@ -193,8 +194,14 @@ async def _compared(both: Both, rng: random.Random, of_kind: list[Seed], cases: 
             if how in (STRATEGIC, APPLY) and _has_large_number([bend.value for bend in found]):
                 continue
             theirs = verdict(*await both.real.ask(_change(how, seed, url, there, found)))
-            mine = verdict(*await both.ours.ask(_change(how, seed, url, here, found)))
-            yield f"{how} {_told(found)} of {json.dumps(_fresh(there))[:300]}", theirs, mine
+            own = [_translated(bend, there, here) for bend in found]
+            mine = verdict(*await both.ours.ask(_change(how, seed, url, here, own)))
+            yield (
+                f"{how.removeprefix('application/')} {_told(found)} of {json.dumps(_fresh(there))[:300]}",
+                theirs,
+                mine,
+            )
+    await _removed(both, bases)
 
 
 def _has_large_number(value: Any) -> bool:
@@ -204,10 +211,25 @@ def _has_large_number(value: Any) -> bool:
     return isinstance(value, int | float) and value >= 2**31
 
 
+def _translated(bend: Bend, there: Object, here: Object) -> Bend:
+    """With our object's uid in the place of theirs."""
+    if bend.value is REMOVED:
+        return bend
+    text = json.dumps(bend.value).replace(there["metadata"]["uid"], here["metadata"]["uid"])
+    return bend._replace(value=json.loads(text))
+
+
 def _told(found: list[Bend]) -> str:
     return "; ".join(
         f"{'.'.join(map(str, b.path))} := {json.dumps(b.value, default=lambda _: 'REMOVED')[:200]}" for b in found
     )
+
+
+async def _removed(both: Both, bases: list[tuple[Seed, str, Object, Object]]) -> None:
+    """What would have a say in writes of other kinds."""
+    for _, url, _, _ in bases:
+        if "/limitranges/" in url or "/resourcequotas/" in url:
+            await both.ask(Exchange("", "DELETE", url))
 
 
 async def _stored(both: Both, rng: random.Random, good: list[Seed]) -> list[tuple[Seed, str, Object, Object]]:

@@ -122,24 +122,33 @@ def _source_faults(source: Object, member: str, path: str) -> Faults:
         )
     if member == "containerResource":
         yield from checks.present(source, path, "container")
+        if source.get("container"):
+            yield from checks.dns_label(f"{path}.container", source["container"])
     if member in ("pods", "object", "external"):
         metric = source.get("metric") or {}
         if not metric.get("name"):
             yield required(f"{path}.metric.name", "must specify a metric name")
+        else:
+            yield from checks.path_segment(f"{path}.metric.name", metric["name"])
         yield from checks.selector(f"{path}.metric.selector", metric.get("selector"))
     if member == "object":
         described = source.get("describedObject") or {}
-        yield from checks.present(described, f"{path}.describedObject", "kind", "name")
+        for name in ("kind", "name"):
+            if described.get(name):
+                yield from checks.path_segment(f"{path}.describedObject.{name}", described[name])
+            else:
+                yield required(f"{path}.describedObject.{name}")
     target, here = source.get("target") or {}, f"{path}.target"
     if not target.get("type"):
         yield required(f"{here}.type", "must specify a metric target type")
-    elif target["type"] not in ("Utilization", "Value", "AverageValue"):
+    if target.get("type", "") not in ("Utilization", "Value", "AverageValue"):
         text = "must be either Utilization, Value, or AverageValue"
-        yield invalid(f"{here}.type", target["type"], text)
+        yield invalid(f"{here}.type", target.get("type", ""), text)
     given = [name for name in _TARGETS[member] if target.get(name) is not None]
     if not given:
         text = "must specify a positive target " + " or a target ".join(_TARGETS[member])
-        yield required(f"{here}.{_TARGETS[member][0]}", text)
+        missing = "averageValue" if member in ("object", "external") else _TARGETS[member][0]
+        yield required(f"{here}.{missing}", text)
     if target.get("averageUtilization") is not None and target["averageUtilization"] < 1:
         yield invalid(f"{here}.averageUtilization", target["averageUtilization"], "must be greater than 0")
     for name in ("value", "averageValue"):
@@ -180,8 +189,8 @@ def _budget(obj: Object) -> Faults:
             yield from checks.at_most_everything(f"spec.{member}", spec[member])
     yield from checks.selector("spec.selector", spec.get("selector"))
     policies = ("AlwaysAllow", "IfHealthyBudget")
-    if (policy := spec.get("unhealthyPodEvictionPolicy")) is not None:
-        yield from checks.one_supported("spec.unhealthyPodEvictionPolicy", policy, policies)
+    if (policy := spec.get("unhealthyPodEvictionPolicy")) not in (None, *policies):
+        yield checks.unsupported("spec.unhealthyPodEvictionPolicy", policy, policies)
 
 
 def _budget_status(new: Object, old: Object) -> Faults:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from kcpshard.api.errors import FieldError, invalid, required
+from kcpshard.api.errors import FieldError, invalid, required, too_long
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.pod_defaults import default_template, fill
@@ -19,6 +19,7 @@ _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 _MAX_INDEXED_PARALLELISM = 100_000
+_MAX_MANAGER = 63
 
 
 def _default_job(obj: Object) -> None:
@@ -63,13 +64,30 @@ def _select_own(obj: Object) -> None:
 
 def _job(obj: Object) -> Faults:
     spec, labels = obj["spec"], ((obj["spec"].get("template") or {}).get("metadata") or {}).get("labels") or {}
+    yield from _generated_faults(obj, labels)
     yield from job_spec_faults(spec, "spec")
     selector = spec.get("selector")
     if selector is None:
         yield required("spec.selector")
     yield from checks.selector("spec.selector", selector)
-    if not checks.is_selected(selector, labels):
-        yield invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
+    if checks.is_selected(selector, labels) is False:
+        yield invalid("spec.template.metadata.labels", labels or None, "`selector` does not match template `labels`")
+
+
+def _generated_faults(obj: Object, labels: Object) -> Faults:
+    """Where the job's uid selects, its pods must carry uid and name."""
+    spec, meta = obj["spec"], obj["metadata"]
+    if spec.get("manualSelector") or spec.get("selector") is None:
+        return
+    wanted = {**dict.fromkeys(_OWNERS, meta["uid"]), **dict.fromkeys(_JOB_NAMES, meta.get("name", ""))}
+    for key, value in wanted.items():
+        path = f"spec.template.metadata.labels[{key}]"
+        if key not in labels:
+            yield required(path, f"must be '{value}'")
+        elif labels[key] != value:
+            yield invalid(path, labels, f"must be '{value}'")
+    if checks.is_selected(spec["selector"], wanted) is False:
+        yield invalid("spec.selector", spec["selector"], "`selector` not auto-generated")
 
 
 def job_spec_faults(spec: Object, path: str) -> Faults:
@@ -77,6 +95,10 @@ def job_spec_faults(spec: Object, path: str) -> Faults:
     yield from checks.nonnegative(spec, path, *counted, "backoffLimitPerIndex", "maxFailedIndexes")
     if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
         yield required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified")
+    if (manager := spec.get("managedBy")) is not None:
+        yield from checks.domain_prefixed_path(f"{path}.managedBy", manager)
+        if len(manager) > _MAX_MANAGER:
+            yield too_long(f"{path}.managedBy", _MAX_MANAGER)
     mode = spec.get("completionMode")
     yield from checks.one_supported(f"{path}.completionMode", mode, ("NonIndexed", "Indexed"))
     if mode == "Indexed":
@@ -132,19 +154,34 @@ _JOB_FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "man
 
 def _job_update(new: Object, old: Object) -> Faults:
     after, before = new["spec"], old["spec"]
-    yield from job_spec_faults(after, "spec")
-    labels = (after["template"].get("metadata") or {}).get("labels") or {}
-    if not checks.is_selected(after.get("selector"), labels):
-        yield invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
+    yield from _job(new)
     if after.get("completions") != before.get("completions") and not (
         after.get("completionMode") == "Indexed" and after.get("completions") == after.get("parallelism")
     ):
         yield invalid("spec.completions", after.get("completions"), checks.IMMUTABLE)
     yield from checks.unchanged("spec.selector", after.get("selector"), before.get("selector"))
-    if not (before.get("suspend") and after["template"] != before["template"]):
-        yield from checks.unchanged("spec.template", after["template"], before["template"])
+    template = after.get("template") or {}
+    if not before.get("suspend"):
+        yield from checks.unchanged("spec.template", template, before["template"])
+    elif _fixed_parts(template) != _fixed_parts(before["template"]):
+        yield invalid("spec.template.spec", template.get("spec"), checks.IMMUTABLE)
     for member in _JOB_FIXED:
         yield from checks.unchanged(f"spec.{member}", after.get(member), before.get(member))
+
+
+_SCHEDULING = ("nodeSelector", "tolerations", "schedulingGates")
+
+
+def _fixed_parts(template: Object) -> Object:
+    """The spec without what may change of a suspended job: where its pods run, and what they ask for."""
+    spec = {k: v for k, v in (template.get("spec") or {}).items() if k not in (*_SCHEDULING, "resources")}
+    others = {k: v for k, v in (spec.pop("affinity", None) or {}).items() if k != "nodeAffinity"}
+    if others:
+        spec["affinity"] = others
+    for member in ("containers", "initContainers"):
+        if spec.get(member):
+            spec[member] = [{k: v for k, v in c.items() if k != "resources"} for c in spec[member]]
+    return spec
 
 
 def _job_status(new: Object, old: Object) -> Faults:
@@ -175,6 +212,8 @@ def _cron_job(obj: Object) -> Faults:
     policies = ("Allow", "Forbid", "Replace")
     yield from checks.one_supported("spec.concurrencyPolicy", spec.get("concurrencyPolicy"), policies)
     job = (spec.get("jobTemplate") or {}).get("spec") or {}
+    if job.get("selector") is not None:
+        yield invalid("spec.jobTemplate.spec.selector", job["selector"], "`selector` will be auto-generated")
     if job.get("manualSelector"):
         text = 'Unsupported value: true: supported values: "nil", "false"'
         yield FieldError("spec.jobTemplate.spec.manualSelector", "FieldValueNotSupported", text)

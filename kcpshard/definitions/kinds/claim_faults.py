@@ -30,8 +30,18 @@ def claim_spec_faults(spec: Object, path: str) -> Faults:
     for member in ("dataSource", "dataSourceRef"):
         if source := spec.get(member):
             yield from _source_faults(source, f"{path}.{member}")
+    yield from _twin_faults(spec.get("dataSource"), spec.get("dataSourceRef"), path)
     if name := spec.get("volumeAttributesClassName"):
         yield from checks.dns_subdomain(f"{path}.volumeAttributesClassName", name)
+
+
+def _twin_faults(source: Object | None, reference: Object | None, path: str) -> Faults:
+    if source is None or reference is None:
+        return
+    if reference.get("namespace"):
+        yield invalid(path, path, "may not be specified when dataSourceRef.namespace is specified")
+    elif any((source.get(m) or "") != (reference.get(m) or "") for m in ("apiGroup", "kind", "name")):
+        yield invalid(path, path, "must match dataSourceRef")
 
 
 def _source_faults(source: Object, path: str) -> Faults:
@@ -48,7 +58,7 @@ def _source_faults(source: Object, path: str) -> Faults:
 def access_mode_faults(modes: list[str] | tuple[str, ...], path: str) -> Faults:
     for mode in modes:
         if mode not in ACCESS_MODES:
-            yield from checks.one_supported(path, mode, ACCESS_MODES)
+            yield checks.unsupported(path, mode, ACCESS_MODES)
     if "ReadWriteOncePod" in modes and len(modes) > 1:
         yield forbidden(path, "may not use ReadWriteOncePod with other access modes")
 

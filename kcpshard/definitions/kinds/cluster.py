@@ -59,6 +59,8 @@ def _node(obj: Object) -> Faults:
 
 def _node_update(new: Object, old: Object) -> Faults:
     after, before = new.get("spec") or {}, old.get("spec") or {}
+    if after.get("externalID", "") != before.get("externalID", ""):
+        yield forbidden("spec.externalID", "may not be updated")
     if before.get("podCIDRs") and after.get("podCIDRs") != before["podCIDRs"]:
         yield forbidden("spec.podCIDRs", 'node updates may not change podCIDR except from "" to valid')
     if before.get("providerID") and after.get("providerID") != before["providerID"]:

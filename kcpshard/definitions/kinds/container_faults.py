@@ -216,6 +216,18 @@ def _mount_faults(container: Object, path: str, volumes: Volumes) -> Faults:
             if propagation == "Bidirectional" and not (container.get("securityContext") or {}).get("privileged"):
                 text = "Bidirectional mount propagation is available only to privileged containers"
                 yield forbidden(f"{path}.volumeMounts.mountPropagation", text)
+        if (wanted := mount.get("recursiveReadOnly")) is not None:
+            yield from _recursive_faults(mount, wanted, f"{path}.volumeMounts.recursiveReadOnly")
+
+
+def _recursive_faults(mount: Object, wanted: str, path: str) -> Faults:
+    if wanted not in ("Disabled", "IfPossible", "Enabled"):
+        yield checks.unsupported(path, wanted, ("Disabled", "Enabled", "IfPossible"))
+    elif wanted != "Disabled":
+        if not mount.get("readOnly"):
+            yield forbidden(path, "may only be specified when readOnly is true")
+        if mount.get("mountPropagation") not in (None, "None"):
+            yield forbidden(path, "may only be specified when mountPropagation is None or not specified")
 
 
 def descending_path(path: str, value: str) -> Faults:
@@ -361,6 +373,7 @@ def _security_faults(context: Object, path: str) -> Faults:
     if (mount := context.get("procMount")) is not None:
         yield from checks.one_supported(f"{path}.procMount", mount, ("Default", "Unmasked"))
     yield from profile_faults(context, path)
+    yield from windows_faults(context, path)
     if context.get("allowPrivilegeEscalation") is False:
         if context.get("privileged"):
             yield invalid(path, context, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true")
@@ -375,6 +388,42 @@ def id_faults(context: Object, path: str, *members: str) -> Faults:
         value = context.get(member)
         if value is not None and not 0 <= value <= _MAX_ID:
             yield invalid(f"{path}.{member}", value, f"must be between 0 and {_MAX_ID}, inclusive")
+
+
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_MAX_USER = 104
+
+
+def windows_faults(context: Object, path: str) -> Faults:
+    options, here = context.get("windowsOptions") or {}, f"{path}.windowsOptions"
+    if (name := options.get("gmsaCredentialSpecName")) is not None:
+        yield from checks.dns_subdomain(f"{here}.gmsaCredentialSpecName", name)
+    if options.get("gmsaCredentialSpec") == "":
+        yield invalid(f"{here}.gmsaCredentialSpec", "", "gmsaCredentialSpec cannot be an empty string")
+    if (name := options.get("runAsUserName")) is not None:
+        yield from _user_name_faults(name, f"{here}.runAsUserName")
+
+
+def _user_name_faults(name: str, path: str) -> Faults:
+    parts = name.split("\\")
+    if not name:
+        yield invalid(path, name, "runAsUserName cannot be an empty string")
+    elif _CONTROL.search(name):
+        yield invalid(path, name, "runAsUserName cannot contain control characters")
+    elif len(parts) > 2:
+        yield invalid(path, name, "runAsUserName cannot contain more than one backslash")
+    else:
+        user = parts[-1]
+        if not user:
+            yield invalid(path, name, "runAsUserName's User cannot be empty")
+        elif len(user) > _MAX_USER:
+            text = f"runAsUserName's User length must not be longer than {_MAX_USER} characters"
+            yield invalid(path, name, text)
+        if user and not user.strip(". "):
+            yield invalid(path, name, "runAsUserName's User cannot contain only periods or spaces")
+        if any(letter in user for letter in '/:;|=,+*?<>@[]"'):
+            text = "runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]"
+            yield invalid(path, name, text)
 
 
 def profile_faults(context: Object, path: str) -> Faults:

@@ -186,7 +186,8 @@ def _policy(obj: Object) -> Faults:
         yield invalid("spec.policyTypes", types, "may not specify more than two policyTypes")
         return
     for place, kind in enumerate(types):
-        yield from checks.one_supported(f"spec.policyTypes[{place}]", kind, ("Ingress", "Egress"))
+        if kind not in ("Ingress", "Egress"):
+            yield checks.unsupported(f"spec.policyTypes[{place}]", kind, ("Ingress", "Egress"))
 
 
 def _policy_port(port: Object, path: str) -> Faults:
@@ -264,6 +265,8 @@ def _endpoints(obj: Object) -> Faults:
                 yield required(f"{here}.name")
             yield from checks.port_number(f"{here}.port", port.get("port", 0))
             yield from checks.one_supported(f"{here}.protocol", port["protocol"], ("SCTP", "TCP", "UDP"))
+            if port.get("appProtocol") is not None:
+                yield from checks.qualified_name(f"{here}.appProtocol", port["appProtocol"])
 
 
 def _endpoint_address(entry: Object, path: str) -> Faults:

@@ -13,6 +13,7 @@ from kcpshard.definitions.kinds.container_faults import (
     lifecycle_faults,
     profile_faults,
     restart_faults,
+    windows_faults,
 )
 from kcpshard.definitions.kinds.volume_faults import volumes_faults
 
@@ -187,11 +188,38 @@ def _security_faults(spec: Object, path: str) -> Faults:
     if spec.get("shareProcessNamespace") and spec.get("hostPID"):
         yield invalid(f"{here}.shareProcessNamespace", True, "ShareProcessNamespace and HostPID cannot both be enabled")
     yield from _sysctl_faults(context.get("sysctls") or (), f"{here}.sysctls")
+    yield from _shared_sysctl_faults(spec, context.get("sysctls") or (), f"{here}.sysctls")
     if (policy := context.get("fsGroupChangePolicy")) is not None:
         yield from checks.one_supported(f"{here}.fsGroupChangePolicy", policy, ("Always", "OnRootMismatch"))
     if (policy := context.get("supplementalGroupsPolicy")) is not None:
         yield from checks.one_supported(f"{here}.supplementalGroupsPolicy", policy, ("Merge", "Strict"))
+    if (policy := context.get("seLinuxChangePolicy")) not in (None, "Recursive"):
+        yield checks.unsupported(f"{here}.seLinuxChangePolicy", policy, ("Recursive",))
     yield from profile_faults(context, here)
+    yield from windows_faults(context, here)
+    if spec.get("hostUsers") is not False:
+        yield from _unmasked_faults(spec, path)
+
+
+def _unmasked_faults(spec: Object, path: str) -> Faults:
+    for member in ("initContainers", "containers", "ephemeralContainers"):
+        for place, container in enumerate(spec.get(member) or ()):
+            if (container.get("securityContext") or {}).get("procMount") == "Unmasked":
+                where = f"{path}.{member}[{place}].securityContext.procMount"
+                yield invalid(where, "Unmasked", "`hostUsers` must be false to use `Unmasked`")
+
+
+_IPC_SYSCTLS = ("kernel.shm", "kernel.msg", "fs.mqueue.")
+
+
+def _shared_sysctl_faults(spec: Object, sysctls: Sequence[Object], path: str) -> Faults:
+    """What belongs to the node where the pod shares its namespaces."""
+    for place, sysctl in enumerate(sysctls):
+        name = sysctl.get("name", "").replace("/", ".")
+        if spec.get("hostNetwork") and name.startswith("net."):
+            yield invalid(f"{path}[{place}].name", sysctl["name"], "may not be specified when 'hostNetwork' is true")
+        if spec.get("hostIPC") and (name.startswith(_IPC_SYSCTLS) or name == "kernel.sem"):
+            yield invalid(f"{path}[{place}].name", sysctl["name"], "may not be specified when 'hostIPC' is true")
 
 
 def _sysctl_faults(sysctls: Sequence[Object], path: str) -> Faults:

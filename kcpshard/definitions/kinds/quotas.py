@@ -97,7 +97,7 @@ def _scope_faults(scopes: Sequence[str], hard: Mapping[str, str]) -> Iterator[Fi
             yield invalid("spec.scopes", scopes, "unsupported scope")
             continue
         for name in hard:
-            if not _applies(scope, name):
+            if "/" not in name and not _applies(scope, name):
                 yield invalid("spec.scopes", scopes, "unsupported scope applied to resource")
     for pair in _CONFLICTS:
         if pair <= set(scopes):
@@ -109,11 +109,10 @@ def _expression_faults(expression: Object, hard: Mapping[str, str]) -> Iterator[
     scope, operator, values = expression["scopeName"], expression["operator"], expression.get("values") or []
     if scope not in _SCOPES:
         yield invalid(f"{path}.scopeName", scope, "unsupported scope")
-    elif any(not _applies(scope, name) for name in hard):
+    if any("/" not in name and not _applies(scope, name) for name in hard):
         yield invalid(path, [scope], "unsupported scope applied to resource")
     if scope in _EXISTS_ONLY and operator != "Exists":
         yield invalid(f"{path}.operator", operator, _EXISTS_ONLY_TEXT)
-        return
     if operator in ("In", "NotIn"):
         if not values:
             text = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"

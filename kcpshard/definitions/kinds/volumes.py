@@ -117,23 +117,37 @@ def _volume_update(new: Object, old: Object) -> Faults:
     after, before = ({m: o["spec"].get(m) for m in _SOURCES if o["spec"].get(m) is not None} for o in (new, old))
     if after != before:
         yield forbidden("spec.persistentvolumesource", "spec.persistentvolumesource is immutable after creation\n")
-    yield from checks.unchanged("spec.volumeMode", new["spec"].get("volumeMode"), old["spec"].get("volumeMode"))
+    yield from checks.unchanged("volumeMode", new["spec"].get("volumeMode"), old["spec"].get("volumeMode"))
 
 
 def _default_claim(obj: Object) -> None:
     fill(obj["spec"], volumeMode="Filesystem")
     fill(obj.setdefault("status", {}), phase="Pending")
+
+
+_OLD_SOURCES = (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot"))
+
+
+def _align_sources(obj: Object, old: Object) -> None:
+    """dataSource takes only what it always took, dataSourceRef anything; where one is given, the other says it too."""
     source, reference = obj["spec"].get("dataSource"), obj["spec"].get("dataSourceRef")
-    if source is not None and not source.get("apiGroup") and source.get("kind") != "PersistentVolumeClaim":
-        del obj["spec"]["dataSource"]  # no such source can exist
-        return
+    before = (old.get("spec") or {}).get("dataSource")
+    if source is not None and before is None and (source.get("apiGroup") or "", source.get("kind")) not in _OLD_SOURCES:
+        del obj["spec"]["dataSource"]
+        source = None
     if source is not None and reference is None:
         obj["spec"]["dataSourceRef"] = dict(source)
     elif reference is not None and source is None and not reference.get("namespace"):
         obj["spec"]["dataSource"] = dict(reference)
 
 
+def _update_claim(new: Object, old: Object) -> None:
+    keep(new, old, "status")
+    _align_sources(new, old)
+
+
 def _create_claim(obj: Object) -> None:
+    _align_sources(obj, {})
     obj["status"] = {"phase": "Pending"}
     _protect(_CLAIM_PROTECTION, obj)
 
@@ -267,7 +281,11 @@ ROWS = {
         validate_update=(_volume_update,),
     ),
     ("", "PersistentVolumeClaim"): Rules(
-        default=(_default_claim,), prepare_create=(_create_claim,), validate=(_claim,), validate_update=(_claim_update,)
+        default=(_default_claim,),
+        prepare_create=(_create_claim,),
+        prepare_update={"": _update_claim},
+        validate=(_claim,),
+        validate_update=(_claim_update,),
     ),
     (GROUP, "StorageClass"): Rules(default=(_default_class,), validate=(_class,), validate_update=(_class_update,)),
     (GROUP, "CSIDriver"): Rules(
