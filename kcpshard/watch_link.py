@@ -190,7 +190,7 @@ class FrontLink:
 
     def _open(self, start: pb.StartWatch, beginning: Beginning, messages: "_Messages") -> None:
         resource, selection, cursor, identity, audit = beginning
-        watch = Watch(start.id, self.link, start.cluster, resource.group_resource, selection, identity)
+        watch = Watch(start.id, self.link, start.cluster, resource.group_resource, selection, identity, start.proof)
         self._hub.begin(watch)
         cluster_id = cursor.cluster.id if cursor else 0
         messages.started(start.id, cluster_id, resource.columns if start.want_columns else b"", resource.kind, audit)

@@ -5,6 +5,7 @@ NotOwned, NotDurable, `NotReached` (ask again when this shard has got there). Le
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -20,7 +21,8 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster
 from kcpshard.verbs import access, impersonation
-from kcpshard.verbs.proofs import check_proof
+from kcpshard.verbs.outcome import NotOwned
+from kcpshard.verbs.proofs import check_proof, prove
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import check_path, method_not_allowed
 from kcpshard.watch.cursor import Cursor, Phase, decode_position
@@ -83,12 +85,20 @@ class WatchStarts:
         return Beginning(resource, selection, cursor, start.identity, audit)
 
     def may_go_on(self, watch: Watch, cluster: LogicalCluster) -> None:
-        """Raises Forbidden or Unauthorized if whoever began the watch has lost the right to it."""
+        """Raises Forbidden or Unauthorized if whoever began the watch has lost the right to it or is nobody now."""
+        if watch.proof:
+            self.is_still_proved(watch)
         form = watch.selection.form
         assert isinstance(form, _ResourceForm)
         place = (form.resource.group, form.resource.version, form.resource.plural)
         wanted = access.watched(*place, watch.selection.namespace, watch.selection.name)
         self._shard.authorizer.check(cluster, watch.path, watch.identity, wanted)
+
+    def is_still_proved(self, watch: Watch) -> None:
+        """Raises Unauthorized if the credential that the watch began with is worth nothing any more."""
+        # One whose logical cluster has moved is told that, and proves itself anew there.
+        with suppress(NotOwned):
+            prove(self._shard, watch.path, watch.proof)
 
     def is_served(self, watch: Watch, cluster: LogicalCluster) -> bool:
         """Whether the type that the watch began with is still what its logical cluster defines."""

@@ -51,19 +51,28 @@ class Watch:
         "identity",
         "link",
         "path",
+        "proof",
         "selection",
         "unborn",
     )
 
     def __init__(
-        self, id_: int, link: "Link", path: str, group_resource: str, selection: Selection, identity: bytes = b""
+        self,
+        id_: int,
+        link: "Link",
+        path: str,
+        group_resource: str,
+        selection: Selection,
+        identity: bytes = b"",
+        proof: bytes = b"",
     ) -> None:
         self.id, self.link, self.path, self.identity = id_, link, path, identity
         self.group_resource, self.selection = group_resource, selection
         self.cluster_id = 0  # ≠ 0: live, filed in a bucket
         self.unborn = False  # filed under its path
         self.cursor: Cursor[Any] | None = None  # lagging
-        self.doubted = False  # lagging, and rights have changed since it began
+        self.doubted = False  # lagging, and rights may have changed since it began
+        self.proof = proof  # what must stay true of the credential that it began with
 
 
 class Link:
@@ -242,6 +251,11 @@ class Hub:
             for watch in over:
                 self.stop(link, watch.id)
                 link.end(ended._replace(watch=watch.id))
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether any front is connected."""
+        return bool(self._links)
 
     def watches(self) -> list[Watch]:
         """All that have begun."""

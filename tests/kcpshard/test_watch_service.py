@@ -6,6 +6,7 @@ import grpc.aio
 import pytest
 
 from kcpshard import watch_service
+from kcpshard.api.proofs import ClaimedObject, Proof
 from kcpshard.local_watch import LocalWatchTransport
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.messages import front_hello
@@ -209,4 +210,46 @@ async def test_a_watch_that_waits_for_a_birth_sees_what_is_shown_from_then_on() 
         await reader.saw("ADDED view")
         assert len(reader.events) == 69
         task.cancel()
+    await admin.shard.store.close()
+
+
+async def test_a_watch_ends_when_the_token_that_began_it_is_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_service, "PROVE_S", 0.02)
+    monkeypatch.setattr(watch_service, "_PROVED", 1)  # the rest in turns of their own
+    admin = ApiClient(memory_shard())
+    service = WatchService(admin.shard, lambda: pb.Hello(protocol=1, shard=1), SETTINGS)
+    accounts = "/api/v1/namespaces/default/serviceaccounts"
+    proofs = {}
+    for name in ("kept", "revoked", "also"):
+        made = (await admin.do("POST", accounts, {"metadata": {"name": name}})).json["metadata"]
+        claimed = ClaimedObject("serviceaccounts", "default", name, made["uid"])
+        cluster = admin.shard.store.pending_cluster("root")
+        assert cluster is not None
+        proofs[name] = Proof(cluster.id, (claimed,)).encode()
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        client = WatchClient(LocalWatchTransport(service), "front-1")
+        task = tasks.create_task(client.run())
+        readers = {name: Reader() for name in proofs}
+        for name, reader in readers.items():
+            reader.handle = client.watch(start("root", "configmaps", initial=True, proof=proofs[name]), reader)
+        for reader in readers.values():
+            await reader.saw(f"initial {admin.shard.store.durable_revision}")
+        for name in ("revoked", "also"):
+            await admin.do("DELETE", f"{accounts}/{name}")
+            await readers[name].saw("ended 401")
+        await admin.create(CONFIGMAPS, configmap("b"))
+        await readers["kept"].saw("ADDED b")
+        task.cancel()
+    await admin.shard.store.close()
+
+
+async def test_credentials_are_not_looked_at_while_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_service, "PROVE_S", 0.001)
+    admin = ApiClient(memory_shard())
+    service = WatchService(admin.shard, lambda: pb.Hello(protocol=1, shard=1), SETTINGS)
+    for _ in range(2):
+        service.open().close()
+        async with asyncio.timeout(5):
+            while service._is_proving:
+                await asyncio.sleep(0)
     await admin.shard.store.close()
