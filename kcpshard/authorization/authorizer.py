@@ -25,6 +25,8 @@ from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, NotDurable, ReadOnly, ScanItem
 
 _CACHED = "policy"  # key in LogicalCluster.cached
+# Another one, for what whoever asks makes of decisions: it is dropped whenever they may become others.
+GETS = "gets"
 _SLICE = 128  # objects compiled in one go: about a millisecond
 SYSTEM = "system:"
 # Of the installation: whoever is in it may make top-level logical clusters, and is their administrator.
@@ -197,12 +199,14 @@ class Authorizer:
         entry = cluster.cached.get(_CACHED)
         if type(entry) is _Entry:
             entry.stale[group_resource, (namespace, name)] = None
+        cluster.cached.pop(GETS, None)
         for listener in self._changed:
             listener(cluster)
 
     def _undone(self, cluster: LogicalCluster) -> None:
         """The disk has refused writes: whatever they changed is as it was."""
         cluster.cached.pop(_CACHED, None)
+        cluster.cached.pop(GETS, None)
         for listener in self._changed:
             listener(cluster)
 

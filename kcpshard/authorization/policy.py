@@ -85,6 +85,16 @@ class Grants:
         assert type(found) is _Names
         return found.allowed.get(name, found.otherwise)
 
+    def decide_any_name(
+        self, verb: str, group: str, resource: str, subresource: str, namespace: str
+    ) -> Decision | None:
+        """The decision about every object there; None if it depends on the name."""
+        if self.is_master:
+            return ALLOWED
+        key = (verb, group, resource, subresource, namespace)
+        found = self._decisions.get(key) or self._remember(key)
+        return found if type(found) is Decision else None
+
     def _remember(self, key: tuple[str, str, str, str, str]) -> "Decision | _Names":
         if len(self._decisions) >= _MAX_DECISIONS:
             self._decisions.clear()

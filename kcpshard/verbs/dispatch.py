@@ -12,7 +12,7 @@ from kcpshard.api.loop_time import TooLong
 from kcpshard.api.requests import Answer, Request
 from kcpshard.authorization.policy import Decision
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.verbs import access, impersonation, webhook_waiting
+from kcpshard.verbs import access, impersonation, usual_gets, webhook_waiting
 from kcpshard.verbs.authorize import authorize
 from kcpshard.verbs.binding import bind
 from kcpshard.verbs.connections import CONNECTIONS, connect
@@ -64,10 +64,15 @@ _SUBRESOURCES: Mapping[tuple[int, str], Callable[[Shard, Request], Outcome]] = {
 }
 
 
+_GET = int(pb.GET)
+
+
 def dispatch(shard: Shard, request: pb.Request) -> Outcome:
     """Begin the request. Raises ApiError, NotOwned, NotDurable, ReadOnly; see `verbs.outcome` for what it returns."""
     if request.proof:
         check_proof(shard, request)
+    if request.verb == _GET and (answer := usual_gets.answer(shard, request)) is not None:
+        return answer
     if request.audit_id:
         return _audited(shard, request)
     if request.impersonation:

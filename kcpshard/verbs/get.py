@@ -36,6 +36,7 @@ def get(shard: Shard, request: Request) -> Outcome:
         cluster is None
         or resource is None
         or resource.namespaced is not bool(request.namespace)
+        or resource.deprecation
         or path[:7] == "system:"
     ):
         return _read(shard, request)
