@@ -146,7 +146,8 @@ class HandlerChain:
                 return version_reply(self._software)
             case "/metrics":
                 _check_metrics(exchange)
-                return text_reply(200, (await self._metrics.gather()).decode())
+                levels = self._metrics.of_levels(await self._documents.levels(exchange))
+                return text_reply(200, (await self._metrics.gather() + levels).decode())
             case "/metrics/slis":
                 _check_metrics(exchange)
                 return text_reply(200, self._health.indicators())

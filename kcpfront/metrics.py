@@ -1,6 +1,7 @@
 """Every metric of a front. Counters on the hot path are plain integers, read when somebody asks."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -115,8 +116,37 @@ class Metrics(Collector):
         self._of_shard = await self.ask_shards()
         return self.text()
 
+    @staticmethod
+    def of_levels(levels: Sequence[Mapping[str, Any]]) -> bytes:
+        """Of the priority levels of one logical cluster, under the names that kube-apiserver gives them."""
+        families = []
+        for member, name, text in _LEVEL_FIGURES:
+            family = GaugeMetricFamily(f"apiserver_flowcontrol_{name}", text, labels=["priority_level"])
+            for level in levels:
+                family.add_metric([level["name"]], level[member])
+            families.append(family)
+        return generate_latest(_Families(families)) if levels else b""
+
     def text(self) -> bytes:
         return generate_latest(self._registry)
+
+
+_LEVEL_FIGURES = (
+    ("seats", "nominal_limit_seats", "Seats of the level, before lending"),
+    ("executing", "current_executing_seats", "Seats taken by requests that are being answered"),
+    ("waiting", "current_inqueue_requests", "Requests that wait for a seat"),
+)
+
+
+class _Families(CollectorRegistry):
+    """What is to be written once."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        super().__init__()
+        self._once = families
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(self._once)
 
 
 async def _no_shards() -> Figures:

@@ -127,6 +127,7 @@ class ShardServer:
         turns = LoopTurns(self._weight)
         self._shard.turn = turns.turn
         self._flows: Flows[Job] = Flows(self.store, self._seats, claimed, cluster_limits.NAME)
+        self._shard.levels = self._flows.levels
         self.execution = Execution(partial(dispatch, self._shard), tasks, turns, self._most_requests, self._flows)
         self._session = SessionService(self.execution, self._hello)
         self.watch = WatchService(self._shard, self._hello, self._settings, tasks.create_task)

@@ -1,6 +1,8 @@
 """Discovery and OpenAPI: documents that a logical cluster's shard makes, with ETags."""
 
+import asyncio
 from collections import OrderedDict
+from typing import Any
 
 import orjson
 
@@ -10,7 +12,8 @@ from kcpfront.negotiation import JSON, OPENAPI_PROTOBUF, PROTOBUF, YAML, Represe
 from kcpfront.rendering import finished_reply
 from kcpfront.representations import result_reply
 from kcpfront.responses import flow_headers, json_reply
-from kcpshard.api.errors import MethodNotAllowed
+from kcpfront.shard_metrics import ANSWER_S
+from kcpshard.api.errors import ApiError, MethodNotAllowed
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Caller, Result
 from kcpshard.workers.pool import WorkerPool
@@ -41,6 +44,17 @@ class DocumentHandler:
                 name = group.get("metadata", {}).get("name", "")
                 found += [f"{name}/{version['version']}" for version in group.get("versions", ())]
         return json_reply(200, {"paths": discovery.root_paths(found, checks)})
+
+    async def levels(self, exchange: Exchange) -> list[dict[str, Any]]:
+        """What the priority levels of the logical cluster do; nothing if its shard is away."""
+        request = _request(exchange, "/metrics")
+        try:
+            deadline = min(exchange.deadline, asyncio.get_running_loop().time() + ANSWER_S)
+            result = await self._caller.call(request, deadline)
+            found: list[dict[str, Any]] = orjson.loads(result.body) if result.code == 200 else []
+        except ApiError:
+            return []
+        return found
 
     async def authorize(self, exchange: Exchange) -> Reply | None:
         """None: whoever asks may ask for this path, which is answered without a shard; else the refusal."""

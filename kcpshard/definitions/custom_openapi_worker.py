@@ -18,6 +18,7 @@ import orjson
 
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.definitions.custom_openapi import build
+from kcpshard.workers import slices
 from kcpshard.workers.process import die_with_parent
 
 _BUILD_DEADLINE_S = 60.0
@@ -81,10 +82,9 @@ class CustomOpenApi:
             process = self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(f"{self._api_set} {path} {len(definitions)}\n".encode())
-        process.stdin.write(definitions)
-        await process.stdin.drain()
+        await slices.write(process.stdin, definitions)
         length = int(await process.stdout.readline())
-        return await process.stdout.readexactly(length)
+        return await slices.read(process.stdout, length)
 
     async def close(self) -> None:
         """End the process and wait for it."""

@@ -218,6 +218,12 @@ class Flows(Generic[Item]):
             "timed_out": self.timed_out,
         }
 
+    def levels(self, cluster: LogicalCluster) -> list[Mapping[str, object]]:
+        """What each priority level of a logical cluster has and does, by name."""
+        state = self._state(cluster)
+        found = sorted(state.by_name.values(), key=lambda level: level.name) if state is not None else ()
+        return [{"name": e.name, "seats": e.shares, "executing": e.used, "waiting": e.waiting} for e in found]
+
     # --- what is known of a logical cluster
 
     def _state(self, cluster: LogicalCluster) -> State[Item] | None:

@@ -3,6 +3,8 @@
 from collections.abc import Coroutine
 from typing import Any
 
+import orjson
+
 from kcpshard.api.errors import PageNotFound
 from kcpshard.api.requests import Answer, Request
 from kcpshard.definitions.contract import Document
@@ -10,11 +12,15 @@ from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import check_path, nothing_there
 
+_METRICS = "/metrics"  # of the logical cluster itself: its priority levels, as JSON
+
 
 def document(shard: Shard, request: Request) -> Outcome:
     shard.ownership.check(request.cluster)
     cluster = shard.store.find_cluster(request.cluster)
     check_path(cluster, request.cluster)
+    if request.name == _METRICS:
+        return Answer(200, orjson.dumps(shard.levels(cluster) if cluster is not None else []))
     found = shard.catalog.document(cluster, request.name, request.accept, request.if_none_match)
     if isinstance(found, Coroutine):
         return _wait(shard, request, found)

@@ -1,7 +1,7 @@
 """What every verb works on: the shard's parts, wired in `server`."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from kcpshard.admission.registrations import Registry
@@ -13,7 +13,7 @@ from kcpshard.credentials.keys import KeyRing
 from kcpshard.credentials.service_account_tokens import TokenIssuer
 from kcpshard.definitions.contract import Catalog
 from kcpshard.definitions.service_endpoints import ServiceEndpoints
-from kcpshard.storage.contract import ObjectStore
+from kcpshard.storage.contract import LogicalCluster, ObjectStore
 from kcpshard.verbs.birth_contents import BirthContents
 from kcpshard.verbs.namespace_contents import NamespaceContents
 from kcpshard.verbs.outcome import AfterSync
@@ -46,8 +46,8 @@ class Shard:
     """
 
     __slots__ = (
-        "admission", "authorizer", "birth", "callouts", "catalog", "contents", "elsewhere", "issuer", "now_us",
-        "ownership", "store", "turn",
+        "admission", "authorizer", "birth", "callouts", "catalog", "contents", "elsewhere", "issuer", "levels",
+        "now_us", "ownership", "store", "turn",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +71,7 @@ class Shard:
         self.issuer = TokenIssuer(KeyRing())
         # Awaited between slices of what takes long, with the path of the logical cluster: others come first.
         self.turn: Callable[[str], Coroutine[Any, Any, None]] = _anybody
+        self.levels: Callable[[LogicalCluster], Sequence[Mapping[str, object]]] = lambda _cluster: ()  # for metrics
         self.elsewhere: Elsewhere | None = None  # where writes go that would hold the loop
         catalog.follow(store)
         catalog.call_out(self.callouts)

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from kcpshard.api.errors import ServiceUnavailable, TooManyRequests
+from kcpshard.workers import slices
 from kcpshard.workers.process import ANSWER, FAILURE, HEAD, JOB, QUESTION
 from kcpshard.workers.turns import FairTurns
 
@@ -97,13 +98,12 @@ class _Worker:
         stream = self._writer
         stream.write(HEAD.pack(kind, 0, sum(map(len, parts))))
         for part in parts:
-            stream.write(part)
-        await stream.drain()
+            await slices.write(stream, part)
 
     async def _receive(self) -> tuple[bytes, int, bytes]:
         stream = self._reader
         kind, cost_us, length = HEAD.unpack(await stream.readexactly(HEAD.size))
-        return kind, cost_us, await stream.readexactly(length)
+        return kind, cost_us, await slices.read(stream, length)
 
     def stop(self) -> None:
         if self.idle is not None:

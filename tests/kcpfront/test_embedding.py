@@ -122,6 +122,8 @@ def test_priority_and_fairness_are_told_and_obeyed() -> None:
             assert names[0] == expected, path
             assert expected not in names[1:], path
             assert all(all(pair) for pair in names[1:] if path not in ("/version", "/nothing")), path
+        figures = _answer(cluster, "/metrics")[2]
+        assert '\napiserver_flowcontrol_nominal_limit_seats{priority_level="quiet"} 5.0\n' in figures
         made["spec"]["limited"].update(nominalConcurrencyShares=0, borrowingLimitPercent=0)
         ask(cluster, f"{flowcontrol}/prioritylevelconfigurations/quiet", made, "PUT")
         code, headers, text = _answer(cluster, "/api/v1/namespaces", Impersonate_User="noisy")
