@@ -9,6 +9,7 @@ from kcpshard.api.requests import Identity
 from kcpshard.api.service_accounts import AUTHENTICATED
 
 ANONYMOUS = Identity("system:anonymous", "", ("system:unauthenticated",))
+ANONYMOUS_IDENTITY = ANONYMOUS.encode()
 
 
 class Credential(NamedTuple):

@@ -10,7 +10,14 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, Protocol
 
 from kcpfront.authentication.client_certificates import ClientCertificates, IssuingKey
-from kcpfront.authentication.credential import ANONYMOUS, Credential, InvalidToken, TokenProver, credential, digest
+from kcpfront.authentication.credential import (
+    ANONYMOUS_IDENTITY,
+    Credential,
+    InvalidToken,
+    TokenProver,
+    credential,
+    digest,
+)
 from kcpfront.authentication.request_headers import RequestHeaders
 from kcpfront.authentication.service_account_tokens import PublicKey, ServiceAccountTokens
 from kcpfront.authentication.verified_tokens import VerifiedTokens
@@ -56,7 +63,7 @@ class Authenticator:
 
     def allow_anonymous(self, allowed: bool, paths: frozenset[str] | None = None) -> None:
         """`paths` None: everywhere."""
-        self._anonymous = ANONYMOUS.encode() if allowed else b""
+        self._anonymous = ANONYMOUS_IDENTITY if allowed else b""
         self._anonymous_paths = paths
 
     def forget(self) -> None:

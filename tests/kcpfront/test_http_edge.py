@@ -120,3 +120,13 @@ async def test_requests_in_flight_finish_when_the_front_stops(
     router.delay.set()
     assert (await client.receive()).json() == OBJ
     await stopping
+
+
+async def test_a_strangers_large_body_is_refused_before_it_is_read(client: HttpClient, router: FakeRouter) -> None:
+    client.token = None
+    path = "/api/v1/namespaces/default/configmaps"
+    # Neither the body nor a wish for it follows: the declared length is enough.
+    await client.send("POST", path, Content_Length="3000000", Content_Type="application/json", Expect="100-continue")
+    answer = await client.receive()
+    assert (answer.code, answer.headers["connection"]) == (401, "close")
+    assert not router.requests

@@ -2,9 +2,10 @@ import orjson
 import pytest
 import yaml
 
-from kcpfront.filters.request_body import MAX_BODY_BYTES, read_object, read_patch
+from kcpfront.authentication.credential import ANONYMOUS_IDENTITY
+from kcpfront.filters.request_body import MAX_ANONYMOUS_BYTES, MAX_BODY_BYTES, read_object, read_patch
 from kcpfront.protobuf.objects import encode_object
-from kcpshard.api.errors import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from kcpshard.api.errors import BadRequest, RequestEntityTooLarge, Unauthorized, UnsupportedMediaType
 from kcpshard.workers.pool import WorkerPool
 from tests.kcpfront.exchanges import exchange
 
@@ -31,6 +32,23 @@ async def test_broken_json_is_the_shards_to_explain() -> None:
     asked = exchange(body=b'{"a"')
     await read_object(asked)
     assert asked.body == b'{"a"'
+
+
+async def test_strangers_may_send_little() -> None:
+    for size, identity in ((MAX_ANONYMOUS_BYTES, ANONYMOUS_IDENTITY), (MAX_BODY_BYTES, b"{}")):
+        asked = exchange(body=b" " * size)
+        asked.identity = identity
+        await read_object(asked)
+        assert len(asked.body) == size
+    for read in (read_object, read_patch):
+        asked = exchange(
+            body=b" " * (MAX_ANONYMOUS_BYTES + 1), headers={"Content-Type": "application/merge-patch+json"}
+        )
+        if read is read_object:
+            asked = exchange(body=b" " * (MAX_ANONYMOUS_BYTES + 1))
+        asked.identity = ANONYMOUS_IDENTITY
+        with pytest.raises(Unauthorized, match="need a credential"):
+            await read(asked)
 
 
 @pytest.mark.parametrize("media_type", ["application/cbor", "text/plain"])
