@@ -46,7 +46,10 @@ class Expression(NamedTuple):
 
 def compile_expression(text: str, variable: str, *, is_condition: bool = False) -> Expression:
     """Raises CompileFault. A condition must be a bool; what a mapping gives is looked at when it is there."""
-    checked = check(text, {variable: _TYPES[variable]})
+    try:
+        checked = check(text, {variable: _TYPES[variable]})
+    except CompileFault as fault:
+        raise CompileFault(f"compilation failed: {fault}") from None
     if is_condition and checked.root.type != BOOL:
         raise CompileFault("must evaluate to bool")
     if unfit := constant_fault(checked):

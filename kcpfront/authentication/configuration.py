@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 from kcpfront.authentication.claim_expressions import CLAIMS, USER, Expression, compile_expression
 from kcpshard.api.errors import FieldError, duplicate, invalid, not_supported, required, too_many
+from kcpshard.api.names import dns_subdomain_faults
 from kcpshard.cel.checking import CompileFault
 
 VERSIONS = ("apiserver.config.k8s.io/v1", "apiserver.config.k8s.io/v1beta1")
 KIND = "AuthenticationConfiguration"
 MAX_ISSUERS = 64
 _RESERVED = ("k8s.io", "kubernetes.io")
-_DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 
 
@@ -223,8 +223,7 @@ class _Reader:
         for path, each in given:
             self._known(each, path, ("key", "valueExpression"))
             key, text = self._text(each, "key", path), self._text(each, "valueExpression", path)
-            if fault := _key_fault(key):
-                self.faults.append(invalid(f"{path}.key", key, fault))
+            self.faults += _key_faults(key, f"{path}.key")
             if key in found:
                 self.faults.append(duplicate(f"{path}.key", key))
             elif not text:
@@ -293,7 +292,7 @@ class _Reader:
         try:
             return compile_expression(text, variable, is_condition=is_condition)
         except CompileFault as fault:
-            self.faults.append(invalid(path, text, f"compilation failed: {fault}"))
+            self.faults.append(invalid(path, text, str(fault)))
             return None
 
     def _known(self, given: Mapping[str, Any], path: str, members: Sequence[str]) -> None:
@@ -329,16 +328,22 @@ def _numbered(found: Sequence[Mapping[str, Any]], path: str) -> Iterator[tuple[s
         yield f"{path}[{place}]", each
 
 
-def _key_fault(key: str) -> str:
+def _key_faults(key: str, path: str) -> Iterator[FieldError]:
     """Why a key of `extra` is none: those without a domain, and Kubernetes' own, mean something to others."""
-    domain, slash, rest = key.partition("/")
-    if not slash or not rest or not _DOMAIN.fullmatch(domain) or not _PATH.fullmatch(rest):
-        return 'must be a domain-prefixed path (such as "acme.io/foo")'
+    domain, _, rest = key.partition("/")
+    if not key:
+        yield required(path)
+    elif not domain or not rest:
+        yield invalid(path, key, 'must be a domain-prefixed path (such as "acme.io/foo")')
+    else:
+        for sentence in dns_subdomain_faults(domain):
+            yield invalid(path, domain, sentence)
+        if not _PATH.fullmatch(rest):
+            yield invalid(path, rest, f"Invalid path (regex used for validation is '{_PATH.pattern}')")
     if key != key.lower():
-        return "must be lowercase"
+        yield invalid(path, key, "must be lowercase")
     if any(domain == each or domain.endswith(f".{each}") for each in _RESERVED):
-        return "k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use"
-    return ""
+        yield invalid(path, key, "k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use")
 
 
 def _is_bundle(text: str) -> bool:
