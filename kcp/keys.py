@@ -11,7 +11,7 @@ from kcp.programs import shard_socket
 from kcp.shards import installed
 from kcp.start import root_option
 
-PURPOSES = ("tokens", "certificates")
+PURPOSES = ("tokens", "certificates", "front-proxy")
 
 
 @click.group()

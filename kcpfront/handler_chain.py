@@ -13,6 +13,7 @@ from kcpfront.filters.impersonation import read_impersonation
 from kcpfront.filters.request_deadline import request_timeout_s
 from kcpfront.handlers import issuer_discovery
 from kcpfront.handlers.document import DocumentHandler
+from kcpfront.handlers.forwarding import ForwardingHandler
 from kcpfront.handlers.list import ListHandler
 from kcpfront.handlers.object import CONNECTIONS, ObjectHandler
 from kcpfront.handlers.watch import OpenWatches, WatchHandler
@@ -31,6 +32,7 @@ from kcpshard.api.errors import (
     Unauthorized,
     resource_not_found,
 )
+from kcpshard.api.names import KUBERNETES_GROUPS
 from kcpshard.api.requests import decode_identity
 from kcpshard.rpc.contract import Caller, Watcher
 from kcpshard.workers.pool import WorkerPool
@@ -69,6 +71,7 @@ class HandlerChain:
         self._authenticator, self._health, self._metrics, self._software = authenticator, health, metrics, software
         self._loop_time = asyncio.get_running_loop().time
         self._documents = DocumentHandler(caller, workers)
+        self._forwarding = ForwardingHandler(caller)
         objects = ObjectHandler(caller, authenticator, workers)
         self._connect = objects.connect
         self._verbs: dict[str, Handle] = {
@@ -111,7 +114,10 @@ class HandlerChain:
                     handler = handler and self._connect
                 if handler is None:
                     raise MethodNotAllowed("the server does not allow this method on the requested resource")
-                reply = await handler(exchange)
+                if not info.group or info.group in KUBERNETES_GROUPS:
+                    reply = await handler(exchange)
+                else:
+                    reply = await self._forwarding.handle(exchange, info.group, info.version, handler)
             else:
                 reply = await self._non_resource(exchange)
             code = reply.code if reply is not None else 200
@@ -131,7 +137,7 @@ class HandlerChain:
             if verb != "watch" or code >= 300:
                 self._metrics.answered(verb, code, self._loop_time() - began)
 
-    async def _non_resource(self, exchange: Exchange) -> Reply:
+    async def _non_resource(self, exchange: Exchange) -> Reply | None:
         info = exchange.info
         # What is answered here asks no shard otherwise.
         needs_shard = exchange.impersonation or exchange.proof or info.path in issuer_discovery.PATHS
@@ -156,6 +162,9 @@ class HandlerChain:
         if info.path in issuer_discovery.PATHS:
             return issuer_discovery.reply(exchange, self._authenticator.accounts)
         if discovery.is_document(info.path):
+            parts = info.path.split("/")
+            if len(parts) == 4 and parts[1] == "apis" and parts[2] not in KUBERNETES_GROUPS:
+                return await self._forwarding.handle(exchange, parts[2], parts[3], self._documents.document)
             return await self._documents.document(exchange)
         raise resource_not_found() if info.path.startswith("/api/") else PageNotFound()
 

@@ -107,7 +107,7 @@ class Front:
     def take_keys(self, keys: Sequence[SigningKey]) -> None:
         """The signing keys of each shard map."""
         self._authenticator.take_keys(keys)
-        self._files.trust([key.certificate for key in keys if key.certificate])
+        self._files.trust([key.certificate for key in keys if key.purpose == "certificates" and key.certificate])
 
     def _take_authorities(self) -> None:
         """Raises CredentialError."""

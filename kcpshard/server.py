@@ -27,8 +27,11 @@ from kcpshard.bootstrap.token_file import TokenFile
 from kcpshard.bootstrap_service import BootstrapService
 from kcpshard.callouts.addresses import AddressPolicy, parse_networks
 from kcpshard.callouts.calls import Callouts
-from kcpshard.controllers import assembly, switches
+from kcpshard.controllers import assembly, remote_api_probes, switches
 from kcpshard.controllers.custom_definitions import CustomDefinitions
+from kcpshard.controllers.front_proxy_config import FrontProxyConfig
+from kcpshard.controllers.remote_api_probes import RemoteApiProbes
+from kcpshard.credentials.front_proxy import FrontProxyCertificates
 from kcpshard.credentials.keys import KeyRing
 from kcpshard.credentials.service_account_tokens import TokenIssuer
 from kcpshard.definitions.catalog import Catalog
@@ -109,6 +112,7 @@ class ShardServer:
         enabled = switches.enabled(options.controllers)
         contents = assembly.namespace_contents(enabled, _root_certificate(options.root_ca_file))
         self._callouts = Callouts(AddressPolicy(options.callout_allow), ServiceEndpoints(self.store).addresses)
+        self._callouts.certificate = FrontProxyCertificates(self._keys, now_us).pair
         birth = BirthContents(catalog.resources(None) if options.api_set == "full" else (), options.endpoint)
         self._shard = Shard(
             self.store, catalog, self._placement.ownership, now_us, contents, self._callouts, birth=birth
@@ -138,6 +142,10 @@ class ShardServer:
         self._custom_definitions = CustomDefinitions(self._shard, catalog)
         self._controllers = assembly.assemble(self._shard, enabled)
         self._background = assembly.background(self._shard, enabled, self._settings)
+        if remote_api_probes.NAME in enabled and catalog.remote is not None:
+            config = FrontProxyConfig(self._shard, self._keys)
+            probes = RemoteApiProbes(self._shard, catalog.remote, config, asyncio.get_running_loop().time)
+            self._background.append(("remote APIs", probes.run))
         self._resealing: Resealing | None = None
         if sealed is not None:
             self._resealing = Resealing(sealed.engine, sealed.ring, now_us, self._put_record)

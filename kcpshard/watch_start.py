@@ -17,6 +17,7 @@ from kcpshard.api.names import WILDCARD
 from kcpshard.api.resource_versions import expired
 from kcpshard.api.selectors import FieldSelector, parse_field_selector, parse_label_selector
 from kcpshard.definitions.contract import Resource
+from kcpshard.definitions.remote_apis import UseProxy
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster
@@ -73,6 +74,8 @@ class WatchStarts:
         cluster = self._shard.store.find_cluster(start.cluster)
         record.decision = access.check_watch(self._shard, start, cluster)
         check_path(cluster, start.cluster)
+        if start.group and self._shard.catalog.remote_api(cluster, start.group, start.version) is not None:
+            raise UseProxy()
         resource = self._shard.catalog.find(cluster, start.group, start.version, start.resource)
         if resource is None or (start.namespace and not resource.namespaced):
             raise resource_not_found()

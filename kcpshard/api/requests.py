@@ -83,6 +83,10 @@ class Request(Protocol):
     def proof(self) -> bytes: ...
     @property
     def at(self) -> str: ...
+    @property
+    def forwarded(self) -> bytes: ...
+    @property
+    def timeout_ms(self) -> int: ...
 
 
 class Identity(NamedTuple):
@@ -146,6 +150,7 @@ class Answer(NamedTuple):
     content_type: str = ""
     retry_after_s: int = 0
     audit: bytes = b""  # JSON, see Response.audit; only of a request with an audit id
+    head: bytes = b""  # JSON, see Response.head; only of a request that was forwarded
     flow: bytes = b""  # see Response.flow; the last one: who adds it replaces the rest
 
 

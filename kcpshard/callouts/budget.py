@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 TOTAL = 256  # sockets of the process
 PER_CLUSTER = 32
+STREAMS, STREAMS_PER_CLUSTER = 1024, 64  # answers without end: watches of what other servers serve
 FAILURES = 5
 FIRST_REST_S, LONGEST_REST_S = 1.0, 15.0
 _TARGETS = 2048  # with failures remembered; the oldest is forgotten: it is asked again

@@ -11,14 +11,14 @@ import random
 import ssl
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
 from kcpshard.callouts.addresses import AddressPolicy
-from kcpshard.callouts.answers import Answer
-from kcpshard.callouts.budget import Concurrency, FailureBudget
+from kcpshard.callouts.answers import Answer, Incoming
+from kcpshard.callouts.budget import STREAMS, STREAMS_PER_CLUSTER, Concurrency, FailureBudget
 from kcpshard.callouts.errors import (
     AddressRefused,
     BadStatus,
@@ -53,8 +53,23 @@ def no_services(_cluster_id: int, _namespace: str, name: str, _port: int) -> Seq
     raise Unreachable(f'service "{name}" not found')
 
 
+class Forwarded(NamedTuple):
+    """A client's request as it goes on to somebody else's server. `path` is encoded and has its query."""
+
+    method: str
+    path: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    is_long: bool = False  # a watch or the like: no deadline of ours once the head is there
+
+
+def no_certificate(_cluster_id: int) -> bytes:
+    return b""
+
+
 class Callouts:
-    """One per shard. `close` before the loop ends."""
+    """One per shard. `close` before the loop ends. `certificate` gives what proves to a server who calls (PEM with its
+    key, by the id of the logical cluster); it is shown where the configuration says so."""
 
     def __init__(
         self,
@@ -66,6 +81,8 @@ class Callouts:
         self._policy, self._services, self._clock = policy, services, clock
         self._lookups = lookups or Lookups()
         self._concurrency = Concurrency()
+        self._streams = Concurrency(STREAMS, STREAMS_PER_CLUSTER)
+        self.certificate: Callable[[int], bytes] = no_certificate
         self._failures = FailureBudget()
         self._channels: OrderedDict[Hashable, Channel] = OrderedDict()
         self._roots: ssl.SSLContext | None = None  # those of the machine, once somebody needs them
@@ -128,9 +145,58 @@ class Callouts:
         self._count("Answered", began)
         return answer
 
+    @asynccontextmanager
+    async def forward(
+        self, cluster_id: int, config: ClientConfig, asked: Forwarded, timeout_s: float
+    ) -> AsyncIterator[Incoming]:
+        """Send a request on, and give its answer as it comes, whatever its code. `timeout_s` is until the head is
+        there. Raises CalloutError as `call` does, also while pieces are read; no target rests because of it."""
+        aim = target(config)
+        aim = aim._replace(path=aim.path.rstrip("/") + asked.path)
+        shares = self._streams if asked.is_long else self._concurrency
+        if not shares.enter(cluster_id):
+            raise OverBudget("too many requests of this logical cluster are being forwarded")
+        began = self._clock()
+        try:
+            async with self._opened(cluster_id, config, aim, asked, timeout_s) as incoming:
+                self._count("Answered", began)
+                yield incoming
+        except CalloutError as error:
+            self._count(type(error).__name__, began)
+            raise
+        finally:
+            shares.leave(cluster_id)
+
+    @asynccontextmanager
+    async def _opened(
+        self, cluster_id: int, config: ClientConfig, aim: Target, asked: Forwarded, timeout_s: float
+    ) -> AsyncIterator[Incoming]:
+        from multidict import CIMultiDict
+
+        headers: CIMultiDict[str] = CIMultiDict(asked.headers)
+        is_read = asked.method in ("GET", "HEAD", "OPTIONS")
+        channel: Channel | None = None
+        try:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    channel, addresses = await self._reached(cluster_id, config, aim)
+                    channel.calls += 1
+                    incoming = await channel.open(asked.method, addresses, aim.path, headers, asked.body, is_read)
+            except TimeoutError:
+                raise TimedOut("context deadline exceeded") from None
+            try:
+                yield incoming
+            finally:
+                incoming.close()
+        finally:
+            if channel is not None:
+                channel.calls -= 1
+                await self._close_idle()
+
     def statistics(self) -> Mapping[str, object]:
         return {
             "in_flight": self._concurrency.in_flight,
+            "streams": self._streams.in_flight,
             "resting": self._failures.count_resting(self._clock()),
             "seconds": self._seconds,
             "answered": self._outcomes.get("Answered", 0),
@@ -156,16 +222,20 @@ class Callouts:
         headers: Mapping[str, str],
         body: bytes,
     ) -> Answer:
-        port, addresses = await self._addresses(cluster_id, aim)
-        if self._roots is None and not (config.ca_bundle or config.insecure):
-            self._roots = await asyncio.to_thread(_machine_roots)  # tens of milliseconds to read
-        channel = self._channel(cluster_id, config, aim, port)
+        channel, addresses = await self._reached(cluster_id, config, aim)
         channel.calls += 1
         try:
             return await channel.send(method, addresses, f"{aim.path}{query and '?' + query}", headers, body)
         finally:
             channel.calls -= 1
             await self._close_idle()
+
+    async def _reached(self, cluster_id: int, config: ClientConfig, aim: Target) -> "tuple[Channel, Sequence[str]]":
+        """By which channel, and where to dial. Raises CalloutError."""
+        port, addresses = await self._addresses(cluster_id, aim)
+        if self._roots is None and not (config.ca_bundle or config.insecure):
+            self._roots = await asyncio.to_thread(_machine_roots)  # tens of milliseconds to read
+        return await self._channel(cluster_id, config, aim, port), addresses
 
     async def _addresses(self, cluster_id: int, aim: Target) -> tuple[int, Sequence[str]]:
         """The port and the checked addresses to dial. Raises AddressRefused, Unreachable."""
@@ -193,16 +263,21 @@ class Callouts:
             raise Unreachable(f"dial tcp: lookup {host}: no such host")
         return addresses
 
-    def _channel(self, cluster_id: int, config: ClientConfig, aim: Target, port: int) -> "Channel":
-        key = (cluster_id, aim.authority, port, hashlib.sha256(config.ca_bundle).digest(), config.insecure)
+    async def _channel(self, cluster_id: int, config: ClientConfig, aim: Target, port: int) -> "Channel":
+        pair = self.certificate(cluster_id) if config.shows_certificate else b""
+        key = (cluster_id, aim.authority, port, hashlib.sha256(config.ca_bundle).digest(), config.insecure, pair)
         found = self._channels.get(key)
         if found is None:
             from kcpshard.callouts import channel  # the HTTP client: only a shard that calls out pays for it
 
-            if self._roots is None or config.ca_bundle or config.insecure:
+            if config.ca_bundle or config.insecure:
                 trust = channel.trust(config.ca_bundle, config.insecure)
+            elif pair or self._roots is None:
+                trust = await asyncio.to_thread(_machine_roots)
             else:
                 trust = self._roots
+            if pair:
+                channel.show(trust, pair)
             found = self._channels[key] = channel.Channel(aim.host, aim.authority, port, trust)
         self._channels.move_to_end(key)
         return found

@@ -9,16 +9,19 @@ import asyncio
 import errno
 import os
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import SimpleNamespace
 
 import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
 
 from kcpshard.callouts.answers import ANSWER_BYTES, Answer
 from kcpshard.callouts.errors import InvalidTarget, Unreachable, UnusableAnswer
 
 KEEP_S = 30.0
 _PIECE = 64 << 10
+_DEFAULTS = {"Accept-Encoding": "identity", "User-Agent": "kcp"}
 _DIALLING_S = 3.0  # of one address while there is another one to try
 
 
@@ -40,11 +43,28 @@ class Channel:
 
         Raises Unreachable, UnusableAnswer, each without the URL.
         """
+        found = await self.open(method, addresses, path, {**_DEFAULTS, **headers}, body)
+        try:
+            return await found.whole()
+        finally:
+            found.close()
+
+    async def open(
+        self,
+        method: str,
+        addresses: Sequence[str],
+        path: str,
+        headers: "Mapping[str, str] | CIMultiDict[str]",
+        body: bytes,
+        again: bool = True,
+    ) -> "IncomingAnswer":
+        """As `send`, but only until the head of the answer is there; to be closed by the caller. `again`: on a kept
+        connection that turns out to be closed the request may be sent a second time."""
         ordered = sorted(addresses, key=lambda address: address != self._good)
         for place, address in enumerate(ordered):
             try:
                 async with asyncio.timeout(_DIALLING_S if place + 1 < len(ordered) else None) as dialling:
-                    answer = await self._send(method, address, path, headers, body, dialling)
+                    answer = await self._open(method, address, path, headers, body, dialling, again)
             except (_NotConnected, TimeoutError) as error:
                 if place + 1 == len(ordered):
                     if isinstance(error, TimeoutError):
@@ -59,22 +79,23 @@ class Channel:
         if self._session is not None:
             await self._session.close()
 
-    async def _send(
+    async def _open(
         self,
         method: str,
         address: str,
         path: str,
-        headers: Mapping[str, str],
+        headers: "Mapping[str, str] | CIMultiDict[str]",
         body: bytes,
         dialling: asyncio.Timeout,
-    ) -> Answer:
+        again: bool,
+    ) -> "IncomingAnswer":
         for _ in range(2):
             trace = SimpleNamespace(dialling=dialling, reused=False)
             try:
                 return await self._once(method, address, path, headers, body, trace)
             except aiohttp.ServerDisconnectedError:
                 # The other side closed a kept connection while we took it up: nothing was answered on it.
-                if not trace.reused:
+                if not trace.reused or not again:
                     raise Unreachable("EOF") from None
             except aiohttp.ClientConnectorCertificateError as error:
                 raise Unreachable(_certificate_fault(error.certificate_error, self._name)) from None
@@ -82,32 +103,38 @@ class Channel:
                 raise Unreachable(_tls_fault(error)) from None
             except aiohttp.ClientConnectorError as error:
                 raise _NotConnected(self._dial_fault(address, error.os_error)) from None
-            except (aiohttp.ClientPayloadError, aiohttp.ClientOSError) as error:
+            except aiohttp.ClientOSError as error:
                 raise Unreachable(_broken(error)) from None
             except aiohttp.ClientResponseError as error:
                 raise UnusableAnswer(f"malformed HTTP response: {error.message}") from None
         raise Unreachable("EOF")
 
     async def _once(
-        self, method: str, address: str, path: str, headers: Mapping[str, str], body: bytes, trace: SimpleNamespace
-    ) -> Answer:
+        self,
+        method: str,
+        address: str,
+        path: str,
+        headers: "Mapping[str, str] | CIMultiDict[str]",
+        body: bytes,
+        trace: SimpleNamespace,
+    ) -> "IncomingAnswer":
         if self._session is None:
             self._session = self._opened()
         host = f"[{address}]" if ":" in address else address
-        async with self._session.request(
+        made = CIMultiDict(headers)
+        made["Host"] = self._authority
+        response = await self._session.request(
             method,
-            f"https://{host}:{self._port}{path}",
+            URL(f"https://{host}:{self._port}{path}", encoded=True),
             data=body or None,
-            headers={"Host": self._authority, "Accept-Encoding": "identity", "User-Agent": "kcp", **headers},
+            headers=made,
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             ssl=self._trust,
             server_hostname=self._name,
             allow_redirects=False,
             trace_request_ctx=trace,
-        ) as response:
-            if response.headers.get("Content-Encoding", "identity") not in ("", "identity"):
-                raise UnusableAnswer("the answer is compressed, which was not asked for")
-            found = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, found, await _read(response))
+        )
+        return IncomingAnswer(response)
 
     def _opened(self) -> aiohttp.ClientSession:
         trace = aiohttp.TraceConfig()
@@ -130,6 +157,40 @@ class Channel:
         shown = f"[{address}]" if ":" in address else address
         reason = os.strerror(error.errno).lower()
         return f"dial tcp {shown}:{self._port}: connect: {reason}"
+
+
+class IncomingAnswer:
+    """An `Incoming`."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.code = response.status
+        self.headers = list(response.headers.items())
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._response.content.iter_any():
+                for start in range(0, len(piece), _PIECE):
+                    yield piece[start : start + _PIECE]
+        except (aiohttp.ClientPayloadError, aiohttp.ClientOSError) as error:
+            raise Unreachable(_broken(error)) from None
+
+    async def whole(self) -> Answer:
+        response = self._response
+        if response.headers.get("Content-Encoding", "identity") not in ("", "identity"):
+            raise UnusableAnswer("the answer is compressed, which was not asked for")
+        found = {name.lower(): value for name, value in response.headers.items()}
+        try:
+            return Answer(response.status, found, await _read(response))
+        except (aiohttp.ClientPayloadError, aiohttp.ClientOSError) as error:
+            raise Unreachable(_broken(error)) from None
+
+    def close(self) -> None:
+        """A connection whose answer was read to its end is kept."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
 
 
 class _NotConnected(Exception):
@@ -167,6 +228,16 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 # --- trust
+
+
+def show(context: ssl.SSLContext, pair: bytes) -> None:
+    """Have servers that ask shown this certificate: PEM, with its key. The file that OpenSSL wants is in memory."""
+    descriptor = os.memfd_create("certificate")
+    try:
+        os.write(descriptor, pair)
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
 
 
 def trust(bundle: bytes, insecure: bool = False) -> ssl.SSLContext:

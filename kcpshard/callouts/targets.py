@@ -32,6 +32,7 @@ class ClientConfig(NamedTuple):
     service: ServiceReference | None = None
     ca_bundle: bytes = b""
     insecure: bool = False  # an APIService's insecureSkipTLSVerify
+    shows_certificate: bool = False  # that of the logical cluster's front proxy
 
 
 class Target(NamedTuple):

@@ -5,6 +5,7 @@ from typing import Any
 
 from kcpshard.controllers import (
     admission_policy_status,
+    api_service_registration,
     birth_contents,
     certificate_signing,
     cluster_role_aggregation,
@@ -16,6 +17,7 @@ from kcpshard.controllers import (
     service_account_tokens,
 )
 from kcpshard.controllers.admission_policy_status import AdmissionPolicyStatus
+from kcpshard.controllers.api_service_registration import ApiServiceRegistration
 from kcpshard.controllers.birth_contents import BirthContentsController
 from kcpshard.controllers.certificate_signing import CertificateSigning
 from kcpshard.controllers.cluster_role_aggregation import ClusterRoleAggregation
@@ -65,6 +67,8 @@ def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
         made.append(lambda _: AdmissionPolicyStatus(shard))
     if flow_schema_status.NAME in enabled:
         made.append(lambda _: FlowSchemaStatus(shard))
+    if api_service_registration.NAME in enabled:
+        made.append(lambda _: ApiServiceRegistration(shard))
     return Runner(shard, made)
 
 

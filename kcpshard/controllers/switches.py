@@ -18,6 +18,8 @@ NAMES = (
     "certificatesigningrequest-signing-controller",
     "serviceaccount-token-controller",
     "flowschema-status-controller",
+    "crd-autoregistration-controller",
+    "apiservice-status-remote-available-controller",
 )
 _ALIASES = {
     "namespace": "namespace-controller",

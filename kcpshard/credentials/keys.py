@@ -17,8 +17,10 @@ from cryptography.x509.oid import NameOID
 
 from kcpshard.api.certificate_scope import AUTHORITY_NAME
 
-TOKENS, CERTIFICATES = "tokens", "certificates"
-PURPOSES = (TOKENS, CERTIFICATES)
+TOKENS, CERTIFICATES, FRONT_PROXY = "tokens", "certificates", "front-proxy"
+PURPOSES = (TOKENS, CERTIFICATES, FRONT_PROXY)
+# What the authorities are called: whom a client's certificate comes from is told by it.
+_NAMES = {CERTIFICATES: AUTHORITY_NAME, FRONT_PROXY: "kcp front proxy "}
 
 AUTHORITY_LIFE = timedelta(days=3650)
 _BACKDATED = timedelta(minutes=5)  # clocks of machines differ a little
@@ -53,14 +55,14 @@ def make_key(purpose: str, now_us: int) -> KeyMaterial:
         name,
         public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo),
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-        _authority(key, name, now_us) if purpose == CERTIFICATES else b"",
+        _authority(key, f"{_NAMES[purpose]}{name}", now_us) if purpose in _NAMES else b"",
     )
 
 
 def _authority(key: ec.EllipticCurvePrivateKey, name: str, now_us: int) -> bytes:
     """Self-signed; its name holds the key's, so that no two authorities share one."""
     now = datetime.fromtimestamp(now_us / 1e6, UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{AUTHORITY_NAME}{name}")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
     builder = (
         x509.CertificateBuilder()
@@ -93,23 +95,27 @@ class KeyRing:
     def __init__(self) -> None:
         self.token_signer: TokenSigner | None = None
         self.authority: Authority | None = None
+        self.front_proxy: Authority | None = None
+        self.front_proxy_authorities = b""  # PEM of all that may have signed, the one that signs among them
         self.token_keys: frozenset[str] = frozenset()  # ids of those whose tokens are good
 
     def take(self, keys: Iterable[DeliveredKey]) -> None:
         """Replace all keys by these."""
         found = list(keys)
         self.token_keys = frozenset(key.id for key in found if key.purpose == TOKENS)
-        signer, authority = _signing(found, TOKENS), _signing(found, CERTIFICATES)
+        signer = _signing(found, TOKENS)
         self.token_signer = TokenSigner(signer.id, _load(signer)) if signer is not None else None
-        self.authority = (
-            Authority(x509.load_pem_x509_certificate(authority.certificate), _load(authority))
-            if authority is not None
-            else None
-        )
+        self.authority, self.front_proxy = _authority_of(found, CERTIFICATES), _authority_of(found, FRONT_PROXY)
+        self.front_proxy_authorities = b"".join(k.certificate for k in found if k.purpose == FRONT_PROXY)
 
 
 def _signing(keys: Iterable[DeliveredKey], purpose: str) -> DeliveredKey | None:
     return next((key for key in keys if key.purpose == purpose and key.signs and key.private_key), None)
+
+
+def _authority_of(keys: Iterable[DeliveredKey], purpose: str) -> Authority | None:
+    found = _signing(keys, purpose)
+    return None if found is None else Authority(x509.load_pem_x509_certificate(found.certificate), _load(found))
 
 
 def _load(delivered: DeliveredKey) -> ec.EllipticCurvePrivateKey:

@@ -9,7 +9,11 @@ would hold the loop.
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+import orjson
+
+from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.callouts.calls import Callouts
+from kcpshard.callouts.errors import CalloutError
 from kcpshard.definitions.builtin import builtin_resources
 from kcpshard.definitions.contract import Document, Object, Resource
 from kcpshard.definitions.conversion import convert
@@ -20,9 +24,13 @@ from kcpshard.definitions.discovery import aggregated_version, discovery_documen
 from kcpshard.definitions.legacy_definitions import with_legacy
 from kcpshard.definitions.openapi import document_hash, document_paths, index
 from kcpshard.definitions.openapi_worker import OpenApiDocuments
+from kcpshard.definitions.remote_apis import OWN_HEADERS, RemoteApi, RemoteApis, RemoteIndex, UseProxy
+from kcpshard.definitions.remote_discovery import with_aggregated, with_groups
 from kcpshard.definitions.webhook_conversion import WebhookConversions
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
 
+_MERGED = 16  # documents of one logical cluster with what other servers answer for
+_FETCH_S = 10.0  # of an OpenAPI document of another server
 _SHARED_BYTES = 32 << 20  # of discovery documents; when full they are made again
 
 
@@ -39,16 +47,20 @@ class Catalog:
         self._openapi = OpenApiDocuments(api_set)
         self._custom_openapi = CustomOpenApi(api_set)
         self.custom: CustomCatalog | None = None  # until there is a store to follow
+        self.remote: RemoteApis | None = None
+        self._callouts: Callouts | None = None
         self._shared: dict[tuple[bytes, str, str], Document] = {}  # by what is defined, path and form
         self._shared_bytes = 0
 
     def follow(self, store: ObjectStore) -> None:
         """Serve what the logical clusters of this store define."""
         self.custom = CustomCatalog(store)
+        self.remote = RemoteApis(store)
 
     def call_out(self, callouts: Callouts) -> None:
         """Have conversion webhooks asked by these."""
         assert self.custom is not None
+        self._callouts = callouts
         self.custom.conversions = WebhookConversions(callouts)
 
     def find(self, cluster: LogicalCluster | None, group: str, version: str, plural: str) -> Resource | None:
@@ -62,6 +74,9 @@ class Catalog:
         """Schemas of custom resource types may not be loaded here: `find` is for whoever wants to use one."""
         index = self._index(cluster)
         return [*self._resources, *index.resources] if index is not None else self._resources
+
+    def remote_api(self, cluster: LogicalCluster | None, group: str, version: str) -> RemoteApi | None:
+        return self.remote.find(cluster, group, version) if self.remote is not None else None
 
     def _index(self, cluster: LogicalCluster | None) -> Index | None:
         """None if nothing but the built-ins is served."""
@@ -77,6 +92,10 @@ class Catalog:
         if path.startswith("/openapi/"):
             return self._openapi_document(cluster, path, if_none_match)
         aggregated = aggregated_version(accept)
+        remote = self.remote.index(cluster) if self.remote is not None else None
+        if remote is not None and cluster is not None:
+            found = self._merged_document(cluster, remote, path, aggregated)
+            return None if found is None else unless_known(found, if_none_match)
         index = self._index(cluster)
         if index is not None:
             found = self._shared_document(index, path, aggregated)
@@ -88,6 +107,42 @@ class Catalog:
                 return None
             self._documents[path, aggregated] = found
         return unless_known(found, if_none_match)
+
+    def _merged_document(
+        self, cluster: LogicalCluster, remote: RemoteIndex, path: str, aggregated: str
+    ) -> Document | None:
+        """Of what is served here and what other servers answer for. Raises UseProxy for a document of theirs."""
+        parts = path.split("/")
+        if len(parts) == 4 and (parts[2], parts[3]) in remote.apis:
+            raise UseProxy()
+        index = self._index(cluster)
+        key = (path, aggregated, index.key if index is not None else b"")
+        if key not in remote.documents:
+            if len(remote.documents) > _MERGED:
+                remote.documents.clear()
+            local = [r for r in self.resources(cluster) if (r.group, r.version) not in remote.apis]
+            remote.documents[key] = self._merged(cluster, remote, local, path, aggregated)
+        return remote.documents[key]
+
+    def _merged(
+        self, cluster: LogicalCluster, remote: RemoteIndex, local: Sequence[Resource], path: str, aggregated: str
+    ) -> Document | None:
+        assert self.remote is not None
+        apis, described = remote.apis.values(), self.remote.described
+        root = "/apis" if path.startswith("/apis/") and path.count("/") == 2 else path
+        base = discovery_document(local, root, aggregated)
+        if base is None or root != "/apis":
+            return base
+        found = orjson.loads(base.body)
+        if aggregated and path == root:
+            found["items"] = with_aggregated(found["items"], apis, lambda name: described(cluster, name))
+            body = orjson.dumps(found)
+            return Document(200, body, entity_tag(body), base.content_type)
+        groups = with_groups(found["groups"], apis)
+        if path == root:
+            return Document(200, orjson.dumps({**found, "groups": groups}))
+        group = next((g for g in groups if f"/apis/{g['name']}" == path), None)
+        return Document(200, orjson.dumps({"kind": "APIGroup", "apiVersion": "v1", **group})) if group else None
 
     def _shared_document(self, index: Index, path: str, aggregated: str) -> Document | None:
         key = (index.key, path, aggregated)
@@ -111,8 +166,10 @@ class Catalog:
         custom = found.document_digests if found is not None else {}
         if path == "/openapi/v3":
             hashes = {**self._hashes, **{p: document_hash_of(p, self.api_set, d) for p, d in custom.items()}}
-            body = index(hashes)
+            body = self._with_remote_openapi(cluster, index(hashes))
             return unless_known(Document(200, body, entity_tag(body)), if_none_match)
+        if cluster is not None and (api := self._remote_openapi(cluster, path)) is not None:
+            return self._fetched(cluster, api, if_none_match)
         digests = custom.get(path)
         hash_ = document_hash_of(path, self.api_set, digests) if digests else self._hashes.get(path)
         if hash_ is None:
@@ -123,6 +180,40 @@ class Catalog:
         if digests and found is not None and cluster is not None:
             return self._built_custom(cluster, found, path, hash_)
         return self._built(path, known)
+
+    def _with_remote_openapi(self, cluster: LogicalCluster | None, body: bytes) -> bytes:
+        """The paths of those that have said where their document is."""
+        remote = self.remote.index(cluster) if self.remote is not None else None
+        if remote is None or cluster is None or self.remote is None:
+            return body
+        found = orjson.loads(body)
+        for api in remote.apis.values():
+            place = api.path.removeprefix("/")
+            found["paths"].pop(place, None)
+            described = self.remote.described(cluster, api.name)
+            if described is not None and described.openapi:
+                hash_ = described.openapi.partition("?")
+                found["paths"][place] = {"serverRelativeURL": f"/openapi/v3{api.path}{hash_[1]}{hash_[2]}"}
+        return orjson.dumps(found)
+
+    def _remote_openapi(self, cluster: LogicalCluster, path: str) -> RemoteApi | None:
+        parts = path.split("/")
+        return self.remote_api(cluster, parts[4], parts[5]) if len(parts) == 6 and parts[3] == "apis" else None
+
+    async def _fetched(self, cluster: LogicalCluster, api: RemoteApi, if_none_match: str) -> Document | None:
+        assert self.remote is not None and self._callouts is not None
+        described = self.remote.described(cluster, api.name)
+        if described is None or not described.openapi:
+            return None
+        path, _, query = described.openapi.partition("?")
+        try:
+            answer = await self._callouts.call(cluster.id, api.at(path), "GET", b"", _FETCH_S, query, OWN_HEADERS)
+        except CalloutError as error:
+            raise ServiceUnavailable(f"error trying to reach service: {error}") from None
+        if answer.code != 200:
+            return None
+        etag = answer.headers.get("etag") or entity_tag(answer.body)
+        return unless_known(Document(200, answer.body, etag), if_none_match)
 
     async def _built(self, path: str, document: Document) -> Document:
         return document._replace(body=await self._openapi.get(path))

@@ -1,12 +1,15 @@
 """What a resource type is, to verbs, watch, discovery and tables. Built-ins and CRDs are both values of this shape."""
 
 from collections.abc import Collection, Coroutine, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kcpshard.api.errors import FieldError
 from kcpshard.api.requests import Identity
 from kcpshard.callouts.calls import Callouts
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
+
+if TYPE_CHECKING:
+    from kcpshard.definitions.remote_apis import RemoteApi
 
 Object = dict[str, Any]
 
@@ -126,6 +129,9 @@ class Catalog(Protocol):
 
         A coroutine where the document must first be built by a helper process; it gives the same values.
         """
+
+    def remote_api(self, cluster: LogicalCluster | None, group: str, version: str) -> "RemoteApi | None":
+        """The other server that answers for a group version, if one does."""
 
     def convert(self, obj: Object, wanted: Resource) -> Object:
         """The stored object in the wanted version (a new dict; the caller keeps the old one).

@@ -34,6 +34,11 @@ class ApiServiceObject(NamedTuple):
     document: dict[str, Any]
 
 
+def group_priority(group: str) -> int:
+    """0 for a group that is not built in."""
+    return 20_000 if group == _OWN else _GROUPS.get(group, 0)
+
+
 def local_api_services(resources: Iterable[Resource]) -> Sequence[ApiServiceObject]:
     """Of these resource types' groups and versions."""
     places = dict.fromkeys((r.group, r.version) for r in resources if r.group != _OWN)

@@ -45,6 +45,25 @@ class ServiceEndpoints:
         random.shuffle(ready)
         return ready
 
+    def fault(self, cluster: LogicalCluster, namespace: str, name: str, port: int) -> tuple[str, str] | None:
+        """Why the Service cannot be an API server, reason and message as kube-apiserver has them; None if it can."""
+        stored, shown = self._store.pending(cluster, "services", namespace, name), f'service/{name} in "{namespace}"'
+        if stored is None:
+            return "ServiceNotFound", f"{shown} is not present"
+        spec = orjson.loads(envelope.body(stored)).get("spec") or {}
+        if spec.get("type", "ClusterIP") != "ClusterIP":
+            return None
+        found = next((entry for entry in spec.get("ports") or () if entry.get("port") == port), None)
+        if found is None:
+            return "ServicePortError", f"{shown} is not listening on port {port}"
+        port_name = found.get("name") or ""
+        slices = list(self._slices(cluster, namespace, name))
+        if any(_in_slices(slices, port_name)) or any(self._in_endpoints(cluster, namespace, name, port_name)):
+            return None
+        if not slices:
+            return "EndpointsNotFound", f"cannot find endpointslices for {shown}"
+        return "MissingEndpoints", f'endpointslices for {shown} have no addresses with port name "{port_name}"'
+
     def _slices(self, cluster: LogicalCluster, namespace: str, name: str) -> Iterator[dict[str, Any]]:
         for value in self._store.scan_pending(cluster, SLICES, namespace, _LOOKED_AT):
             if envelope.labels(value).get(_OF_SERVICE) == name:

@@ -40,6 +40,7 @@ class ListStream(Protocol):
     warnings: Sequence[str]
     flow: bytes
     info: ListInfo | None
+    head: bytes  # of a request that was forwarded, see Response.head
     complete: bool  # the first piece was the only one: `info` is set already
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...

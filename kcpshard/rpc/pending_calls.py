@@ -127,8 +127,9 @@ class ListCall(Pending[Union[ListStream, Result]]):  # noqa: UP007 - a base clas
         return self._is_settled
 
     def restart(self) -> bool:
+        """A request that somebody else's server may have acted on is not sent twice."""
         self.upload = None
-        return self._pieces is None
+        return self._pieces is None and not (self.request.verb == pb.PROXY and self.request.body)
 
     def fail(self, error: ApiError) -> None:
         if self._pieces is None:
@@ -160,6 +161,7 @@ class Pieces:
         self.audit: bytes = first.audit
         self.warnings: Sequence[str] = tuple(first.warnings)
         self.flow: bytes = first.flow
+        self.head: bytes = first.head
         self.complete = not first.more
         self.info: ListInfo | None = list_info(first)
         self._waiting: deque[bytes] = deque((body,))

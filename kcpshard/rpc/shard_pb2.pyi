@@ -42,6 +42,8 @@ class _VerbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verb.ValueType],
     """discovery and OpenAPI: `name` holds the path, e.g. "/apis/apps/v1" """
     HISTORY: _Verb.ValueType  # 10
     """the changes to one object, newest first; limit, continue_token. Permitted like GET"""
+    PROXY: _Verb.ValueType  # 11
+    """to the server behind an APIService: `forwarded` holds the request, `body` its body as it came"""
     AUTHORIZE: _Verb.ValueType  # 9
     """only whether the identity may: `name` holds a path that is no resource, `body` {"verb": "get"}"""
 
@@ -59,6 +61,8 @@ DOCUMENT: Verb.ValueType  # 8
 """discovery and OpenAPI: `name` holds the path, e.g. "/apis/apps/v1" """
 HISTORY: Verb.ValueType  # 10
 """the changes to one object, newest first; limit, continue_token. Permitted like GET"""
+PROXY: Verb.ValueType  # 11
+"""to the server behind an APIService: `forwarded` holds the request, `body` its body as it came"""
 AUTHORIZE: Verb.ValueType  # 9
 """only whether the identity may: `name` holds a path that is no resource, `body` {"verb": "get"}"""
 Global___Verb: _TypeAlias = Verb  # noqa: Y015
@@ -196,6 +200,7 @@ class Request(_message.Message):
     PROOF_FIELD_NUMBER: _builtins.int
     AUDIT_ID_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
+    FORWARDED_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """unique on its stream"""
     verb: Global___Verb.ValueType
@@ -252,6 +257,8 @@ class Request(_message.Message):
     """of the request, for audit records and webhooks"""
     at: _builtins.str
     """of get and list: the state at this time (RFC 3339) or resourceVersion"""
+    forwarded: _builtins.bytes
+    """of a PROXY: JSON {"verb","method","target","headers": [[name, value]…]}"""
     @_builtins.property
     def duplicate_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """found by the front: paths in a JSON body, sentences ("line 9: key …") on YAML"""
@@ -296,10 +303,11 @@ class Request(_message.Message):
         proof: _builtins.bytes = ...,
         audit_id: _builtins.str = ...,
         at: _builtins.str = ...,
+        forwarded: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "at", b"at", "audit_id", b"audit_id", "body", b"body", "cluster", b"cluster", "continue_token", b"continue_token", "dry_run", b"dry_run", "duplicate_fields", b"duplicate_fields", "field_manager", b"field_manager", "field_selector", b"field_selector", "field_validation", b"field_validation", "first_sent_us", b"first_sent_us", "force", b"force", "group", b"group", "id", b"id", "identity", b"identity", "if_none_match", b"if_none_match", "impersonation", b"impersonation", "label_selector", b"label_selector", "limit", b"limit", "more", b"more", "name", b"name", "namespace", b"namespace", "patch_type", b"patch_type", "proof", b"proof", "repeat", b"repeat", "request_id", b"request_id", "resource", b"resource", "resource_version", b"resource_version", "resource_version_match", b"resource_version_match", "subresource", b"subresource", "timeout_ms", b"timeout_ms", "token_review", b"token_review", "user_agent", b"user_agent", "verb", b"verb", "version", b"version", "want_columns", b"want_columns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "at", b"at", "audit_id", b"audit_id", "body", b"body", "cluster", b"cluster", "continue_token", b"continue_token", "dry_run", b"dry_run", "duplicate_fields", b"duplicate_fields", "field_manager", b"field_manager", "field_selector", b"field_selector", "field_validation", b"field_validation", "first_sent_us", b"first_sent_us", "force", b"force", "forwarded", b"forwarded", "group", b"group", "id", b"id", "identity", b"identity", "if_none_match", b"if_none_match", "impersonation", b"impersonation", "label_selector", b"label_selector", "limit", b"limit", "more", b"more", "name", b"name", "namespace", b"namespace", "patch_type", b"patch_type", "proof", b"proof", "repeat", b"repeat", "request_id", b"request_id", "resource", b"resource", "resource_version", b"resource_version", "resource_version_match", b"resource_version_match", "subresource", b"subresource", "timeout_ms", b"timeout_ms", "token_review", b"token_review", "user_agent", b"user_agent", "verb", b"verb", "version", b"version", "want_columns", b"want_columns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -443,6 +451,7 @@ class Response(_message.Message):
     SETTINGS_REVISION_FIELD_NUMBER: _builtins.int
     AUDIT_FIELD_NUMBER: _builtins.int
     FLOW_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     code: _builtins.int
     """HTTP status; in the first frame"""
@@ -465,6 +474,8 @@ class Response(_message.Message):
     """JSON: decision, effective user and annotations, for the front's audit record"""
     flow: _builtins.bytes
     """UIDs of its FlowSchema and PriorityLevelConfiguration, separated by a space"""
+    head: _builtins.bytes
+    """of a PROXY, in the first frame: JSON {"code","headers": [[name, value]…]} of the foreign answer"""
     @_builtins.property
     def list(self) -> Global___ListMetadata:
         """in the last frame of a list"""
@@ -488,10 +499,11 @@ class Response(_message.Message):
         settings_revision: _builtins.int = ...,
         audit: _builtins.bytes = ...,
         flow: _builtins.bytes = ...,
+        head: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["list", b"list"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "body", b"body", "code", b"code", "columns", b"columns", "content_type", b"content_type", "etag", b"etag", "flow", b"flow", "id", b"id", "list", b"list", "more", b"more", "moved_to", b"moved_to", "retry_after_s", b"retry_after_s", "settings_revision", b"settings_revision", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "body", b"body", "code", b"code", "columns", b"columns", "content_type", b"content_type", "etag", b"etag", "flow", b"flow", "head", b"head", "id", b"id", "list", b"list", "more", b"more", "moved_to", b"moved_to", "retry_after_s", b"retry_after_s", "settings_revision", b"settings_revision", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

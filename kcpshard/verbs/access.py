@@ -11,9 +11,10 @@ from kcpshard.authorization.attributes import Attributes, of_object
 from kcpshard.authorization.policy import ALLOWED, Decision
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.contract import LogicalCluster
+from kcpshard.verbs import forward
 from kcpshard.verbs.shard import Shard
 
-DOCUMENT, AUTHORIZE = 8, 9
+DOCUMENT, AUTHORIZE, PROXY = 8, 9, 11
 # By the enum Verb of proto/shard.proto.
 VERBS = ("", "get", "list", "create", "update", "patch", "delete", "deletecollection", "get", "get", "get")
 _NAMED_BY_SELECTOR = frozenset((2, 7))
@@ -93,6 +94,8 @@ def wanted_of(request: Request) -> Attributes:
         return Attributes("get", path=request.name.partition("?")[0])
     if number == AUTHORIZE:
         return Attributes(_verb_of(request.body), path=request.name.partition("?")[0])
+    if number == PROXY:
+        return forward.wanted_of(request)
     verb = VERBS[number] if number < len(VERBS) else ""
     wanted = of_object(
         verb, request.group, request.version, request.resource, request.subresource, request.namespace, request.name

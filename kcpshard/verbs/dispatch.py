@@ -9,6 +9,7 @@ from kcpshard.admission.audit_annotations import gathering
 from kcpshard.admission.webhook_calls import CallsWanted
 from kcpshard.api.errors import ApiError, Forbidden
 from kcpshard.api.loop_time import TooLong
+from kcpshard.api.names import KUBERNETES_GROUPS
 from kcpshard.api.requests import Answer, Request
 from kcpshard.authorization.policy import Decision
 from kcpshard.rpc import shard_pb2 as pb
@@ -21,6 +22,7 @@ from kcpshard.verbs.delete import delete
 from kcpshard.verbs.delete_collection import delete_collection
 from kcpshard.verbs.document import document
 from kcpshard.verbs.eviction import evict
+from kcpshard.verbs.forward import check_local, forward
 from kcpshard.verbs.get import get
 from kcpshard.verbs.history import history
 from kcpshard.verbs.list import list_objects
@@ -50,7 +52,10 @@ _VERBS: tuple[Callable[[Shard, Request], Outcome], ...] = (
     document,
     authorize,
     history,
+    forward,
 )
+# Verbs whose request names a resource, and is not forwarded.
+_OF_RESOURCES = frozenset(range(pb.GET, pb.DOCUMENT)) | {pb.HISTORY}
 
 
 # Subresources whose writes are no writes of the object in its own form.
@@ -82,6 +87,8 @@ def dispatch(shard: Shard, request: pb.Request) -> Outcome:
 
 
 def _begin(shard: Shard, request: pb.Request) -> Outcome:
+    if (group := request.group) and group not in KUBERNETES_GROUPS and request.verb in _OF_RESOURCES:
+        check_local(shard, request)
     try:
         return run_verb(shard, request)
     except CallsWanted as wanted:

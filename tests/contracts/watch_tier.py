@@ -66,6 +66,9 @@ class FakeCatalog:
                 return known
         return None
 
+    def remote_api(self, *_: object) -> None:
+        return None
+
     def resources(self, _cluster: LogicalCluster | None) -> Sequence[Resource]:
         return self.known
 

@@ -1,12 +1,13 @@
-"""APIService. A local one (without a service) is available from the moment it exists."""
+"""APIService. A local one (without a service, or our annotation with a URL) is available from the moment it exists."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from kcpshard.api.errors import FieldError, invalid, required
+from kcpshard.api.errors import FieldError, forbidden, invalid, required
 from kcpshard.api.names import dns_subdomain_faults
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.naming import dns1035_label_faults, one_of
+from kcpshard.definitions.remote_apis import URL, client_config, url_fault
 from kcpshard.definitions.strategies import Rules
 
 _MAX_GROUP_PRIORITY, _MAX_VERSION_PRIORITY = 20_000, 1_000
@@ -20,7 +21,7 @@ def _default(obj: Object) -> None:
 
 def _prepare_create(obj: Object) -> None:
     obj["status"] = {}
-    if obj["spec"].get("service") is None:
+    if client_config(obj) is None:
         available = {
             "type": "Available",
             "status": "True",
@@ -43,7 +44,7 @@ def _validate(obj: Object) -> Iterator[FieldError]:
     yield from (invalid("spec.version", version, text) for text in dns1035_label_faults(version))
     yield from _priority_faults("groupPriorityMinimum", spec["groupPriorityMinimum"], _MAX_GROUP_PRIORITY)
     yield from _priority_faults("versionPriority", spec["versionPriority"], _MAX_VERSION_PRIORITY)
-    yield from _service_faults(spec)
+    yield from _service_faults(spec, (obj["metadata"].get("annotations") or {}).get(URL, ""))
 
 
 def _priority_faults(member: str, value: int, limit: int) -> Iterator[FieldError]:
@@ -51,10 +52,15 @@ def _priority_faults(member: str, value: int, limit: int) -> Iterator[FieldError
         yield invalid(f"spec.{member}", value, f"must be positive and less than {limit}")
 
 
-def _service_faults(spec: Object) -> Iterator[FieldError]:
+def _service_faults(spec: Object, url: str) -> Iterator[FieldError]:
     service, bundle = spec.get("service"), spec.get("caBundle")
     insecure = bool(spec.get("insecureSkipTLSVerify"))
-    if service is None:
+    if url:
+        if fault := url_fault(url):
+            yield invalid(f"metadata.annotations[{URL}]", url, fault)
+        if service is not None:
+            yield forbidden(f"metadata.annotations[{URL}]", "may not be set beside spec.service")
+    elif service is None:
         if bundle:
             size = len(bundle) // 4 * 3 - bundle.count("=")
             yield invalid("spec.caBundle", f"{size} bytes", "local APIServices may not have a caBundle")
@@ -62,14 +68,19 @@ def _service_faults(spec: Object) -> Iterator[FieldError]:
             text = "local APIServices may not have insecureSkipTLSVerify"
             yield invalid("spec.insecureSkipTLSVerify", True, text)
         return
+    if service is not None:
+        yield from _reference_faults(service)
+    if insecure and bundle:
+        yield invalid("spec.insecureSkipTLSVerify", True, "may not be true if caBundle is present")
+
+
+def _reference_faults(service: Object) -> Iterator[FieldError]:
     for member in ("namespace", "name"):
         if not service.get(member):
             yield required(f"spec.service.{member}")
     if not 1 <= service["port"] <= 65535:
         text = "port is not valid: must be between 1 and 65535, inclusive"
         yield invalid("spec.service.port", service["port"], text)
-    if insecure and bundle:
-        yield invalid("spec.insecureSkipTLSVerify", True, "may not be true if caBundle is present")
 
 
 def _status_faults(new: Object, old: Object) -> Iterator[FieldError]:

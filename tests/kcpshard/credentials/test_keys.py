@@ -26,7 +26,7 @@ def test_a_key_is_new_each_time(purpose: str) -> None:
     first, second = make_key(purpose, NOW_US), make_key(purpose, NOW_US)
     assert first.id != second.id
     load_pem_public_key(first.public_key)
-    assert bool(first.certificate) is (purpose == CERTIFICATES)
+    assert bool(first.certificate) is (purpose != TOKENS)
 
 
 def test_an_authority_has_a_name_of_its_own_and_signs_leaves_only() -> None:
