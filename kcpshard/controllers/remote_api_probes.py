@@ -26,7 +26,7 @@ from kcpshard.controllers.resource_types import ResourceTypes
 from kcpshard.controllers.system_client import SystemClient
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.local_api_services import API_SERVICES
-from kcpshard.definitions.remote_apis import OWN_HEADERS, Described, RemoteApi, RemoteApis, client_config, remote_api
+from kcpshard.definitions.remote_apis import OWN_HEADERS, Described, RemoteApi, RemoteApis, names_server, remote_api
 from kcpshard.definitions.service_endpoints import SLICES, ServiceEndpoints
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, NotDurable, ReadOnly
@@ -64,6 +64,7 @@ class RemoteApiProbes:
         self._client = SystemClient(shard, "apiservice-status-controller")
         self._services = ServiceEndpoints(shard.store)
         self._plans: dict[Place, _Plan] = {}
+        self._names: dict[int, set[str]] = {}  # of those in `_plans`, by logical cluster
         self._timers: list[tuple[float, Place]] = []  # heap; what `_plans` no longer says is passed over
         self._active: set[Place] = set()
         self._wake = asyncio.Event()
@@ -91,11 +92,11 @@ class RemoteApiProbes:
         for commit in commits:
             for change in commit.changes:
                 if change.group_resource == API_SERVICES:
-                    if client_config_of(change.value) or (commit.cluster_id, change.name) in self._plans:
+                    if _names_server(change.value) or (commit.cluster_id, change.name) in self._plans:
                         self._soon((commit.cluster_id, change.name))
-                elif change.group_resource in _ADDRESSES and self._plans:
-                    for place in [p for p in self._plans if p[0] == commit.cluster_id]:
-                        self._soon(place)
+                elif change.group_resource in _ADDRESSES and commit.cluster_id in self._names:
+                    for name in self._names[commit.cluster_id]:
+                        self._soon((commit.cluster_id, name))
 
     def _soon(self, place: Place) -> None:
         known = self._plans.get(place)
@@ -106,6 +107,7 @@ class RemoteApiProbes:
         if known is not None and place not in self._active:
             due = min(due, max(known.due, self._clock()))
         self._plans[place] = _Plan(due, wait_s)
+        self._names.setdefault(place[0], set()).add(place[1])
         heapq.heappush(self._timers, (due, place))
         self._wake.set()
 
@@ -143,11 +145,17 @@ class RemoteApiProbes:
         finally:
             self._active.discard(place)
         if wait_s is None:
-            self._plans.pop(place, None)
+            self._forget(place)
         elif self._plans.get(place) is before:  # nothing has happened meanwhile
             self._plans[place] = _Plan(self._clock() + wait_s, wait_s)
             heapq.heappush(self._timers, (self._plans[place].due, place))
         self._wake.set()
+
+    def _forget(self, place: Place) -> None:
+        if self._plans.pop(place, None) is not None:
+            self._names[place[0]].discard(place[1])
+            if not self._names[place[0]]:
+                del self._names[place[0]]
 
     async def _reconcile(self, place: Place) -> float | None:
         """Seconds until it is to be looked at again; None: never."""
@@ -224,11 +232,11 @@ class RemoteApiProbes:
         )
 
 
-def client_config_of(value: bytes | None) -> bool:
+def _names_server(value: bytes | None) -> bool:
     """Whether a stored APIService is one of another server's."""
     if value is None or not (b"service" in value or b"apiregistration.kcp.io/url" in value):
         return False
-    return client_config(orjson.loads(envelope.body(value))) is not None
+    return names_server(orjson.loads(envelope.body(value)))
 
 
 def _failed(message: str) -> State:

@@ -173,12 +173,21 @@ def remote_api(obj: Object) -> RemoteApi | None:
     )
 
 
+def url_of(obj: Object) -> str:
+    return (obj["metadata"].get("annotations") or {}).get(URL, "")
+
+
+def names_server(obj: Object) -> bool:
+    """Whether an APIService, valid or not, is meant to be another server's."""
+    return obj["spec"].get("service") is not None or bool(url_of(obj))
+
+
 def client_config(obj: Object) -> ClientConfig | None:
-    """Where the server of an APIService is and what it is trusted by; None for a local one."""
-    spec = obj["spec"]
-    service, url = spec.get("service"), (obj["metadata"].get("annotations") or {}).get(URL, "")
-    if service is None and not url:
+    """Where the server of a valid APIService is and what it is trusted by; None for a local one."""
+    if not names_server(obj):
         return None
+    spec = obj["spec"]
+    service, url = spec.get("service"), url_of(obj)
     try:
         bundle = ca_bundle(spec.get("caBundle"))
     except InvalidTarget:

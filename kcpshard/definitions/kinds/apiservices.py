@@ -7,7 +7,7 @@ from kcpshard.api.errors import FieldError, forbidden, invalid, required
 from kcpshard.api.names import dns_subdomain_faults
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.naming import dns1035_label_faults, one_of
-from kcpshard.definitions.remote_apis import URL, client_config, url_fault
+from kcpshard.definitions.remote_apis import URL, names_server, url_fault, url_of
 from kcpshard.definitions.strategies import Rules
 
 _MAX_GROUP_PRIORITY, _MAX_VERSION_PRIORITY = 20_000, 1_000
@@ -21,7 +21,7 @@ def _default(obj: Object) -> None:
 
 def _prepare_create(obj: Object) -> None:
     obj["status"] = {}
-    if client_config(obj) is None:
+    if not names_server(obj):
         available = {
             "type": "Available",
             "status": "True",
@@ -44,7 +44,7 @@ def _validate(obj: Object) -> Iterator[FieldError]:
     yield from (invalid("spec.version", version, text) for text in dns1035_label_faults(version))
     yield from _priority_faults("groupPriorityMinimum", spec["groupPriorityMinimum"], _MAX_GROUP_PRIORITY)
     yield from _priority_faults("versionPriority", spec["versionPriority"], _MAX_VERSION_PRIORITY)
-    yield from _service_faults(spec, (obj["metadata"].get("annotations") or {}).get(URL, ""))
+    yield from _service_faults(spec, url_of(obj))
 
 
 def _priority_faults(member: str, value: int, limit: int) -> Iterator[FieldError]:

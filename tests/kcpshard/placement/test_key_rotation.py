@@ -55,7 +55,8 @@ class Setup:
 async def test_a_new_installation_gets_a_key_of_each_kind_that_signs() -> None:
     setup = Setup()
     await setup.rotation.step()
-    assert {(key.purpose, key.signs) for key in setup.maps.current.keys} == {("tokens", True), ("certificates", True)}
+    wanted = {("tokens", True), ("certificates", True), ("front-proxy", True)}
+    assert {(key.purpose, key.signs) for key in setup.maps.current.keys} == wanted
     epoch = setup.maps.current.epoch
     await setup.rotation.step()
     assert setup.maps.current.epoch == epoch, "nothing changed"
