@@ -75,7 +75,9 @@ class ForwardingHandler:
         if _is_long(exchange):
             deadline += LONG_S
         answer = await self._caller.list(await _request(exchange, place), deadline)
-        if isinstance(answer, Result) and answer.code == NOT_REMOTE:
+        if exchange.audit is not None:
+            exchange.audit.told(answer.audit, answer.body if isinstance(answer, Result) else b"")
+        if answer.code == NOT_REMOTE if isinstance(answer, Result) else not answer.head:
             self._remote.pop(place, None)
             return False, None
         self._remote[place] = self._time() + KNOWN_S
@@ -103,6 +105,7 @@ async def _request(exchange: Exchange, place: Place) -> pb.Request:
         "headers": _sent(exchange),
     }
     return pb.Request(
+        audit_id=exchange.audit_id if exchange.audit is not None else "",
         verb=pb.PROXY,
         cluster=info.cluster,
         group=place[1],

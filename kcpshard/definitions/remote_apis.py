@@ -174,7 +174,8 @@ def remote_api(obj: Object) -> RemoteApi | None:
 
 
 def url_of(obj: Object) -> str:
-    return (obj["metadata"].get("annotations") or {}).get(URL, "")
+    found = (obj["metadata"].get("annotations") or {}).get(URL, "")
+    return found if isinstance(found, str) else ""
 
 
 def names_server(obj: Object) -> bool:

@@ -28,7 +28,7 @@ _SLICE = 64  # objects read in one turn of the loop: about a millisecond
 _REMEMBERED = 512  # classifications of one logical cluster; when full all are forgotten
 # By the enum Verb of proto/shard.proto.
 _VERBS = ("", "get", "list", "create", "update", "patch", "delete", "deletecollection", "get", "get", "get")
-_DOCUMENT, _AUTHORIZE = 8, 9
+_DOCUMENT, _AUTHORIZE, _FORWARDED = 8, 9, 11
 _PATHS = frozenset((_DOCUMENT, _AUTHORIZE))
 
 Item = TypeVar("Item")
@@ -117,7 +117,9 @@ class Flows(Generic[Item]):
         store.on_commit(self._see)
 
     def of(self, request: Request) -> Flow[Item] | None:
-        """None: no flow control applies."""
+        """None: no flow control applies. What is forwarded is limited where it is sent (`callouts.budget`)."""
+        if request.verb == _FORWARDED:
+            return None
         cluster = self._store.pending_cluster(request.cluster)
         if cluster is None:
             return None

@@ -17,7 +17,7 @@ class FakeListStream:
 
     def __init__(self, pieces: Sequence[bytes], info: ListInfo, columns: bytes = b"") -> None:
         self.code, self.columns, self.warnings, self.flow = 200, columns, (), b""
-        self.audit = b""
+        self.audit = self.head = b""
         self._pieces, self._info = pieces, info
         self.complete = len(pieces) <= 1
         self.info: ListInfo | None = info if self.complete else None
