@@ -106,7 +106,7 @@ async def _request(exchange: Exchange, place: Place) -> pb.Request:
     }
     return pb.Request(
         audit_id=exchange.audit_id if exchange.audit is not None else "",
-        verb=pb.PROXY,
+        verb=pb.FORWARD,
         cluster=info.cluster,
         group=place[1],
         version=place[2],

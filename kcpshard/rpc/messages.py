@@ -16,7 +16,7 @@ REQUEST_BODY_BYTES = 3 * 1024 * 1024 + 64 * 1024  # a submitted object is at mos
 RESPONSE_BODY_BYTES = 64 * 1024 * 1024  # the OpenAPI document of 500 CRDs is 20 MB; no object comes near
 
 WRITES = frozenset({pb.CREATE, pb.UPDATE, pb.PATCH, pb.DELETE, pb.DELETE_COLLECTION})
-_BULKY = frozenset({pb.LIST, pb.DELETE_COLLECTION, pb.DOCUMENT, pb.PROXY})
+_BULKY = frozenset({pb.LIST, pb.DELETE_COLLECTION, pb.DOCUMENT, pb.FORWARD})
 
 _REQUESTS = _RESPONSES = b"\x12"  # field 2, length-delimited, in both batches
 _FRAMES = b"\x1a"  # field 3 of RequestBatch

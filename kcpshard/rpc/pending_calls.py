@@ -129,7 +129,7 @@ class ListCall(Pending[Union[ListStream, Result]]):  # noqa: UP007 - a base clas
     def restart(self) -> bool:
         """A request that somebody else's server may have acted on is not sent twice."""
         self.upload = None
-        return self._pieces is None and not (self.request.verb == pb.PROXY and self.request.body)
+        return self._pieces is None and not (self.request.verb == pb.FORWARD and self.request.body)
 
     def fail(self, error: ApiError) -> None:
         if self._pieces is None:

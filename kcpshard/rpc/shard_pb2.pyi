@@ -42,7 +42,7 @@ class _VerbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verb.ValueType],
     """discovery and OpenAPI: `name` holds the path, e.g. "/apis/apps/v1" """
     HISTORY: _Verb.ValueType  # 10
     """the changes to one object, newest first; limit, continue_token. Permitted like GET"""
-    PROXY: _Verb.ValueType  # 11
+    FORWARD: _Verb.ValueType  # 11
     """to the server behind an APIService: `forwarded` holds the request, `body` its body as it came"""
     AUTHORIZE: _Verb.ValueType  # 9
     """only whether the identity may: `name` holds a path that is no resource, `body` {"verb": "get"}"""
@@ -61,7 +61,7 @@ DOCUMENT: Verb.ValueType  # 8
 """discovery and OpenAPI: `name` holds the path, e.g. "/apis/apps/v1" """
 HISTORY: Verb.ValueType  # 10
 """the changes to one object, newest first; limit, continue_token. Permitted like GET"""
-PROXY: Verb.ValueType  # 11
+FORWARD: Verb.ValueType  # 11
 """to the server behind an APIService: `forwarded` holds the request, `body` its body as it came"""
 AUTHORIZE: Verb.ValueType  # 9
 """only whether the identity may: `name` holds a path that is no resource, `body` {"verb": "get"}"""
@@ -258,7 +258,7 @@ class Request(_message.Message):
     at: _builtins.str
     """of get and list: the state at this time (RFC 3339) or resourceVersion"""
     forwarded: _builtins.bytes
-    """of a PROXY: JSON {"verb","method","target","headers": [[name, value]…]}"""
+    """of a FORWARD: JSON {"verb","method","target","headers": [[name, value]…]}"""
     @_builtins.property
     def duplicate_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """found by the front: paths in a JSON body, sentences ("line 9: key …") on YAML"""
@@ -475,7 +475,7 @@ class Response(_message.Message):
     flow: _builtins.bytes
     """UIDs of its FlowSchema and PriorityLevelConfiguration, separated by a space"""
     head: _builtins.bytes
-    """of a PROXY, in the first frame: JSON {"code","headers": [[name, value]…]} of the foreign answer"""
+    """of a FORWARD, in the first frame: JSON {"code","headers": [[name, value]…]} of the foreign answer"""
     @_builtins.property
     def list(self) -> Global___ListMetadata:
         """in the last frame of a list"""

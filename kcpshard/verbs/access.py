@@ -14,7 +14,7 @@ from kcpshard.storage.contract import LogicalCluster
 from kcpshard.verbs import forward
 from kcpshard.verbs.shard import Shard
 
-DOCUMENT, AUTHORIZE, PROXY = 8, 9, 11
+DOCUMENT, AUTHORIZE, FORWARD = 8, 9, 11
 # By the enum Verb of proto/shard.proto.
 VERBS = ("", "get", "list", "create", "update", "patch", "delete", "deletecollection", "get", "get", "get")
 _NAMED_BY_SELECTOR = frozenset((2, 7))
@@ -94,7 +94,7 @@ def wanted_of(request: Request) -> Attributes:
         return Attributes("get", path=request.name.partition("?")[0])
     if number == AUTHORIZE:
         return Attributes(_verb_of(request.body), path=request.name.partition("?")[0])
-    if number == PROXY:
+    if number == FORWARD:
         return forward.wanted_of(request)
     verb = VERBS[number] if number < len(VERBS) else ""
     wanted = of_object(

@@ -34,11 +34,16 @@ def result_of(response: pb.Response) -> Result:
     return messages.result_of(response, response.body, messages.list_info(response))
 
 
+def expected(answer: Answer) -> Result:
+    """`head` is of answers in pieces alone."""
+    return Result(**{name: value for name, value in answer._asdict().items() if name != "head"})
+
+
 @given(answers)
 def test_an_answer_comes_back_as_the_same_result(answer: Answer) -> None:
     (response,) = received(messages.answer_entry(5, answer))
     assert response.id == 5
-    assert result_of(response) == Result(**answer._asdict())
+    assert result_of(response) == expected(answer)
 
 
 @given(st.sampled_from([0, 1, 7]))
@@ -53,7 +58,7 @@ def test_the_first_frame_has_the_head_and_the_last_what_goes_around_the_list(ans
         *(messages.before_answer_frame(1, answer, 3, n == 0, n < count - 1) + b"abc" for n in range(count))
     )
     head, *middle, last = frames
-    assert messages.result_of(head, answer.body, answer.info) == Result(**answer._asdict())
+    assert messages.result_of(head, answer.body, answer.info) == expected(answer)
     assert [f.body for f in frames] == [b"abc"] * count
     assert [f.more for f in frames] == [True] * (count - 1) + [False]
     assert messages.list_info(last) == answer.info

@@ -42,7 +42,7 @@ def request(identity: Identity = ADMIN, **changes: Any) -> pb.Request:
     asked = {"verb": "list", "method": "GET", "target": f"{PATH}?limit=5", "headers": [["X-Own", "1"]]}
     asked |= changes
     return pb.Request(
-        verb=pb.PROXY, cluster="root", group="a.dev", version="v1", resource="things", namespace="default",
+        verb=pb.FORWARD, cluster="root", group="a.dev", version="v1", resource="things", namespace="default",
         identity=identity.encode(), forwarded=orjson.dumps(asked), timeout_ms=5000,
     )  # fmt: skip
 
