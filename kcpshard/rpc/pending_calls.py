@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar, Union
 
+import orjson
+
 from kcpshard.api.errors import ApiError, ServiceUnavailable, Timeout
 from kcpshard.api.requests import ListInfo
 from kcpshard.rpc import shard_pb2 as pb
@@ -129,7 +131,7 @@ class ListCall(Pending[Union[ListStream, Result]]):  # noqa: UP007 - a base clas
     def restart(self) -> bool:
         """A request that somebody else's server may have acted on is not sent twice."""
         self.upload = None
-        return self._pieces is None and not (self.request.verb == pb.FORWARD and self.request.body)
+        return self._pieces is None and (self.request.verb != pb.FORWARD or _only_reads(self.request))
 
     def fail(self, error: ApiError) -> None:
         if self._pieces is None:
@@ -149,6 +151,11 @@ class ListCall(Pending[Union[ListStream, Result]]):  # noqa: UP007 - a base clas
     def read_frames(self, frames: int) -> None:
         if not self._is_settled:
             self.lane.credit(self, frames)
+
+
+def _only_reads(request: pb.Request) -> bool:
+    """Of a forwarded one, by its method."""
+    return orjson.loads(request.forwarded).get("method") in ("GET", "HEAD", "OPTIONS")
 
 
 class Pieces:

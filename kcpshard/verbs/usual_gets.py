@@ -57,7 +57,7 @@ def answer(shard: Shard, request: Request) -> Answer | None:
     shown = columns if request.want_columns else b""
     noted = audit if request.audit_id else b""
     # Every field of it in its order: Answer(…), a function with defaults, would be a tenth of the whole way.
-    return _made(Answer, (200, envelope.body(value), None, (), shown, -1, "", "", 0, noted, b""))
+    return _made(Answer, (200, envelope.body(value), None, (), shown, -1, "", "", 0, noted, b"", b""))
 
 
 def _find(shard: Shard, cluster: LogicalCluster, key: _Key) -> Known:

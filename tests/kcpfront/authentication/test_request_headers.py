@@ -22,7 +22,7 @@ def certificate(name: str) -> bytes:
     return made.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
-FORWARD = certificate("proxy")
+PROXY = certificate("proxy")
 OPTIONS = RequestHeaderOptions(
     Path("ca"), ("proxy",), ("X-Remote-User", "X-Other-User"), ("X-Remote-Uid",), ("X-Remote-Group",), ("X-Extra-",)
 )
@@ -46,7 +46,7 @@ def headers(pairs: Sequence[tuple[str, str]] = HEADERS) -> CIMultiDict[str]:
 
 
 def test_what_a_proxy_tells() -> None:
-    found = made().prove(FORWARD, headers())
+    found = made().prove(PROXY, headers())
     assert found is not None and found.proof == b""
     assert (found.user.username, found.user.uid, found.user.scope) == ("ada", "u1", 0)
     assert found.user.groups == ("dev", "ops", "system:authenticated")
@@ -54,44 +54,44 @@ def test_what_a_proxy_tells() -> None:
 
 
 def test_the_first_header_that_says_something_names_the_user() -> None:
-    found = made().prove(FORWARD, headers([("X-Remote-User", ""), ("X-Other-User", "eve")]))
+    found = made().prove(PROXY, headers([("X-Remote-User", ""), ("X-Other-User", "eve")]))
     assert found is not None and found.user.username == "eve"
 
 
 def test_another_name_or_signer_is_not_believed() -> None:
     assert made().prove(certificate("somebody"), headers()) is None
-    assert made(signed=False).prove(FORWARD, headers()) is None
+    assert made(signed=False).prove(PROXY, headers()) is None
     assert made(OPTIONS._replace(allowed_names=())).prove(certificate("somebody"), headers()) is not None
 
 
 def test_a_proxy_that_names_nobody() -> None:
-    assert made().prove(FORWARD, headers(HEADERS[1:])) is None
+    assert made().prove(PROXY, headers(HEADERS[1:])) is None
 
 
 def test_headers_that_are_not_configured_mean_nothing() -> None:
-    found = made(RequestHeaderOptions(Path("ca"), (), ("X-Remote-User",))).prove(FORWARD, headers())
+    found = made(RequestHeaderOptions(Path("ca"), (), ("X-Remote-User",))).prove(PROXY, headers())
     assert found is not None
     assert (found.user.uid, found.user.groups, found.user.extra) == ("", ("system:authenticated",), {})
 
 
 def test_who_is_told_to_be_nobody_is_not_authenticated() -> None:
-    found = made().prove(FORWARD, headers([("X-Remote-User", "system:anonymous")]))
+    found = made().prove(PROXY, headers([("X-Remote-User", "system:anonymous")]))
     assert found is not None and found.user.groups == ()
 
 
 def test_the_same_user_is_one_object_and_many_are_bounded() -> None:
     one = made()
-    assert one.prove(FORWARD, headers()) is one.prove(FORWARD, headers())
+    assert one.prove(PROXY, headers()) is one.prove(PROXY, headers())
     for number in range(MAX_USERS + 5):
-        one.prove(FORWARD, headers([("X-Remote-User", f"u{number}")]))
+        one.prove(PROXY, headers([("X-Remote-User", f"u{number}")]))
     assert len(one._users) <= MAX_USERS
 
 
 def test_changed_authorities_are_asked_again() -> None:
     answers = [True]
     one = RequestHeaders(OPTIONS, lambda _: answers[0])
-    assert one.prove(FORWARD, headers()) is not None
+    assert one.prove(PROXY, headers()) is not None
     answers[0] = False
-    assert one.prove(FORWARD, headers()) is not None
+    assert one.prove(PROXY, headers()) is not None
     one.forget()
-    assert one.prove(FORWARD, headers()) is None
+    assert one.prove(PROXY, headers()) is None

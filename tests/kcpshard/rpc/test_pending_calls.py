@@ -143,3 +143,12 @@ async def test_leaving_a_finished_list_says_nothing(lane: FakeLane) -> None:
     assert isinstance(stream, Pieces)
     stream.close()
     assert lane.told == []
+
+
+@pytest.mark.parametrize(("method", "again"), [("GET", True), ("POST", False), ("DELETE", False)])
+async def test_what_another_server_may_have_acted_on_is_not_sent_twice(
+    lane: FakeLane, method: str, again: bool
+) -> None:
+    request = pb.Request(verb=pb.FORWARD, forwarded=b'{"method":"%b"}' % method.encode())
+    pending = ListCall(asyncio.get_running_loop(), lane, 7, request, 0.0)
+    assert pending.restart() is again
