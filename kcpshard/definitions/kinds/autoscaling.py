@@ -130,7 +130,6 @@ def _source_faults(source: Object, member: str, path: str) -> Faults:
             yield required(f"{path}.metric.name", "must specify a metric name")
         else:
             yield from checks.path_segment(f"{path}.metric.name", metric["name"])
-        yield from checks.selector(f"{path}.metric.selector", metric.get("selector"))
     if member == "object":
         described = source.get("describedObject") or {}
         for name in ("kind", "name"):
@@ -171,7 +170,8 @@ def _rule_faults(rules: Object, path: str) -> Faults:
         yield required(f"{path}.policies", "must specify at least one Policy")
     for place, policy in enumerate(rules.get("policies") or ()):
         here = f"{path}.policies[{place}]"
-        yield from checks.one_supported(f"{here}.type", policy.get("type"), ("Percent", "Pods"))
+        if policy.get("type") not in ("Percent", "Pods"):
+            yield checks.unsupported(f"{here}.type", policy.get("type", ""), ("Percent", "Pods"))
         for member in ("value", "periodSeconds"):
             if policy.get(member, 0) <= 0:
                 yield invalid(f"{here}.{member}", policy.get(member, 0), "must be greater than zero")

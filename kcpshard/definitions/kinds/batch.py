@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from kcpshard.api.errors import FieldError, invalid, required, too_long
+from kcpshard.api.errors import FieldError, duplicate, invalid, required, too_long
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.pod_defaults import default_template, fill
@@ -110,11 +111,14 @@ def job_spec_faults(spec: Object, path: str) -> Faults:
         if spec.get("completions") is not None and spec.get("maxFailedIndexes", 0) > spec["completions"]:
             text = "must be less than or equal to completions"
             yield invalid(f"{path}.maxFailedIndexes", spec["maxFailedIndexes"], text)
+        if (success := spec.get("successPolicy")) is not None and not success.get("rules"):
+            text = "at least one rules must be specified when the successPolicy is specified"
+            yield required(f"{path}.successPolicy.rules", text)
     else:
         for member in ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"):
             if spec.get(member) is not None:
                 yield invalid(f"{path}.{member}", spec[member], "requires indexed completion mode")
-    yield from _failure_policy_faults(spec.get("podFailurePolicy"), f"{path}.podFailurePolicy")
+    yield from _failure_policy_faults(spec, f"{path}.podFailurePolicy")
     policies = ("Failed",) if spec.get("podFailurePolicy") is not None else ("Failed", "TerminatingOrFailed")
     replacement = spec.get("podReplacementPolicy")
     if replacement is not None:
@@ -133,20 +137,43 @@ def _restart_faults(spec: Object, path: str) -> Faults:
         yield invalid(path, policy, 'only "Never" is supported when podFailurePolicy is specified')
 
 
-def _failure_policy_faults(policy: Object | None, path: str) -> Faults:
-    for place, rule in enumerate((policy or {}).get("rules") or ()):
+def _failure_policy_faults(spec: Object, path: str) -> Faults:
+    pod = (spec.get("template") or {}).get("spec") or {}
+    names = {c.get("name") for c in [*(pod.get("containers") or ()), *(pod.get("initContainers") or ())]}
+    for place, rule in enumerate((spec.get("podFailurePolicy") or {}).get("rules") or ()):
         here = f"{path}.rules[{place}]"
         actions = ("Count", "FailIndex", "FailJob", "Ignore")
         yield from checks.one_supported(f"{here}.action", rule.get("action"), actions)
+        if rule.get("action") == "FailIndex" and spec.get("backoffLimitPerIndex") is None:
+            yield invalid(f"{here}.action", "FailIndex", "requires the backoffLimitPerIndex to be set")
         codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
         if codes is None and not conditions:
             yield invalid(here, None, "specifying one of OnExitCodes and OnPodConditions is required")
         if codes is not None and conditions:
             yield invalid(here, None, "specifying both OnExitCodes and OnPodConditions is not supported")
         if codes is not None:
-            yield from checks.one_supported(f"{here}.onExitCodes.operator", codes.get("operator"), ("In", "NotIn"))
-            if not codes.get("values"):
-                yield invalid(f"{here}.onExitCodes.values", codes.get("values"), "at least one value is required")
+            yield from _exit_code_faults(codes, names, f"{here}.onExitCodes")
+        for number, pattern in enumerate(conditions or ()):
+            where = f"{here}.onPodConditions[{number}]"
+            yield from checks.qualified_name(f"{where}.type", pattern.get("type", ""))
+            yield from checks.one_supported(f"{where}.status", pattern.get("status"), ("False", "True", "Unknown"))
+
+
+def _exit_code_faults(codes: Object, names: set[Any], path: str) -> Faults:
+    values = codes.get("values") or []
+    yield from checks.one_supported(f"{path}.operator", codes.get("operator"), ("In", "NotIn"))
+    if (name := codes.get("containerName")) is not None and name not in names:
+        text = "must be one of the container or initContainer names in the pod template"
+        yield invalid(f"{path}.containerName", name, text)
+    if not values:
+        yield invalid(f"{path}.values", values or None, "at least one value is required")
+    for place, value in enumerate(values):
+        if codes.get("operator") == "In" and value == 0:
+            yield invalid(f"{path}.values[{place}]", value, "must not be 0 for the In operator")
+        if value in values[:place]:
+            yield duplicate(f"{path}.values[{place}]", value)
+    if values != sorted(values):
+        yield invalid(f"{path}.values", values, "must be ordered")
 
 
 _JOB_FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy")

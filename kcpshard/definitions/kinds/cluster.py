@@ -9,7 +9,7 @@ from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.affinity_faults import EFFECTS, toleration_faults
 from kcpshard.definitions.kinds.pod_defaults import fill
-from kcpshard.definitions.strategies import Rules
+from kcpshard.definitions.strategies import Rules, keep
 
 Faults = Iterator[FieldError]
 FLOW, DRA = "flowcontrol.apiserver.k8s.io", "resource.k8s.io"
@@ -24,7 +24,7 @@ def _default_node(obj: Object) -> None:
     if status.get("allocatable") is None and status.get("capacity") is not None:
         status["allocatable"] = dict(status["capacity"])
     spec = obj.get("spec") or {}
-    if spec.get("podCIDR") and not spec.get("podCIDRs"):
+    if spec.get("podCIDR") and spec["podCIDR"] != (spec.get("podCIDRs") or [""])[0]:
         spec["podCIDRs"] = [spec["podCIDR"]]
     elif spec.get("podCIDRs") and not spec.get("podCIDR"):
         spec["podCIDR"] = spec["podCIDRs"][0]
@@ -36,6 +36,12 @@ def _taint_new(obj: Object) -> None:
     spec.pop("configSource", None)  # of kubelets that took their configuration from the API
     if all(taint.get("key") != _NOT_READY for taint in spec.get("taints") or ()):
         spec["taints"] = [*(spec.get("taints") or ()), {"key": _NOT_READY, "effect": "NoSchedule"}]
+
+
+def _update_node(new: Object, old: Object) -> None:
+    keep(new, old, "status")
+    if not (old.get("spec") or {}).get("configSource"):
+        (new.get("spec") or {}).pop("configSource", None)
 
 
 def _node(obj: Object) -> Faults:
@@ -53,8 +59,11 @@ def _node(obj: Object) -> Faults:
     for member in ("capacity", "allocatable"):
         for name, text in (status.get(member) or {}).items():
             yield from checks.amount(f"status.{member}.{name}", text)
-    for place, text in enumerate(spec.get("podCIDRs") or ()):
+    cidrs = spec.get("podCIDRs") or ()
+    for place, text in enumerate(cidrs):
         yield from checks.network(f"spec.podCIDRs[{place}]", text)
+    if len(cidrs) > 1 and (len(cidrs) > 2 or len({":" in text for text in cidrs}) == 1):
+        yield invalid("spec.podCIDRs", cidrs, "may specify no more than one CIDR for each IP family")
 
 
 def _node_update(new: Object, old: Object) -> Faults:
@@ -228,6 +237,7 @@ ROWS = {
         fields=(("spec.unschedulable", ()),),
         fields_from=_node_fields,
         prepare_create=(_taint_new,),
+        prepare_update={"": _update_node},
         creates_status=True,
     ),
     ("scheduling.k8s.io", "PriorityClass"): Rules(

@@ -183,7 +183,7 @@ def _source_faults(source: Object, path: str, all_sources: str) -> Faults:
     if not given:
         yield invalid(all_sources, "", "must specify one of: `configMapRef` or `secretRef`")
     elif len(given) > 1:
-        yield invalid(path, "", "may not have more than one field specified at a time")
+        yield invalid(all_sources, "", "may not have more than one field specified at a time")
 
 
 def _mount_faults(container: Object, path: str, volumes: Volumes) -> Faults:
@@ -361,8 +361,8 @@ def _resize_faults(policies: Sequence[Object], path: str, restart_policy: str) -
         seen.add(name)
         yield from checks.one_supported(path, name, ("cpu", "memory"))
         yield from checks.one_supported(path, wanted, ("NotRequired", "RestartContainer"))
-        if restart_policy == "Never" and wanted == "RestartContainer":
-            yield invalid(path, wanted, "must be 'NotRequired' when `restartPolicy` is 'Never'")
+        if restart_policy == "Never" and wanted != "NotRequired":
+            yield invalid(path, wanted, "must be 'NotRequired' when pod `restartPolicy` is 'Never'")
 
 
 # --- security

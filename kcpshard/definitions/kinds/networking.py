@@ -137,10 +137,7 @@ def _class(obj: Object) -> Faults:
     controller = spec.get("controller", "")
     if len(controller) > 250:
         yield FieldError("spec.controller", "FieldValueTooLong", "Too long: may not be more than 250 bytes")
-    if not controller:
-        yield required("spec.controller")
-    elif "/" not in controller:
-        yield invalid("spec.controller", controller, 'must be a domain-prefixed path (such as "acme.io/foo")')
+    yield from checks.domain_prefixed_path("spec.controller", controller)
     if (parameters := spec.get("parameters")) is not None:
         path = "spec.parameters"
         if (group := parameters.get("apiGroup")) is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from kcpshard.api.errors import FieldError, duplicate, forbidden, invalid, required
+from kcpshard.api.errors import FieldError, duplicate, forbidden, invalid, required, too_long
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.affinity_faults import affinity_faults, spread_faults, toleration_faults
@@ -12,6 +12,7 @@ from kcpshard.definitions.kinds.container_faults import (
     id_faults,
     lifecycle_faults,
     profile_faults,
+    resource_faults,
     restart_faults,
     windows_faults,
 )
@@ -68,10 +69,44 @@ def pod_spec_faults(spec: Object, path: str, *, is_pod: bool, known_volumes: Map
         yield from checks.address(f"{path}.hostAliases[{place}].ip", alias.get("ip", ""))
         for number, name in enumerate(alias.get("hostnames") or ()):
             yield from checks.dns_subdomain(f"{path}.hostAliases[{place}].hostnames[{number}]", name)
+    if spec.get("overhead"):
+        yield from resource_faults({"limits": spec["overhead"]}, f"{path}.overhead", frozenset())
+    if (name := spec.get("hostnameOverride")) is not None:
+        yield from _override_faults(spec, name, f"{path}.hostnameOverride")
+    yield from _file_key_faults(spec, path)
     if (policy := spec.get("preemptionPolicy")) is not None:
         yield from checks.one_supported(f"{path}.preemptionPolicy", policy, ("PreemptLowerPriority", "Never"))
     if (system := spec.get("os")) is not None:
         yield from checks.one_supported(f"{path}.os", system.get("name", ""), ("linux", "windows"))
+
+
+_MAX_HOSTNAME = 64
+
+
+def _override_faults(spec: Object, name: str, path: str) -> Faults:
+    if spec.get("setHostnameAsFQDN"):
+        yield forbidden(path, "may not be specified when setHostnameAsFQDN is true")
+    if spec.get("hostNetwork"):
+        yield forbidden(path, "may not be specified when hostNetwork is true")
+    if len(name) > _MAX_HOSTNAME:
+        yield too_long(path, _MAX_HOSTNAME)
+    yield from checks.dns_subdomain(path, name)
+
+
+def _file_key_faults(spec: Object, path: str) -> Faults:
+    """Files with variables are in an emptyDir of the pod's."""
+    volumes = {volume.get("name", ""): volume for volume in spec.get("volumes") or ()}
+    for member in ("initContainers", "containers", "ephemeralContainers"):
+        for place, container in enumerate(spec.get(member) or ()):
+            for number, variable in enumerate(container.get("env") or ()):
+                if (key := (variable.get("valueFrom") or {}).get("fileKeyRef")) is None:
+                    continue
+                here = f"{path}.{member}[{place}].env[{number}].valueFrom.fileKeyRef.volumeName"
+                name = key.get("volumeName", "")
+                if name not in volumes:
+                    yield checks.not_found(here, name)
+                elif volumes[name].get("emptyDir") is None:
+                    yield invalid(here, name, "referenced volume must be of type emptyDir")
 
 
 def _name_faults(spec: Object, path: str) -> Faults:

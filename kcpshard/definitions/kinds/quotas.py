@@ -248,6 +248,12 @@ def _amount_order_faults(found: Mapping[str, Quantity], name: str, path: str) ->
             yield invalid(here, str(ratio), f"ratio {ratio} is greater than max/min = {float(bound):f}")
 
 
+def _name_range(obj: Object) -> None:
+    """One without a name gets one that nobody else has."""
+    if not obj["metadata"].get("name"):
+        obj["metadata"]["name"] = obj["metadata"]["uid"]
+
+
 ROWS = {
     ("", "ResourceQuota"): Rules(
         validate=(_quota,),
@@ -255,5 +261,5 @@ ROWS = {
         validate_subresource={"status": (_quota_status,)},
         warnings=_quota_warnings,
     ),
-    ("", "LimitRange"): Rules(default=(_default_limits,), validate=(_limit_range,)),
+    ("", "LimitRange"): Rules(prepare_create=(_name_range,), default=(_default_limits,), validate=(_limit_range,)),
 }

@@ -119,6 +119,12 @@ def _drop_unneeded(spec: Object, before: Object) -> None:
 
 
 def _service(obj: Object) -> Faults:
+    """What is wrong with addresses is told alone: without them nothing can be allocated."""
+    faults = list(_address_faults(obj["spec"])) if obj["spec"]["type"] != "ExternalName" else []
+    yield from faults or _rest_faults(obj)
+
+
+def _rest_faults(obj: Object) -> Faults:
     spec, ports = obj["spec"], obj["spec"].get("ports") or []
     if not ports and not is_headless(spec) and spec["type"] != "ExternalName":
         yield required("spec.ports")
@@ -133,8 +139,6 @@ def _service(obj: Object) -> Faults:
         if not 0 < seconds <= _MAX_AFFINITY_S:
             path = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
             yield invalid(path, seconds, f"must be greater than 0 and less than {_MAX_AFFINITY_S}")
-    if spec["type"] != "ExternalName":
-        yield from _address_faults(spec)
     for place, address in enumerate(spec.get("externalIPs") or ()):
         yield from checks.address(f"spec.externalIPs[{place}]", address)
     yield from checks.one_supported("spec.type", spec["type"], _TYPES)
@@ -200,7 +204,8 @@ def _address_faults(spec: Object) -> Faults:
     elif several and not one:
         yield invalid(path, several, "must be empty when `clusterIP` is not specified")
     for place, family in enumerate(spec.get("ipFamilies") or ()):
-        yield from checks.one_supported(f"spec.ipFamilies[{place}]", family, ("IPv4", "IPv6"))
+        if family not in ("IPv4", "IPv6"):
+            yield checks.unsupported(f"spec.ipFamilies[{place}]", family, ("IPv4", "IPv6"))
     yield from checks.unique("spec.ipFamilies", spec.get("ipFamilies") or ())
     if (policy := spec.get("ipFamilyPolicy")) is not None:
         supported = ("PreferDualStack", "RequireDualStack", "SingleStack")
@@ -226,9 +231,10 @@ def _balancer_faults(spec: Object) -> Faults:
     if spec.get("allocateLoadBalancerNodePorts") is not None and not is_balancer:
         yield forbidden("spec.allocateLoadBalancerNodePorts", "may only be used when `type` is 'LoadBalancer'")
     if (name := spec.get("loadBalancerClass")) is not None:
-        if not is_balancer:
+        if is_balancer:
+            yield from checks.qualified_name("spec.loadBalancerClass", name)
+        else:
             yield forbidden("spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'")
-        yield from checks.qualified_name("spec.loadBalancerClass", name)
 
 
 def _traffic_faults(spec: Object) -> Faults:

@@ -73,6 +73,17 @@ def _volume(obj: Object) -> Faults:
         yield from checks.one_supported("spec.volumeMode", spec["volumeMode"], VOLUME_MODES)
 
 
+_SECRETS = ("controllerPublishSecretRef", "controllerExpandSecretRef", "nodePublishSecretRef", "nodeExpandSecretRef")
+
+
+def _secret_faults(reference: Object, path: str) -> Faults:
+    for member, rule in (("name", checks.dns_subdomain), ("namespace", checks.dns_label)):
+        if reference.get(member):
+            yield from rule(f"{path}.{member}", reference[member])
+        else:
+            yield required(f"{path}.{member}")
+
+
 def _source_faults(spec: Object) -> Faults:
     given = [member for member in _SOURCES if spec.get(member) is not None]
     if not given:
@@ -96,6 +107,9 @@ def _source_faults(spec: Object) -> Faults:
         case "csi":
             yield from driver_name_faults(source.get("driver", ""), f"{path}.driver")
             yield from checks.present(source, path, "volumeHandle")
+            for member in _SECRETS:
+                if (reference := source.get(member)) is not None:
+                    yield from _secret_faults(reference, f"{path}.{member}")
         case "nfs":
             yield from checks.present(source, path, "server", "path")
             if source.get("path") and not source["path"].startswith("/"):
