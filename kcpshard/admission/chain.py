@@ -11,7 +11,7 @@ What charges is last: what others refuse is not charged. A webhook makes the wri
 and after the answers the verb runs anew from its beginning, against what is then pending.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kcpshard.admission import (
     certificate_requests,
@@ -74,6 +74,15 @@ def validate(attributes: Attributes) -> Notes:
     for policy in CHARGING:
         policy(attributes)
     return notes
+
+
+def validated(attributes: Attributes, warnings: Sequence[str]) -> Notes:
+    """`validate`, with what the object's kind warns of beside a refusal."""
+    try:
+        return validate(attributes)
+    except ApiError as error:
+        error.warnings = [*warnings, *error.warnings]
+        raise
 
 
 def must_know_old(attributes: Attributes) -> bool:

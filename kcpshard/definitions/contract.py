@@ -45,8 +45,8 @@ class Strategy(Protocol):
 
     def validate_create(self, obj: Object) -> list[FieldError]: ...
     def validate_update(self, new: Object, old: Object, subresource: str) -> list[FieldError]: ...
-    def warnings(self, obj: Object) -> list[str]:
-        """Texts for `Warning:` headers."""
+    def warnings(self, obj: Object, old: Object | None = None) -> list[str]:
+        """Texts for `Warning:` headers; `old` is None for a new object."""
 
     def selectable_fields(self, obj: Object) -> Mapping[str, str]:
         """Beyond metadata.name and metadata.namespace, which every type has."""

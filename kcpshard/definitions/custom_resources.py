@@ -251,7 +251,7 @@ class CustomStrategy:
         found += scale_faults(new, schema.scale)
         return found if schema.rules is None else found + _rule_faults(schema.rules, new, old, found)
 
-    def warnings(self, obj: Object) -> list[str]:
+    def warnings(self, obj: Object, old: Object | None = None) -> list[str]:
         return []
 
     def selectable_fields(self, obj: Object) -> Mapping[str, str]:

@@ -186,8 +186,8 @@ class LegacyStrategy:
         found = self._current.validate_update(to_current(new), to_current(old), subresource)
         return found if subresource else [*_version_faults(new), *found]
 
-    def warnings(self, obj: Object) -> list[str]:
-        return self._current.warnings(obj)
+    def warnings(self, obj: Object, old: Object | None = None) -> list[str]:
+        return self._current.warnings(obj, old)
 
     def selectable_fields(self, obj: Object) -> Mapping[str, str]:
         return self._current.selectable_fields(obj)

@@ -30,6 +30,8 @@ class Rules(NamedTuple):
     validate_update: tuple[UpdateCheck, ...] = ()  # (new, old), before `validate`
     validate_subresource: Mapping[str, tuple[UpdateCheck, ...]] = {}
     warnings: Callable[[Object], Iterable[str]] | None = None
+    create_warnings: Callable[[Object], Iterable[str]] | None = None  # of new objects only
+    spec_warnings: Callable[[Object], Iterable[str]] | None = None  # of new objects, and where the generation changes
     fields: tuple[tuple[str, tuple[str, ...]], ...] = ()  # selectable label → path in the object
     fields_from: Callable[[Object], Mapping[str, str]] | None = None  # where a path does not say it
     field_aliases: Mapping[str, str] = {}  # instead of `fields`: label → the stored version's label
@@ -38,6 +40,10 @@ class Rules(NamedTuple):
     status_alone: bool = False  # a status update takes nothing of metadata
     creates_status: bool = False  # a creator may set status
     graceful: Callable[[Object, int | None], int] | None = None  # seconds that a deletion takes
+
+
+def _generation(obj: Object) -> object:
+    return obj["metadata"].get("generation")
 
 
 class KindStrategy:
@@ -101,8 +107,14 @@ class KindStrategy:
         found = [fault for check in rules.validate_update for fault in check(new, old)]
         return found + [fault for check in rules.validate for fault in check(new)]
 
-    def warnings(self, obj: Object) -> list[str]:
-        return list(self._rules.warnings(obj)) if self._rules.warnings else []
+    def warnings(self, obj: Object, old: Object | None = None) -> list[str]:
+        rules = self._rules
+        found = list(rules.warnings(obj)) if rules.warnings else []
+        if rules.create_warnings and old is None:
+            found += rules.create_warnings(obj)
+        if rules.spec_warnings and (old is None or _generation(obj) != _generation(old)):
+            found += rules.spec_warnings(obj)
+        return found
 
     def selectable_fields(self, obj: Object) -> Mapping[str, str]:
         if self._rules.fields_from:

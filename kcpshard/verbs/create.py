@@ -87,10 +87,11 @@ def create_object(
     _prepare(resource, new, request)
     chain.allocate(attributes)
     check_created(resource, new, given_version)
-    judged = chain.validate(attributes)
+    own = resource.strategy.warnings(new)
+    judged = chain.validated(attributes, own)
     if stored is not resource:
         new = shard.catalog.convert(new, stored)
-    warnings = [*warnings, *duplicates, *noted.warnings, *resource.strategy.warnings(new), *judged.warnings]
+    warnings = [*warnings, *duplicates, *noted.warnings, *own, *judged.warnings]
     if cluster is not None and shard.store.pending(cluster, stored.group_resource, request.namespace, name) is not None:
         raise object_exists(resource.group, resource.plural, name)
     put = put_of(stored, new, request.namespace)

@@ -141,8 +141,9 @@ def store_update(
     if faults:
         raise object_invalid(stored.group, resource.kind, request.name, faults)
     check_signer(shard, request.cluster, attributes)
-    judged = chain.validate(attributes)
-    warnings = [*warnings, *duplicates, *noted.warnings, *resource.strategy.warnings(new), *judged.warnings]
+    own = [] if request.subresource in _STATUSES else resource.strategy.warnings(new, old)
+    judged = chain.validated(attributes, own)
+    warnings = [*warnings, *duplicates, *noted.warnings, *own, *judged.warnings]
     if stored is not resource:
         new = shard.catalog.convert(new, stored)
     # What was stored in another version, or under another schema, is written anew: that is how objects are migrated.

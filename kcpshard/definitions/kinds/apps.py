@@ -2,6 +2,7 @@
 
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.pod_defaults import default_template, fill
+from kcpshard.definitions.kinds.pod_warnings import made_warnings, name_warnings
 from kcpshard.definitions.kinds.workload_faults import (
     controller_revision,
     controller_revision_update,
@@ -120,6 +121,8 @@ def _prepare_deployment_status(new: Object, old: Object) -> None:
 ROWS = {
     ("apps", "Deployment"): Rules(
         default=(_default_deployment,),
+        create_warnings=name_warnings,
+        spec_warnings=made_warnings,
         validate=(deployment,),
         validate_update=(workload_selector_update,),
         prepare_update={"status": _prepare_deployment_status},
@@ -128,6 +131,7 @@ ROWS = {
     ),
     ("apps", "DaemonSet"): Rules(
         default=(_default_daemon_set,),
+        spec_warnings=made_warnings,
         prepare_create=(_first_template,),
         prepare_update={"": _next_template},
         validate=(daemon_set,),
@@ -137,6 +141,7 @@ ROWS = {
     ),
     ("apps", "StatefulSet"): Rules(
         default=(_default_stateful_set,),
+        spec_warnings=made_warnings,
         prepare_create=(_create_stateful_set,),
         prepare_update={"": _update_stateful_set},
         validate_create=(stateful_set,),
@@ -147,6 +152,8 @@ ROWS = {
     ),
     ("apps", "ReplicaSet"): Rules(
         default=(_default_replica_set,),
+        create_warnings=name_warnings,
+        spec_warnings=made_warnings,
         validate=(replica_set,),
         validate_update=(workload_selector_update,),
         validate_subresource={"status": (status_faults,)},

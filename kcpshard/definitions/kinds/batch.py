@@ -10,6 +10,7 @@ from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.pod_defaults import default_template, fill
 from kcpshard.definitions.kinds.pod_faults import template_faults
+from kcpshard.definitions.kinds.pod_warnings import made_warnings, name_warnings, template_warnings
 from kcpshard.definitions.strategies import Rules
 
 Faults = Iterator[FieldError]
@@ -319,9 +320,16 @@ def _part_fault(part: str, bounds: tuple[int, int], names: list[str]) -> str:
     return f"beginning of range ({first}) beyond end of range ({last}): {part}" if first > last else ""
 
 
+def _cron_job_warnings(obj: Object) -> Iterator[str]:
+    job = (obj["spec"].get("jobTemplate") or {}).get("spec") or {}
+    return template_warnings(job.get("template"), "spec.jobTemplate.spec.template")
+
+
 ROWS = {
     ("batch", "Job"): Rules(
         default=(_default_job,),
+        create_warnings=name_warnings,
+        spec_warnings=made_warnings,
         prepare_create=(_select_own,),
         validate_create=(_job,),
         validate_update=(_job_update,),
@@ -331,6 +339,8 @@ ROWS = {
     ),
     ("batch", "CronJob"): Rules(
         default=(_default_cron_job,),
+        create_warnings=name_warnings,
+        spec_warnings=_cron_job_warnings,
         validate_create=(_cron_job_create,),
         validate_update=(lambda new, old: _cron_job(new),),
         generation=True,

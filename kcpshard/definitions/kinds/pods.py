@@ -9,6 +9,7 @@ from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds import pod_changes
 from kcpshard.definitions.kinds.pod_defaults import default_pod, default_template, fill
 from kcpshard.definitions.kinds.pod_faults import pod_spec_faults, template_faults
+from kcpshard.definitions.kinds.pod_warnings import made_warnings, name_warnings, pod_warnings, template_warnings
 from kcpshard.definitions.kinds.workload_faults import running_faults, status_faults
 from kcpshard.definitions.strategies import Rules, keep, keep_all_but
 
@@ -224,17 +225,21 @@ ROWS = {
         },
         fields=tuple((label, ()) for label in _pod_fields({})),
         fields_from=_pod_fields,
+        create_warnings=pod_warnings,
         generation=True,
         graceful=graceful_s,
     ),
     ("", "PodTemplate"): Rules(
         default=(lambda obj: default_template(obj.get("template")),),
         validate=(lambda obj: template_faults(obj.get("template") or {}, "template"),),
+        spec_warnings=lambda obj: template_warnings(obj.get("template"), "template"),
         generation=True,
     ),
     ("", "ReplicationController"): Rules(
         default=(_default_controller,),
         validate=(_controller,),
+        create_warnings=name_warnings,
+        spec_warnings=made_warnings,
         validate_subresource={"status": (status_faults,)},
         fields=(("status.replicas", ("status", "replicas")),),
         generation=True,
