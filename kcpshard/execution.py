@@ -109,7 +109,7 @@ class Execution:
         return self._jobs
 
     def execute(self, request: pb.Request, receiver: Receiver) -> None:
-        if request.repeat and (first := self._writes.get(request.request_id)):
+        if self._writes and request.repeat and (first := self._writes.get(request.request_id)):
             first.followers.append((receiver, request.id))
             return
         turns, cluster = self._turns, request.cluster
