@@ -5,6 +5,7 @@ only called from elsewhere: the functions below that take `(payload, ask)` are t
 ends of the pipe are this program, so what crosses it is pickled.
 """
 
+import asyncio
 import pickle
 import time
 from collections.abc import AsyncIterator
@@ -77,6 +78,7 @@ async def shown_items(source: AsyncIterator[bytes], renderer: Renderer, workers:
                 again = 2 * len(text)
     if text and not await _show(text, renderer, found, workers, turns):
         raise NoProtobuf("the last item is not whole") if renderer.form == PROTOBUF else ValueError("half an item")
+    await asyncio.sleep(0)
     return (b"" if renderer.form == PROTOBUF else b",").join(found)
 
 
@@ -134,7 +136,9 @@ def _is_quick(exchange: Exchange, shown: Representation, size: int) -> bool:
 async def _elsewhere(workers: WorkerPool, info: RequestInfo, function: str, arguments: tuple[Any, ...]) -> Any:
     """Call one of the functions below in a worker. Raises what it raises, of what a client may be told."""
     payload = pickle.dumps((info, arguments), 5)
+    await asyncio.sleep(0)  # each copy of megabytes in a turn of its own
     answer = await workers.run(info.cluster, f"{__name__}:{function}_job", payload)
+    await asyncio.sleep(0)
     found = pickle.loads(answer)  # noqa: S301 - made by our own process
     if isinstance(found, ApiError | NoProtobuf):
         raise found

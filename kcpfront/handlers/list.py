@@ -105,6 +105,7 @@ class ListHandler:
         assert info is not None
         if shown.as_:
             info = info._replace(api_version=f"meta.k8s.io/{shown.version}", kind=shown.as_)
+        await asyncio.sleep(0)  # each copy of megabytes in a turn of its own
         body = encode_list(info.api_version, info.kind, list_metadata(info), items)
         return await self._maybe_compressed(exchange, stream, body, PROTOBUF)
 
@@ -112,17 +113,17 @@ class ListHandler:
         """Forms that are sent when they are complete."""
         if shown.as_:
             renderer = renderer_for(exchange, shown, stream.columns, "")
-            items = await shown_items(aiter(stream), renderer, self._workers, self._turns)
+            pieces = [await shown_items(aiter(stream), renderer, self._workers, self._turns)]
             assert stream.info is not None
             before, after = around_items(exchange, shown, stream.info, stream.columns)
         else:
-            items = b"".join([piece async for piece in stream])
+            pieces = [piece async for piece in stream]
             assert stream.info is not None
             before, after = list_around(stream.info)
         headers = warning_headers(stream.warnings) if stream.warnings else b""
-        return await finished_reply(
-            self._workers, exchange, shown, stream.code, b"".join((before, items, after)), headers
-        )
+        body = b"".join((before, *pieces, after))
+        await asyncio.sleep(0)  # each copy of megabytes in a turn of its own
+        return await finished_reply(self._workers, exchange, shown, stream.code, body, headers)
 
     async def _streamed(self, exchange: Exchange, stream: ListStream) -> None:
         """Chunks as they come. What goes around the items is known only at the end, so the items go first."""
