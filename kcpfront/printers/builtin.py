@@ -84,7 +84,8 @@ def _role_binding(obj: Object, now: float) -> list[Any]:
 )
 def _api_service(obj: Object, now: float) -> list[Any]:
     service = (obj.get("spec") or {}).get("service")
-    shown = f"{service.get('namespace', '')}/{service.get('name', '')}" if service else "Local"
+    url = (obj["metadata"].get("annotations") or {}).get("apiregistration.kcp.io/url")
+    shown = f"{service.get('namespace', '')}/{service.get('name', '')}" if service else url or "Local"
     available = "Unknown"
     for condition in (obj.get("status") or {}).get("conditions") or ():
         if condition.get("type") == "Available":

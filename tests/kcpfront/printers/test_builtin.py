@@ -150,3 +150,13 @@ AGE = ("Age", "string", "", 0)
 )
 def test_columns_are_kube_apiservers(key: tuple[str, str], columns: list[tuple[str, str, str, int]]) -> None:
     assert [(c.name, c.type, c.format, c.priority) for c in PRINTERS[key].columns] == columns
+
+
+def test_an_api_service_without_a_service_shows_its_url() -> None:
+    meta = {"name": "v1.a.dev", "annotations": {"apiregistration.kcp.io/url": "https://a.dev"}}
+    obj = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": meta, "spec": {}}
+    assert PRINTERS["apiregistration.k8s.io", "apiservices"].cells(obj, 0.0)[:3] == [
+        "v1.a.dev",
+        "https://a.dev",
+        "Unknown",
+    ]
