@@ -66,7 +66,7 @@ from kcpshard.storage.rocksdb_engine import RocksdbEngine
 from kcpshard.storage.template import Template
 from kcpshard.sync_service import SyncService
 from kcpshard.verbs import births, cluster_limits
-from kcpshard.verbs.birth_contents import BirthContents
+from kcpshard.verbs.birth_contents import BirthContents, shown_objects
 from kcpshard.verbs.dispatch import dispatch
 from kcpshard.verbs.impersonation import claimed
 from kcpshard.verbs.shard import Shard
@@ -99,7 +99,13 @@ class ShardServer:
         if sealed is not None:
             self._engine = sealed.engine
         catalog = Catalog(options.api_set)
-        template = Template([*bootstrap_objects(), *local_api_services(catalog.resources(None))])
+        template = Template(
+            [
+                *bootstrap_objects(),
+                *local_api_services(catalog.resources(None)),
+                *shown_objects(catalog.resources(None)),
+            ]
+        )
         self.store = Store(self._engine, options.number, now_us, self._settings, template=template)
         entry = _entry(options)
         self._dial: Callable[[str], grpc.aio.Channel] = partial(dial, tls=self._tls)

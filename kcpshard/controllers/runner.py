@@ -15,6 +15,7 @@ from kcpshard.controllers.contract import Controller
 from kcpshard.controllers.work_queue import Item, WorkQueue
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import Compacted, LogicalCluster, NotDurable, ReadOnly
+from kcpshard.verbs.births import is_complete
 from kcpshard.verbs.outcome import NotOwned
 from kcpshard.verbs.shard import Shard
 
@@ -74,6 +75,8 @@ class Runner:
 
     def _see(self, commits: Sequence[Commit]) -> None:
         for commit in commits:
+            if commit.born and is_complete(self._shard, len(commit.changes)):
+                continue  # all is in it that any controller would put there
             for change in commit.changes:
                 self._show(commit.cluster_id, change)
         self._seen = commits[-1].revision

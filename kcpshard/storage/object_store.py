@@ -506,6 +506,8 @@ class Store:
         changes: list[Change] = []
         values: list[bytes] = []
         bits = log_bytes = 0
+        counts: dict[str, int] = {}
+        is_born_now = revision == cluster.id  # nothing can be there yet: not looked for
         if VERIFY:
             invariants.check_commit(cluster, writes, revision, self._writer.durable, self.pending)
         for n, write in enumerate(writes):
@@ -513,7 +515,7 @@ class Store:
             text = f"{group_resource}\0{namespace}\0{name}".encode()
             key = cluster.prefix + text
             found = overlay.get(key)
-            previous = self._get_object(key) if found is None else found[0]
+            previous = found[0] if found is not None else None if is_born_now else self._get_object(key)
             embedded = b""
             previous_revision = 0
             is_own = previous is not None
@@ -535,7 +537,9 @@ class Store:
                 cluster.stored_bytes += len(value)
                 if previous is None or not is_own:
                     cluster.objects += 1
-                    self._count(group, cluster, group_resource, namespace, 1)
+                    counts[group_resource] = counts.get(group_resource, 0) + 1
+                    if self._namespace_counts:
+                        self._count_in_namespace(cluster, group_resource, namespace, 1)
                 else:
                     cluster.stored_bytes -= len(previous)
                 if previous is None:
@@ -557,7 +561,9 @@ class Store:
                 if is_own:
                     cluster.objects -= 1
                     cluster.stored_bytes -= len(previous)
-                    self._count(group, cluster, group_resource, namespace, -1)
+                    counts[group_resource] = counts.get(group_resource, 0) - 1
+                    if self._namespace_counts:
+                        self._count_in_namespace(cluster, group_resource, namespace, -1)
                 if group_resource in self._templated and self._template.has(group_resource, (namespace, name)):
                     self._remove_shown(group, cluster, text, revision)
             if owners.MARK in write.json or (previous is not None and owners.MARK in previous):
@@ -575,6 +581,8 @@ class Store:
             values.append(value)
             if group_resource in self._followed:
                 self._accepted(cluster, group_resource, namespace, name)
+        for group_resource, step in counts.items():
+            self._count(group, cluster, group_resource, step)
         put(keyspace.ORDER, raw_revision, cluster.prefix + bytes((bits,)))
         cluster.log_bytes += log_bytes
         group.usages[cluster.id] = cluster
@@ -612,13 +620,12 @@ class Store:
             self._touched[prefix] = group
             group.touched.add(prefix)
 
-    def _count(
-        self, group: WriteGroup, cluster: LogicalCluster, group_resource: str, namespace: str, step: int
-    ) -> None:
-        if self._namespace_counts:
-            base = keyspace.type_prefix(cluster.prefix, group_resource, namespace)
-            if base in self._namespace_counts:
-                self._namespace_counts[base] += step
+    def _count_in_namespace(self, cluster: LogicalCluster, group_resource: str, namespace: str, step: int) -> None:
+        base = keyspace.type_prefix(cluster.prefix, group_resource, namespace)
+        if base in self._namespace_counts:
+            self._namespace_counts[base] += step
+
+    def _count(self, group: WriteGroup, cluster: LogicalCluster, group_resource: str, step: int) -> None:
         key = keyspace.count_key(group_resource, cluster.prefix)
         raw = self._writer.get_meta(key)
         count = (int.from_bytes(raw, "big") if raw else 0) + step

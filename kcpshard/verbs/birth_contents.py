@@ -1,15 +1,14 @@
 """What a logical cluster of the full set holds from its first moment, as kube-apiserver puts it into an empty cluster.
 
-The Service `kubernetes` with its address, the range that addresses come from, priority classes, flow schemas and
-priority levels. They are part of the birth's batch. `controllers.birth_contents` restores what must be there.
+The Service `kubernetes` with its address and the range that addresses come from are part of the birth's batch. Priority
+classes, flow schemas and priority levels are shown by every logical cluster and held by none (storage.template).
+`controllers.birth_contents` restores what must be there.
 """
 
 import ipaddress
-import uuid
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
+from functools import cache, cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import orjson
 
@@ -18,7 +17,7 @@ from kcpshard.api.objects import Object, timestamp
 from kcpshard.definitions import facts
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage.contract import Put
-from kcpshard.storage.envelope import encode_object
+from kcpshard.verbs.stencils import TIME, Stencil, random_uid
 
 # kube-node-lease is where nodes say that they are alive; only the full set has nodes.
 NAMESPACE = "kube-node-lease"
@@ -36,31 +35,42 @@ _KEPT = {
 }
 
 
-class Birth(NamedTuple):
+class Birth:
     """One object, but for uid and times."""
 
-    resource: Resource
-    namespace: str
-    obj: Object
+    def __init__(self, resource: Resource, namespace: str, obj: Object) -> None:
+        self.resource, self.namespace, self.obj = resource, namespace, obj
+
+    @property
+    def group_resource(self) -> str:
+        return self.resource.group_resource
+
+    @property
+    def name(self) -> str:
+        return str(self.obj["metadata"]["name"])
 
     @property
     def is_kept(self) -> bool:
-        return self.obj["metadata"]["name"] in _KEPT.get(self.resource.group_resource, ())
+        return self.name in _KEPT.get(self.group_resource, ())
+
+    @cached_property
+    def document(self) -> Object:
+        """With TIME where the time belongs, without uid."""
+        obj = self.obj
+        if self.namespace:
+            obj = {**obj, "metadata": {**obj["metadata"], "namespace": self.namespace}}
+        if conditions := (obj.get("status") or {}).get("conditions"):
+            times = [{**c, "lastTransitionTime": TIME} for c in conditions]
+            obj = {**obj, "status": {**obj["status"], "conditions": times}}
+        return obj
+
+    @cached_property
+    def _stencil(self) -> Stencil:
+        fields = self.resource.strategy.selectable_fields(self.document)
+        return Stencil(self.group_resource, self.document, fields)
 
     def put(self, now_us: int) -> Put:
-        now, uid, strategy = timestamp(now_us), str(uuid.uuid4()), self.resource.strategy
-        meta = {**self.obj["metadata"], "uid": uid, "creationTimestamp": now}
-        if self.namespace:
-            meta["namespace"] = self.namespace
-        obj = {**self.obj, "metadata": meta}
-        if conditions := (self.obj.get("status") or {}).get("conditions"):
-            obj["status"] = {**self.obj["status"], "conditions": [{**c, "lastTransitionTime": now} for c in conditions]}
-        json, hole, annotations = encode_object(obj)
-        name, labels, fields = meta["name"], meta.get("labels") or {}, strategy.selectable_fields(obj)
-        stored = self.resource.group_resource
-        return Put(
-            stored, self.namespace, name, json, hole, annotations, uid, self.resource.api_version, labels, fields
-        )
+        return self._stencil.put(random_uid(), timestamp(now_us))
 
 
 class BirthContents:
@@ -68,16 +78,27 @@ class BirthContents:
 
     def __init__(self, resources: Sequence[Resource] = (), endpoint: str = "") -> None:
         """`endpoint` is the address and port by which clients inside reach this installation; "" if nobody has told."""
-        types = {(r.api_version, r.kind): r for r in resources}
-        objects = [*_addresses(endpoint), *_recorded()] if types else []
-        self.births = [Birth(types[o["apiVersion"], o["kind"]], _place(o), o) for o in objects]
-        self.namespaces = (NAMESPACE,) if types else ()
-        self.kept = {
-            (b.resource.group_resource, b.namespace, b.obj["metadata"]["name"]): b for b in self.births if b.is_kept
-        }
+        self.births = _of_served(resources, _addresses(endpoint)) if resources else []
+        self.namespaces = (NAMESPACE,) if resources else ()
+        everything = [*self.births, *shown_objects(resources)]
+        self.kept = {(b.group_resource, b.namespace, b.name): b for b in everything if b.is_kept}
 
     def puts(self, now_us: int) -> list[Put]:
         return [birth.put(now_us) for birth in self.births]
+
+
+def shown_objects(resources: Iterable[Resource]) -> list[Birth]:
+    """What is the same in every logical cluster, of the types that are served: for the store's template."""
+    return _of_served(resources, _recorded())
+
+
+def _of_served(resources: Iterable[Resource], objects: Iterable[Object]) -> list[Birth]:
+    types = {(r.api_version, r.kind): r for r in resources}
+    return [
+        Birth(resource, _place(obj), obj)
+        for obj in objects
+        if (resource := types.get((obj["apiVersion"], obj["kind"]))) is not None
+    ]
 
 
 def _place(obj: Object) -> str:

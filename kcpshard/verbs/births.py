@@ -5,6 +5,7 @@ batch; the write follows in the same group, so either both survive or neither.
 """
 
 import uuid
+from functools import lru_cache
 
 from kcpshard.api.objects import timestamp
 from kcpshard.api.requests import Identity
@@ -14,6 +15,7 @@ from kcpshard.storage.contract import LogicalCluster, Put
 from kcpshard.storage.envelope import encode_object
 from kcpshard.verbs.namespace_contents import NamespaceContents
 from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.stencils import Stencil, random_uid
 
 ADMINISTRATOR = "workspace-admin"
 NAMESPACES = ("default", "kube-system", "kube-public")
@@ -54,25 +56,31 @@ def _everything(shard: Shard) -> list[Put]:
     return found + shard.birth.puts(now_us)
 
 
+def is_complete(shard: Shard, objects: int) -> bool:
+    """Whether a birth with that many objects was one by `bear`: those that the shard makes for its own use hold
+    only namespaces."""
+    contents = shard.contents.size
+    namespaces = len(NAMESPACES) + len(shard.birth.namespaces)
+    return objects >= namespaces * (1 + contents) + len(shard.birth.births)
+
+
 def first_objects(now_us: int, contents: NamespaceContents = _EMPTY) -> list[Put]:
     return [put for name in NAMESPACES for put in namespace_puts(name, now_us, contents)]
 
 
 def namespace_puts(name: str, now_us: int, contents: NamespaceContents) -> list[Put]:
     """A namespace with what is in it."""
-    return [_namespace(name, now_us), *contents.puts(name, now_us)]
+    return [_namespace(name).put(random_uid(), timestamp(now_us)), *contents.puts(name, now_us)]
 
 
-def _namespace(name: str, now_us: int) -> Put:
-    uid = str(uuid.uuid4())
+@lru_cache(maxsize=16)
+def _namespace(name: str) -> Stencil:
     labels = {"kubernetes.io/metadata.name": name}
     document = {
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": {"name": name, "uid": uid, "creationTimestamp": timestamp(now_us), "labels": labels},
+        "metadata": {"name": name, "labels": labels},
         "spec": {"finalizers": ["kubernetes"]},
         "status": {"phase": "Active"},
     }
-    json, hole, annotations = encode_object(document)
-    fields = {"status.phase": "Active"}
-    return Put("namespaces", "", name, json, hole, annotations, uid, "v1", labels, fields)
+    return Stencil("namespaces", document, {"status.phase": "Active"})

@@ -5,12 +5,12 @@ restored by `controllers.namespace_contents`. The certificate is that of the aut
 installation trust.
 """
 
-import uuid
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
 
 from kcpshard.api.objects import Object, timestamp
 from kcpshard.storage.contract import Put
-from kcpshard.storage.envelope import encode_object
+from kcpshard.verbs.stencils import NAMESPACE, Stencil, random_uid
 
 SERVICE_ACCOUNTS, SERVICE_ACCOUNT = "serviceaccounts", "default"
 CONFIG_MAPS, ROOT_CERTIFICATE, ROOT_CERTIFICATE_KEY = "configmaps", "kube-root-ca.crt", "ca.crt"
@@ -27,13 +27,27 @@ class NamespaceContents(NamedTuple):
     service_account: bool = False
     root_certificate: str = ""
 
+    @property
+    def size(self) -> int:
+        return int(self.service_account) + bool(self.root_certificate)
+
     def puts(self, namespace: str, now_us: int) -> list[Put]:
-        found = []
-        if self.service_account:
-            found.append(_put(SERVICE_ACCOUNTS, service_account(), namespace, now_us))
-        if self.root_certificate:
-            found.append(_put(CONFIG_MAPS, root_certificate(self.root_certificate), namespace, now_us))
-        return found
+        time = timestamp(now_us)
+        return [stencil.put(random_uid(), time, namespace) for stencil in _stencils(self)]
+
+
+@lru_cache(maxsize=8)  # one for a process
+def _stencils(contents: NamespaceContents) -> tuple[Stencil, ...]:
+    found = []
+    if contents.service_account:
+        found.append(_stencil(SERVICE_ACCOUNTS, service_account()))
+    if contents.root_certificate:
+        found.append(_stencil(CONFIG_MAPS, root_certificate(contents.root_certificate)))
+    return tuple(found)
+
+
+def _stencil(group_resource: str, obj: Object) -> Stencil:
+    return Stencil(group_resource, {**obj, "metadata": {**obj["metadata"], "namespace": NAMESPACE}})
 
 
 def service_account() -> Object:
@@ -48,11 +62,3 @@ def root_certificate(text: str) -> Object:
         "metadata": {"name": ROOT_CERTIFICATE, "annotations": annotations},
         "data": {ROOT_CERTIFICATE_KEY: text},
     }
-
-
-def _put(group_resource: str, obj: Object, namespace: str, now_us: int) -> Put:
-    uid = str(uuid.uuid4())
-    meta: dict[str, Any] = {**obj["metadata"], "namespace": namespace, "uid": uid}
-    meta["creationTimestamp"] = timestamp(now_us)
-    json, hole, annotations = encode_object({**obj, "metadata": meta})
-    return Put(group_resource, namespace, meta["name"], json, hole, annotations, uid, "v1", {}, {})

@@ -25,7 +25,7 @@ from kcpshard.storage.contract import NotDurable
 from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
 from kcpshard.storage.template import Template
-from kcpshard.verbs.birth_contents import BirthContents
+from kcpshard.verbs.birth_contents import BirthContents, shown_objects
 from kcpshard.verbs.connections import CONNECTIONS
 from kcpshard.verbs.dispatch import dispatch
 from kcpshard.verbs.outcome import AfterSync, Outcome
@@ -208,7 +208,9 @@ def memory_shard(clock: Clock | None = None, api_set: str = "minimal", webhooks_
     """`webhooks_at` are ranges of addresses that webhooks may be at besides public ones."""
     clock = clock or Clock()
     catalog = Catalog(api_set)
-    template = Template([*bootstrap_objects(), *local_api_services(catalog.resources(None))])
+    template = Template(
+        [*bootstrap_objects(), *local_api_services(catalog.resources(None)), *shown_objects(catalog.resources(None))]
+    )
     store = Store(MemoryEngine(), 1, clock, template=template)
     callouts = Callouts(AddressPolicy(parse_networks(webhooks_at)), ServiceEndpoints(store).addresses)
     birth = BirthContents(catalog.resources(None) if api_set == "full" else ())

@@ -8,6 +8,7 @@ from kcpshard.controllers import runner as module
 from kcpshard.controllers.contract import Key, Keys
 from kcpshard.controllers.runner import SEEN, Runner
 from kcpshard.storage.contract import LogicalCluster
+from kcpshard.verbs.namespace_contents import NamespaceContents
 from tests.contracts.api_client import CONFIGMAPS, ApiClient, configmap, memory_shard
 from tests.kcpshard.controllers.running import idle, running
 
@@ -152,3 +153,15 @@ async def test_a_fault_in_seeing_does_not_reach_the_writer() -> None:
     async with running(shard, (lambda _: Faulty(),)):
         await client.create(CONFIGMAPS, configmap("a"))
     assert isinstance(Runner(shard, ()), Runner)
+
+
+async def test_a_birth_that_was_complete_is_no_work() -> None:
+    shard, recorder = memory_shard(), Recorder()
+    shard.contents = NamespaceContents(root_certificate="a certificate")
+    async with running(shard, (lambda _: recorder,)) as runner:
+        await idle(runner)
+        await ApiClient(shard, "whole").create(CONFIGMAPS, configmap("a"))
+        shard.store.create_cluster("bare", NamespaceContents(root_certificate="another").puts("default", 0))
+        await idle(runner)
+    assert sorted(recorder.found) == ["bare/kube-root-ca.crt", "whole/a"]
+    await shard.store.close()

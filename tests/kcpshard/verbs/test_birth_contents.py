@@ -26,7 +26,7 @@ async def test_it_is_one_batch() -> None:
         client.shard.store.on_commit(lambda commits: groups.append([len(c.changes) for c in commits]))
         client.cluster = "other"
         await client.create("/api/v1/namespaces/default/configmaps", {"metadata": {"name": "a"}})
-        assert groups == [[28, 1]]
+        assert groups == [[7, 1]]
 
 
 def test_endpoints_are_where_the_fronts_are() -> None:

@@ -1,5 +1,8 @@
-from kcpshard.verbs.births import NAMESPACES, first_objects
+import asyncio
+
+from kcpshard.verbs.births import NAMESPACES, first_objects, is_complete
 from kcpshard.verbs.dispatch import dispatch
+from kcpshard.verbs.namespace_contents import NamespaceContents
 from tests.contracts.api_client import CONFIGMAPS, MERGE, ApiClient, configmap, memory_shard
 
 
@@ -50,3 +53,15 @@ async def test_kubelets_have_a_namespace_where_there_are_nodes() -> None:
 
 def test_uids_are_the_objects_own() -> None:
     assert len({put.uid for put in first_objects(0)}) == len(NAMESPACES)
+
+
+async def test_a_birth_is_complete_and_one_of_the_shards_own_clusters_is_not(client: ApiClient) -> None:
+    shard = client.shard
+    shard.contents = NamespaceContents(True, "a certificate")
+    sizes: list[int] = []
+    shard.store.on_commit(lambda commits: sizes.extend(len(c.changes) for c in commits if c.born))
+    await client.create(CONFIGMAPS, configmap("a"))
+    _, pending = shard.store.create_cluster("own", first_objects(0))
+    await asyncio.sleep(0.01)
+    assert [is_complete(shard, size) for size in sizes] == [True, False]
+    assert len(pending.values) == len(NAMESPACES)
