@@ -27,6 +27,7 @@ KNOWN = {
     "get as application/json;as=Table;v=v1;g=meta.k8s.io": "columns are described in other words",
     "list as application/json;as=Table;v=v1;g=meta.k8s.io": "columns are described in other words",
     "create: too deep": "here 100 levels are the limit, there 10 000; code and reason are equal",
+    "update with a nonsense version": "a 500 there for what is the client's mistake; a 400 here, with the same words",
     "merge: a kind": "there the object is read as the kind that the patch names, and its first fault told",
 }
 _DOCUMENTS = frozenset({"APIResourceList", "APIGroupList", "APIVersions", "APIGroup", "APIGroupDiscoveryList"})
