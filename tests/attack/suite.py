@@ -1,0 +1,291 @@
+"""The attack: somebody who is cluster-admin in a logical cluster of their own, and another one that they want.
+
+Judged is that every answer about the victim is, byte for byte but for its name, the answer about a logical cluster that
+does not exist; that nothing of the victim is in any answer; and that the victim is afterwards what it was. One victim
+has the same accounts and names as the attacker, because that is where confusions would show.
+
+test_attack.py runs a few attacks per credential and spelling against an embedded server.
+"""
+
+import base64
+import json
+import random
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from kcp import certificates
+from kcp.certificates import Pair, Subject
+from tests.attack.credentials import IMPERSONATIONS, Credential, bent_tokens, context, self_made
+from tests.attack.targets import MARKER, Attack, Place, documents, prefixed, spellings, verbs, wildcards
+from tests.attack.wire import Answer, Wire
+
+# Of one length: what is in an answer must not tell them apart. `PHANTOM` is never made.
+ATTACKER, VICTIM, PHANTOM = "tenant-a", "tenant-b", "tenant-c"
+CHIEF = "/api/v1/namespaces/default/serviceaccounts/chief"
+_READ = ("GET", "HEAD")
+_SLOW = "bent token, no key"  # it might be signed by a key that is about to come: its refusal takes two seconds
+
+
+class Site(NamedTuple):
+    """A running server and what its operator holds."""
+
+    port: int
+    authority: str  # of the serving certificate
+    client_authority: Pair
+    token: str  # of its administrator
+
+
+class Breach(NamedTuple):
+    credential: str
+    way: str
+    attack: Attack
+    seen: Answer
+    expected: Answer
+
+    def __str__(self) -> str:
+        asked = f"{self.attack.method} {self.attack.target} {dict(self.attack.headers)}"
+        told = f"  saw      {_short(self.seen)}\n  expected {_short(self.expected)}"
+        return f"{self.credential}, {self.way}: {asked}\n{told}"
+
+
+def _short(answer: Answer) -> str:
+    return f"{answer.code} {answer.body[:200]!r}"
+
+
+class Siege:
+    """Sets the three up and attacks. `close` lets go of the connections."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._directory = tempfile.TemporaryDirectory()
+        self._plain = context(site.authority)
+        self._admin = Wire(site.port, self._plain, (("Authorization", f"Bearer {site.token}"),))
+        for path in (ATTACKER, VICTIM):
+            self._furnish(path)
+        self.places = self._discover()
+        self._fill()
+        self.before = self._victim_state()
+        self.credentials = list(self._credentials())
+        self.asked = 0
+
+    def close(self) -> None:
+        for credential in self.credentials:
+            credential.wire.close()
+        self._admin.close()
+        self._directory.cleanup()
+
+    # --- setting up
+
+    def admin(self, method: str, path: str, target: str, body: Any = None, good: bool = True) -> Any:
+        data = json.dumps(body).encode() if body is not None else b""
+        attack = Attack(method, f"/clusters/{path}{target}", (("Content-Type", "application/json"),), data)
+        answer = self._admin.ask(attack)
+        assert not good or answer.code < 300, (attack, answer)
+        return json.loads(answer.body) if answer.body else {}
+
+    def _furnish(self, path: str) -> None:
+        self.admin("POST", path, "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "first"}})
+        self.admin("POST", path, CHIEF.rpartition("/")[0], {"metadata": {"name": "chief"}})
+        subject = {"kind": "ServiceAccount", "namespace": "default", "name": "chief"}
+        self._bind(path, "chief", subject)
+        if path == ATTACKER:
+            self._bind(path, "eve", {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "eve"})
+
+    def _bind(self, path: str, name: str, subject: dict[str, str]) -> None:
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+        body = {"metadata": {"name": name}, "roleRef": role, "subjects": [subject]}
+        self.admin("POST", path, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", body)
+
+    def _discover(self) -> Sequence[Place]:
+        groups = self.admin("GET", VICTIM, "/apis")["groups"]
+        versions = ["v1", *(each["groupVersion"] for group in groups for each in group["versions"])]
+        found = []
+        for version in versions:
+            root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+            for each in self.admin("GET", VICTIM, root)["resources"]:
+                if "/" not in each["name"]:
+                    place = Place(version, each["name"], each["kind"], each["namespaced"], each["verbs"])
+                    found.append(place)
+        return found
+
+    def _fill(self) -> None:
+        """The victim's secrets: an object of each resource that takes one, named and filled with the marker."""
+        for place in self.places:
+            if "create" in place.verbs:
+                body: dict[str, Any] = {"metadata": {"name": MARKER, "labels": {MARKER: MARKER}}}
+                self.admin("POST", VICTIM, place.collection, body, good=False)
+        secret = {"metadata": {"name": f"{MARKER}-key"}, "stringData": {"key": MARKER}}
+        self.admin("POST", VICTIM, "/api/v1/namespaces/default/secrets", secret)
+
+    def _victim_state(self) -> dict[str, Any]:
+        state = {}
+        for place in self.places:
+            if "list" in place.verbs and place.resource != "events":
+                items = self.admin("GET", VICTIM, place.collection)["items"]
+                state[f"{place.group_version} {place.resource}"] = {
+                    item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in items
+                }
+        return state
+
+    # --- who attacks
+
+    def _credentials(self) -> Iterator[Credential]:
+        token = self._token(ATTACKER)
+        yield self._bearer("nobody")
+        yield self._bearer("nonsense", "nonsense")
+        yield self._bearer("account of the attacker", token)
+        for number, headers in enumerate(IMPERSONATIONS):
+            yield self._bearer(f"account, impersonating ({number})", token, headers)
+        for name, bent in bent_tokens(token, self._incarnation()):
+            yield self._bearer(f"bent token, {name}", bent)
+        yield self._bearer("bootstrap token of the attacker", self._bootstrap_token())
+        yield self._certificate("administrator of the attacker's, known to the installation", self._known("eve"))
+        yield self._certificate("self-made certificate", self_made("system:admin"))
+        if (requested := self._requested()) is not None:
+            yield self._certificate("certificate requested in the attacker's", requested)
+
+    def _bearer(self, name: str, token: str = "", headers: tuple[tuple[str, str], ...] = ()) -> Credential:
+        shown = (("Authorization", f"Bearer {token}"),) if token else ()
+        return Credential(name, Wire(self.site.port, self._plain, (*shown, *headers)))
+
+    def _certificate(self, name: str, pair: Pair) -> Credential:
+        made = context(self.site.authority, pair, Path(self._directory.name))
+        return Credential(name, Wire(self.site.port, made))
+
+    def _token(self, path: str) -> str:
+        found: str = self.admin("POST", path, f"{CHIEF}/token", {"spec": {}})["status"]["token"]
+        return found
+
+    def _incarnation(self) -> int:
+        part = self._token(VICTIM).split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        return int(claims["kcp.io"]["cluster"])
+
+    def _bootstrap_token(self) -> str:
+        data = {"token-id": "abcdef", "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true"}
+        body = {"metadata": {"name": "bootstrap-token-abcdef"}, "type": "bootstrap.kubernetes.io/token"}
+        self.admin("POST", ATTACKER, "/api/v1/namespaces/kube-system/secrets", {**body, "stringData": data})
+        return "abcdef.0123456789abcdef"
+
+    def _known(self, name: str) -> Pair:
+        return certificates.issue(self.site.client_authority, Subject(name, ("team",)), certificates.now_utc())
+
+    def _requested(self) -> Pair | None:
+        """By a CertificateSigningRequest with every group that might open a door. None: that is not served."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = [x509.NameAttribute(NameOID.COMMON_NAME, "system:kube-controller-manager")]
+        names += [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:kcp:logical-cluster-creators")]
+        request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(names)).sign(key, hashes.SHA256())
+        spec = {
+            "request": base64.b64encode(request.public_bytes(serialization.Encoding.PEM)).decode(),
+            "signerName": "kubernetes.io/kube-apiserver-client",
+            "usages": ["client auth"],
+        }
+        place = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+        made = self.admin("POST", ATTACKER, place, {"metadata": {"name": "door"}, "spec": spec}, good=False)
+        if made.get("kind") != "CertificateSigningRequest":
+            return None
+        condition = {"type": "Approved", "status": "True", "reason": "x", "message": "x"}
+        self.admin("PUT", ATTACKER, f"{place}/door/approval", {**made, "status": {"conditions": [condition]}})
+        for _ in range(200):
+            found = self.admin("GET", ATTACKER, f"{place}/door")["status"].get("certificate")
+            if found:
+                text = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                return Pair(base64.b64decode(found), key.private_bytes(*text))
+        return None
+
+    # --- the attack
+
+    def attack(self, randomness: random.Random, examples: int, spelled: int) -> Iterator[Breach]:
+        """Breaches, as they are found: per credential `examples` attacks on the plain path, `spelled` on each other."""
+        plain = [*(each for place in self.places for each in verbs(place)), *documents()]
+        quiet = [each for each in plain if each.method in (*_READ, "DELETE") and "watch=1" not in each.target]
+        self._warm()
+        for credential in self.credentials:
+            if credential.name == _SLOW:
+                yield from self._compared(credential, "plain", prefixed(quiet[0]))
+                continue
+            for attack in _some(randomness, plain, examples):
+                yield from self._compared(credential, "every verb", prefixed(attack))
+            for attack in _some(randomness, quiet, spelled):
+                for way, bent in spellings(attack):
+                    if MARKER in bent.target or bent.method in _READ:  # nothing of the attacker's own is harmed
+                        yield from self._compared(credential, way, bent)
+            for attack in _some(randomness, quiet, 1):
+                for wild in wildcards(attack):
+                    yield from self._silent(credential, "wildcard", wild)
+            yield from self._installation(credential)
+        yield from self._resumed()
+        if self._victim_state() != self.before:
+            nothing = Answer(0, (), b"")
+            yield Breach("all", "the victim has changed", Attack("GET", VICTIM), nothing, nothing)
+
+    def _warm(self) -> None:
+        """Let connections and caches be as they will stay."""
+        for credential in self.credentials:
+            if credential.name == _SLOW:
+                continue
+            credential.wire.ask(Attack("GET", f"/clusters/{PHANTOM}/api"))
+
+    def _compared(self, credential: Credential, way: str, attack: Attack) -> Iterator[Breach]:
+        self.asked += 1
+        seen = credential.wire.ask(attack.aimed(VICTIM, ATTACKER)).without(VICTIM)
+        expected = credential.wire.ask(attack.aimed(PHANTOM, ATTACKER)).without(PHANTOM)
+        if seen != expected or _tells(seen, attack):
+            yield Breach(credential.name, way, attack.aimed(VICTIM, ATTACKER), seen, expected)
+
+    def _silent(self, credential: Credential, way: str, attack: Attack) -> Iterator[Breach]:
+        """No answer at all is expected."""
+        self.asked += 1
+        seen = credential.wire.ask(attack.aimed(VICTIM, ATTACKER))
+        if (seen.code < 400 and seen.code) or _tells(seen, attack):
+            yield Breach(credential.name, way, attack, seen, Answer(404, (), b""))
+
+    def _installation(self, credential: Credential) -> Iterator[Breach]:
+        for path in ("/metrics", "/metrics/slis", "/debug/pprof", "/clusters/root/metrics"):
+            yield from self._silent(credential, "installation", Attack("GET", path))
+        for name in ("system:shards", "system:keys", "system:nothing", "system:masters"):
+            for rest in ("/api/v1/namespaces", "/api/v1/namespaces/default/secrets", "/apis"):
+                for attack in (
+                    Attack("GET", f"/clusters/{name}{rest}"),
+                    Attack("GET", rest, (("X-Kubernetes-Cluster", name),)),
+                ):
+                    if credential.name != "nobody" or rest != "/apis":
+                        yield from self._silent(credential, "installation", attack)
+
+    def _resumed(self) -> Iterator[Breach]:
+        """What the victim's administrator got may be of no use in the attacker's own logical cluster."""
+        maps = "/api/v1/namespaces/default/configmaps"
+        theirs = self.admin("GET", VICTIM, f"{maps}?limit=1")["metadata"]
+        account = next(each for each in self.credentials if each.name == "account of the attacker")
+        for query in (
+            f"limit=1&continue={theirs['continue']}",
+            f"resourceVersion={theirs['resourceVersion']}&resourceVersionMatch=Exact",
+            f"watch=1&timeoutSeconds=1&resourceVersion={theirs['resourceVersion']}",
+        ):
+            attack = Attack("GET", f"/clusters/{ATTACKER}{maps}?{query}")
+            self.asked += 1
+            seen = account.wire.ask(attack)
+            if _tells(seen, attack):
+                yield Breach(account.name, "what the victim was given", attack, seen, Answer(410, (), b""))
+
+
+def _some(randomness: random.Random, attacks: Sequence[Attack], count: int) -> Sequence[Attack]:
+    return attacks if count >= len(attacks) else randomness.sample(attacks, count)
+
+
+def _tells(answer: Answer, attack: Attack) -> bool:
+    """The marker, but for echoes of what was asked."""
+    body = answer.body.replace(f"{MARKER}-new".encode(), b"").lower()
+    named = MARKER in attack.target or MARKER.encode() in attack.body
+    marker = MARKER.encode()
+    return (
+        (marker + b"-key" in body) or (not named and marker in body) or (named and answer.code < 300 and marker in body)
+    )
