@@ -123,17 +123,20 @@ class Channel:
         host = f"[{address}]" if ":" in address else address
         made = CIMultiDict(headers)
         made["Host"] = self._authority
-        response = await self._session.request(
-            method,
-            URL(f"https://{host}:{self._port}{path}", encoded=True),
-            data=body or None,
-            headers=made,
-            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-            ssl=self._trust,
-            server_hostname=self._name,
-            allow_redirects=False,
-            trace_request_ctx=trace,
-        )
+        try:
+            response = await self._session.request(
+                method,
+                URL(f"https://{host}:{self._port}{path}", encoded=True),
+                data=body or None,
+                headers=made,
+                skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+                ssl=self._trust,
+                server_hostname=self._name,
+                allow_redirects=False,
+                trace_request_ctx=trace,
+            )
+        except _Broke as broke:
+            raise broke.error from None
         return IncomingAnswer(response)
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -148,6 +151,7 @@ class Channel:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             auto_decompress=False,
             trust_env=False,
+            middlewares=(_sent_once,),
             trace_configs=[trace],
         )
 
@@ -191,6 +195,23 @@ class IncomingAnswer:
             self._response.release()
         else:
             self._response.close()
+
+
+class _Broke(aiohttp.ClientError):
+    def __init__(self, error: aiohttp.ClientOSError | aiohttp.ServerDisconnectedError) -> None:
+        super().__init__("the connection broke")
+        self.error = error
+
+
+async def _sent_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """aiohttp sends GET, PUT and DELETE again by itself when a connection breaks, also if they may have been carried
+    out. Whether to send again is for the channel to decide."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Broke(error) from None
 
 
 class _NotConnected(Exception):

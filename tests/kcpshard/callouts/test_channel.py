@@ -4,7 +4,7 @@ import pytest
 
 from kcpshard.callouts.channel import Channel, trust
 from kcpshard.callouts.errors import InvalidTarget, Unreachable
-from tests.contracts.webhook_server import json_reply, webhook_server
+from tests.contracts.webhook_server import Raw, json_reply, webhook_server
 
 
 def test_trust_is_strict() -> None:
@@ -26,4 +26,22 @@ async def test_the_address_that_answered_last_comes_first() -> None:
         assert server.connections == 1
         with pytest.raises(Unreachable, match="connection refused"):
             await channel.send("POST", ["127.0.0.9"], "/", {}, b"{}")
+        await channel.close()
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
+async def test_what_broke_is_not_sent_again_by_the_http_client(method: str) -> None:
+    """Neither on a new connection nor, where the caller says so, on a kept one."""
+    async with webhook_server(lambda _asked: Raw(b"") if broken else json_reply({}), names=["a.example"]) as server:
+        channel = Channel("a.example", "a.example", server.port, trust(server.bundle))
+        broken = True
+        with pytest.raises(Unreachable, match="EOF"):
+            await channel.send(method, ["127.0.0.1"], "/", {}, b"")
+        assert len(server.asked) == 1
+        broken = False
+        await channel.send(method, ["127.0.0.1"], "/", {}, b"")
+        broken = True
+        with pytest.raises(Unreachable, match="EOF"):
+            await channel.open(method, ["127.0.0.1"], "/", {}, b"", again=False)
+        assert len(server.asked) == 3
         await channel.close()
