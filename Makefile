@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: differential-openapi differential-conversions differential-admission differential-http protobuf-clients differential differential-custom setup run test verify scenario fix proto lock bench bench-micro bench-stalls bench-flood robustness powerloss bad-days
+.PHONY: pip-audit differential-openapi differential-conversions differential-admission differential-http protobuf-clients differential differential-custom setup run test verify scenario fix proto lock bench bench-micro bench-stalls bench-flood robustness powerloss bad-days
 
 .venv/.installed: requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -152,3 +152,8 @@ differential-rbac: setup
 .PHONY: bench-authorisation
 bench-authorisation: setup
 	$(BIN)/python -m benchmarks.authorisation_micro $(ARGS)
+
+# Known vulnerabilities of what requirements.lock pins; needs PyPI's advisories and fails where it cannot ask for them.
+pip-audit:
+	test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/pip install --quiet --disable-pip-version-check pip-audit; }
+	.venv-audit/bin/pip-audit --strict --disable-pip --no-deps --requirement requirements.lock
