@@ -6,7 +6,6 @@ if any of it is not what it was, the proposal is void and the verb is run anew, 
 update anew after a conflict. So a proposal is committed only if the loop would have come to it in that very turn.
 """
 
-import asyncio
 import inspect
 import logging
 import pickle
@@ -22,12 +21,13 @@ from kcpshard.definitions.crd_documents import CRDS, Summary
 from kcpshard.definitions.custom_catalog import summary_of
 from kcpshard.offload.messages import FUTURE_TEXT, ClusterFacts, NotHere, Proposal, Question, Write
 from kcpshard.storage import envelope
-from kcpshard.storage.contract import Group, LogicalCluster, NotDurable, Put
+from kcpshard.storage.contract import LogicalCluster, NotDurable, Put
 from kcpshard.verbs import births, cluster_limits
 from kcpshard.verbs.dispatch import run_verb
 from kcpshard.verbs.outcome import AfterSync
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import check_path
+from kcpshard.verbs.webhook_waiting import group_settled
 from kcpshard.workers.pool import JobFailed
 
 _log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ class _Reads:
                 found = self._read(*question)
                 break
             except NotDurable as reason:
-                await _durable(reason.group)
+                await group_settled(reason.group)
             except ApiError as error:
                 found = Answer(error.code, error.body(), retry_after_s=error.retry_after_s)
                 break
@@ -188,15 +188,3 @@ def _custom(shard: Shard) -> Any:
     catalog = shard.catalog
     assert isinstance(catalog, Catalog) and catalog.custom is not None
     return catalog.custom
-
-
-async def _durable(group: Group) -> None:
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def finish(*_: object) -> None:
-        if not done.done():
-            done.set_result(None)
-
-    group.when_durable(finish)
-    group.when_refused(finish)
-    await done

@@ -52,7 +52,7 @@ async def settled(shard: Shard, request: Request, run: Callable[[Shard, Request]
             with unbounded():
                 outcome = run(shard, request)
         except NotDurable as pending:
-            await _durable(pending.group)
+            await group_settled(pending.group)
             continue
         except NotConverted as reason:
             await reason.settle()
@@ -64,8 +64,8 @@ async def settled(shard: Shard, request: Request, run: Callable[[Shard, Request]
         return found
 
 
-async def _durable(group: Group) -> None:
-    """Or refused by the disk: then what was pending is gone."""
+async def group_settled(group: Group) -> None:
+    """Return when it is durable, or refused by the disk: then what was pending is gone."""
     done = asyncio.Event()
     group.when_durable(done.set)
     group.when_refused(lambda _cause: done.set())
