@@ -10,6 +10,7 @@ _COMMANDS = {
     "front": ("kcp.join", "front", "Run one front of an installation on another machine."),
     "shards": ("kcp.shards", "shards", "List shards."),
     "keys": ("kcp.keys", "keys", "Change what tokens and certificates are signed with."),
+    "apply": ("kcp.apply", "apply", "Apply several objects at once: all or none."),
     "get": ("kcp.history", "get", "Show objects as they were at some time."),
     "history": ("kcp.history", "history", "Show who changed an object, when and what."),
     "restore": ("kcp.restore", "restore", "Bring an object, a namespace or a logical cluster back to some time."),

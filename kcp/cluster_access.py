@@ -27,7 +27,7 @@ class ApiFailure(Refused):
 
     def __init__(self, status: Mapping[str, Any], code: int) -> None:
         super().__init__(f"Error from server ({status.get('reason') or code}): {status.get('message') or code}")
-        self.code = code
+        self.status, self.code = status, code
 
 
 class ResourceType(NamedTuple):

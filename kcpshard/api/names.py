@@ -14,12 +14,14 @@ WILDCARD = ClusterPath("*")
 _SEGMENT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 MAX_SEGMENT, MAX_PATH = 63, 253
 
-# Kubernetes' own API groups with a name: a logical cluster may not give them to another server, whatever it serves.
+# Kubernetes' own API groups with a name, and ours: a logical cluster may not give them to another server, whatever it
+# serves.
 KUBERNETES_GROUPS = frozenset((
     "admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "apps", "authentication.k8s.io",
     "authorization.k8s.io", "autoscaling", "batch", "certificates.k8s.io", "coordination.k8s.io", "discovery.k8s.io",
     "events.k8s.io", "flowcontrol.apiserver.k8s.io", "networking.k8s.io", "node.k8s.io", "policy",
     "rbac.authorization.k8s.io", "resource.k8s.io", "scheduling.k8s.io", "storage.k8s.io",
+    "changes.kcp.io",
 ))  # fmt: skip
 
 

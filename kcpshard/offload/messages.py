@@ -8,10 +8,6 @@ from kcpshard.definitions.crd_documents import Summary
 from kcpshard.storage.contract import Put, Remove
 from kcpshard.verbs.namespace_contents import NamespaceContents
 
-# Stands for the revision of a commit that is only proposed; longer-lived than any real one.
-FUTURE_REVISION = 9_199_999_999_999_999_999
-FUTURE_TEXT = str(FUTURE_REVISION).encode()
-
 
 class ClusterFacts(NamedTuple):
     path: str

@@ -22,13 +22,14 @@ from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.crd_documents import Summary
 from kcpshard.definitions.custom_catalog import CustomCatalog, Index, Place
 from kcpshard.definitions.custom_resources import Definition
-from kcpshard.offload.messages import FUTURE_REVISION, ClusterFacts, NotHere, Proposal, Write
+from kcpshard.offload.messages import ClusterFacts, NotHere, Proposal, Write
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, PendingCommit, Put, RecordedWrite, Remove, ScanItem
 from kcpshard.verbs.dispatch import run_verb
 from kcpshard.verbs.outcome import AfterSync
 from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.staged_store import FUTURE_REVISION
 from kcpshard.workers.process import Ask
 
 _KEPT_DEFINITIONS = 64  # compiled; the least recently made go

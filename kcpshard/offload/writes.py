@@ -19,13 +19,14 @@ from kcpshard.api.unconverted import NotConverted
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.definitions.crd_documents import CRDS, Summary
 from kcpshard.definitions.custom_catalog import summary_of
-from kcpshard.offload.messages import FUTURE_TEXT, ClusterFacts, NotHere, Proposal, Question, Write
+from kcpshard.offload.messages import ClusterFacts, NotHere, Proposal, Question, Write
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, NotDurable, Put
 from kcpshard.verbs import births, cluster_limits
 from kcpshard.verbs.dispatch import run_verb
 from kcpshard.verbs.outcome import AfterSync
 from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.staged_store import FUTURE_TEXT
 from kcpshard.verbs.target import check_path
 from kcpshard.verbs.webhook_waiting import group_settled
 from kcpshard.workers.pool import JobFailed
@@ -112,15 +113,15 @@ def _accepted(
         return None
     if not proposal.writes:
         return proposal.answer
-    first = proposal.writes[0]
-    if isinstance(first, Put):
-        cluster_limits.check_write(shard, cluster, request, first)
+    puts = [write for write in proposal.writes if type(write) is Put]
+    if type(proposal.writes[0]) is Put:  # what goes with a deletion is not the client's
+        cluster_limits.check_all(shard, cluster, request, puts)
     pending = shard.store.commit(cluster, proposal.writes, *proposal.details)
     answer = proposal.answer
     if proposal.body_is_stored:
         answer = answer._replace(body=envelope.body(pending.values[0]))
     elif FUTURE_TEXT in answer.body:
-        answer = answer._replace(body=answer.body.replace(FUTURE_TEXT, b"%019d" % pending.revision, 1))
+        answer = answer._replace(body=answer.body.replace(FUTURE_TEXT, b"%019d" % pending.revision))
     return AfterSync(answer, pending.group)
 
 

@@ -13,8 +13,10 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.contract import LogicalCluster
 from kcpshard.verbs import forward
 from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.transaction_form import GROUP as CHANGES
 
-DOCUMENT, AUTHORIZE, FORWARD = 8, 9, 11
+CREATE, DOCUMENT, AUTHORIZE, FORWARD = 3, 8, 9, 11
+EACH = Decision(True, "each operation of a transaction is decided by itself")
 # By the enum Verb of proto/shard.proto.
 VERBS = ("", "get", "list", "create", "update", "patch", "delete", "deletecollection", "get", "get", "get")
 _NAMED_BY_SELECTOR = frozenset((2, 7))
@@ -70,6 +72,8 @@ def check(shard: Shard, request: Request) -> Decision:
     if grants.is_master:
         return ALLOWED
     number = request.verb
+    if request.group == CHANGES and number == CREATE:
+        return EACH  # whoever may do what it consists of
     is_usual = number < DOCUMENT and not request.field_selector and shard.authorizer.is_rbac_alone
     if not is_usual or request.resource == "namespaces":
         return shard.authorizer.check(cluster, path, raw, wanted_of(request))

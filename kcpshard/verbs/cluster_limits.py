@@ -73,8 +73,21 @@ def follow(store: ObjectStore) -> None:
     store.on_commit(see)
 
 
-def check_write(shard: Shard, cluster: LogicalCluster, request: Request, put: Put) -> None:
-    """Raise Forbidden or RequestEntityTooLarge if the object must not be stored."""
+def check_all(shard: Shard, cluster: LogicalCluster, request: Request, puts: Sequence[Put]) -> None:
+    """As `check_write`, for what one commit stores."""
+    objects = size = 0
+    for put in puts:
+        check_write(shard, cluster, request, put, objects, size)
+        previous = shard.store.pending(cluster, put.group_resource, put.namespace, put.name) if len(puts) > 1 else None
+        objects += previous is None
+        size += len(put.json) - (0 if previous is None else len(previous))
+
+
+def check_write(
+    shard: Shard, cluster: LogicalCluster, request: Request, put: Put, objects: int = 0, stored_bytes: int = 0
+) -> None:
+    """Raise Forbidden or RequestEntityTooLarge if the object must not be stored, beside so many more of the same
+    commit."""
     if put.name == NAME:
         check_administrator(request, put.group_resource, put.namespace, put.name)
     limits = limits_of(shard.store, cluster)
@@ -83,14 +96,16 @@ def check_write(shard: Shard, cluster: LogicalCluster, request: Request, put: Pu
         raise RequestEntityTooLarge(
             f"Request entity too large: an object of this logical cluster may have {limits.objectBytes} bytes"
         )
-    if cluster.objects < limits.objects and cluster.stored_bytes + size <= limits.bytes:
+    objects += cluster.objects
+    stored_bytes += cluster.stored_bytes
+    if objects < limits.objects and stored_bytes + size <= limits.bytes:
         return
     previous = shard.store.pending(cluster, put.group_resource, put.namespace, put.name)
-    if previous is None and cluster.objects >= limits.objects:
-        raise _exceeded(put, "objects", cluster.objects, limits.objects)
+    if previous is None and objects >= limits.objects:
+        raise _exceeded(put, "objects", objects, limits.objects)
     grows = size > len(envelope.body(previous)) if previous is not None else True
-    if grows and cluster.stored_bytes + size > limits.bytes:
-        raise _exceeded(put, "bytes", cluster.stored_bytes, limits.bytes)
+    if grows and stored_bytes + size > limits.bytes:
+        raise _exceeded(put, "bytes", stored_bytes, limits.bytes)
 
 
 def check_watch(store: ObjectStore, path: str, open_watches: int) -> None:

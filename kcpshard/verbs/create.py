@@ -95,7 +95,7 @@ def create_object(
     if cluster is not None and shard.store.pending(cluster, stored.group_resource, request.namespace, name) is not None:
         raise object_exists(resource.group, resource.plural, name)
     put = put_of(stored, new, request.namespace)
-    if request.dry_run:
+    if request.dry_run and not shard.staged:
         body = dry_run_body(shard, target, new, "")
         return object_answer(resource, request, 201, body, warnings)
     companions = attributes.companions

@@ -87,7 +87,7 @@ def delete_object(
         return _remove(shard, target, request, namespace, name, value, options, warnings)
     if new == orjson.loads(envelope.body(value)):
         return unchanged_answer(shard, target, request, value, warnings)
-    if options.dry_run:
+    if options.dry_run and not shard.staged:
         body = dry_run_body(shard, target, new, new["metadata"]["resourceVersion"])
         return object_answer(resource, request, 200, body, warnings)
     return commit_object(shard, cluster, resource, put_of(stored, new, namespace), request, 200, warnings)
@@ -126,7 +126,7 @@ def _remove(
     else:
         said = [resource.deprecation, *warnings] if resource.deprecation else warnings
         answer = Answer(200, removed_status(resource, name, envelope.uid(value)), None, said)
-    if options.dry_run:
+    if options.dry_run and not shard.staged:
         return answer
     removals = removals_of(shard, cluster, stored, namespace, name, value)
     pending: PendingCommit = shard.store.commit(cluster, removals, request.request_id, REMOVED, author(request))

@@ -33,6 +33,9 @@ from kcpshard.verbs.scale_writes import patch_scale, update_scale
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import method_not_allowed
 from kcpshard.verbs.token_request import create_token
+from kcpshard.verbs.transaction import transaction
+from kcpshard.verbs.transaction_form import GROUP as CHANGES
+from kcpshard.verbs.transaction_form import RESOURCE
 from kcpshard.verbs.update import update
 
 
@@ -69,6 +72,11 @@ _SUBRESOURCES: Mapping[tuple[int, str], Callable[[Shard, Request], Outcome]] = {
 }
 
 
+# What is created without being an object.
+_CREATED: Mapping[tuple[str, str], Callable[[Shard, Request], Outcome]] = {
+    ("", "bindings"): bind,
+    (CHANGES, RESOURCE): transaction,
+}
 _GET = int(pb.GET)
 
 
@@ -111,8 +119,8 @@ def run_verb(shard: Shard, request: Request) -> Outcome:
     verb = request.verb
     if request.subresource and (own := _SUBRESOURCES.get((verb, request.subresource))) is not None:
         return own(shard, request)
-    if verb == pb.CREATE and request.resource == "bindings" and not request.group:
-        return bind(shard, request)
+    if verb == pb.CREATE and (own := _CREATED.get((request.group, request.resource))) is not None:
+        return own(shard, request)
     return _VERBS[verb if verb < len(_VERBS) else 0](shard, request)
 
 

@@ -47,7 +47,7 @@ class Shard:
 
     __slots__ = (
         "admission", "authorizer", "birth", "callouts", "catalog", "contents", "elsewhere", "issuer", "levels",
-        "now_us", "ownership", "store", "turn",
+        "now_us", "ownership", "staged", "store", "turn",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +73,7 @@ class Shard:
         self.turn: Callable[[str], Coroutine[Any, Any, None]] = _anybody
         self.levels: Callable[[LogicalCluster], Sequence[Mapping[str, object]]] = lambda _cluster: ()  # for metrics
         self.elsewhere: Elsewhere | None = None  # where writes go that would hold the loop
+        self.staged = False  # its commits are only gathered (`staged_store`), those of dry runs too
         catalog.follow(store)
         catalog.call_out(self.callouts)
         self.admission = Registry(store, catalog, self.authorizer)

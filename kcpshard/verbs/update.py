@@ -153,7 +153,7 @@ def store_update(
     if is_finished(stored.group_resource, new):
         return _finish(shard, target, request, new, value, warnings)
     put = put_of(stored, new, request.namespace)
-    if request.dry_run:
+    if request.dry_run and not shard.staged:
         body = dry_run_body(shard, target, new, old["metadata"]["resourceVersion"])
         return object_answer(resource, request, 200, body, warnings)
     return commit_object(shard, cluster, resource, put, request, 200, warnings, attributes.companions)
@@ -210,7 +210,7 @@ def _finish(
     assert cluster is not None
     body = dry_run_body(shard, target, new, new["metadata"]["resourceVersion"])
     answer = object_answer(resource, request, 200, body, warnings)
-    if request.dry_run:
+    if request.dry_run and not shard.staged:
         return answer
     removals = removals_of(shard, cluster, stored, request.namespace, request.name, value)
     pending = shard.store.commit(cluster, removals, request.request_id, 200, author(request))

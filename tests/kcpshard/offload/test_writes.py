@@ -203,3 +203,34 @@ async def test_what_a_webhook_converts_is_worked_out_here(pool: ThreadPool) -> N
         changed = await it.client.patch(f"{converting.ENDPOINTS_V2}/a", {"spec": {"port": "9"}}, MERGE)
         assert changed["spec"]["port"] == "9"
         assert (await it.client.get(f"{converting.ENDPOINTS_V1}/a"))["spec"] == {"hostPort": "localhost:9"}
+
+
+async def test_a_transaction_is_worked_out_as_a_whole(client: ApiClient, pool: ThreadPool) -> None:
+    await client.do("POST", MAPS, config_map("there"))
+    before = pool.runs
+    url = "/apis/changes.kcp.io/v1alpha1/transactions?fieldManager=m"
+    objects = [config_map(name, data={"x": "1"}) for name in ("a", "b", "there")]
+    for each in objects:
+        each["metadata"]["namespace"] = "default"
+    operations = [{"verb": "Apply", "object": each} for each in objects]
+    body = {"apiVersion": "changes.kcp.io/v1alpha1", "kind": "Transaction", "spec": {"operations": operations}}
+    reply = await client.do("POST", url, body)
+    assert reply.code == 201 and pool.runs == before + 1, reply.json
+    status = reply.json["status"]
+    assert [result["outcome"] for result in status["results"]] == ["Created", "Created", "Configured"]
+    for result in status["results"]:
+        stored = (await client.do("GET", f"{MAPS}/{result['object']['metadata']['name']}")).json
+        assert stored == result["object"]
+        assert stored["metadata"]["resourceVersion"] == status["resourceVersion"]
+
+    async def meanwhile() -> None:
+        pool.between = None
+        loop_time.bound(1 << 62, 1 << 62)
+        await client.do("PATCH", f"{MAPS}/a", {"data": {"y": "2"}}, MERGE)
+        loop_time.bound(large_bytes=0, cel_units=0)
+
+    pool.between = meanwhile
+    for each in objects:
+        each["data"] = {"x": "3"}
+    assert (await client.do("POST", url, body)).code == 201
+    assert (await client.do("GET", f"{MAPS}/a")).json["data"] == {"x": "3", "y": "2"}
