@@ -104,6 +104,26 @@ class Clusters:
             failpoints.reach("clusters.birth")
         return cluster
 
+    def take(
+        self, path: str, cluster_id: int, state: str, log_bytes: int, oldest: list[int], revision: int,
+        group: WriteGroup,
+    ) -> LogicalCluster:  # fmt: skip
+        """An incarnation from another shard, complete in this group. Of earlier deletions it knows nothing."""
+        cluster = _incarnation(path, cluster_id, state, log_bytes, oldest, revision)
+        self._alive[cluster_id] = cluster
+        self._old.pop(path, None)
+        self._keep(cluster)
+        self._writer.put_meta(group, keyspace.path_key(path), encode_path(cluster_id, state))
+        self._writer.put_meta(group, keyspace.name_key(cluster_id), path.encode())
+        group.usages[cluster_id] = cluster
+        return cluster
+
+    def forget(self, cluster: LogicalCluster) -> None:
+        """It has gone: the instance is only for those who hold it."""
+        self.young.pop(cluster.path, None)
+        self._old.pop(cluster.path, None)
+        self._alive.pop(cluster.id, None)
+
     def set_state(self, cluster: LogicalCluster, state: str, group: WriteGroup) -> None:
         self._writer.put_meta(group, keyspace.path_key(cluster.path), encode_path(cluster.id, state))
         cluster.state = state

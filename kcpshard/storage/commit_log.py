@@ -10,7 +10,7 @@ matters to a selector (labels or selectable fields changed; the record that made
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
@@ -137,15 +137,18 @@ class CommitLog:
             commits.append(Commit(read, cluster_id, ()))
         return commits
 
-    def since_all(self, after: int, upto: int, limit: int, group_resource: str, retention: int) -> list[Commit]:
-        """The same over all logical clusters, by way of `order`."""
+    def since_all(
+        self, after: int, upto: int, limit: int, group_resource: str, retention: int, unlisted: Container[int] = ()
+    ) -> list[Commit]:
+        """The same over all logical clusters but the `unlisted`, by way of `order`."""
         wanted = group_resource.encode() + b"\0" if group_resource else b""
         start, end = keyspace.number(after + 1), keyspace.number(upto + 1)
         pairs = self._engine.scan(keyspace.ORDER, start, end, limit)
         commits: list[Commit] = []
         for key, value in pairs:
-            if retention < 0 or value[8] >> retention & 1:
-                cluster_id, revision = int.from_bytes(value[:8], "big"), int.from_bytes(key, "big")
+            cluster_id = int.from_bytes(value[:8], "big")
+            if (retention < 0 or value[8] >> retention & 1) and cluster_id not in unlisted:
+                revision = int.from_bytes(key, "big")
                 commits += _commits(cluster_id, records(self._engine, cluster_id, revision), wanted, retention)
         if len(pairs) == limit:
             read, cluster_id = int.from_bytes(pairs[-1][0], "big"), int.from_bytes(pairs[-1][1][:8], "big")

@@ -13,7 +13,7 @@ A record at or below its class's oldest revision that stays has no entry in `ord
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kcpshard import failpoints
 from kcpshard.api.events import EventType
@@ -35,6 +35,8 @@ class Compaction:
         self._get_object = engine.getter(keyspace.OBJECTS)
         self.listeners: list[Callable[[LogicalCluster], None]] = []
         self.over: set[int] = set()  # logical clusters over their bytes; at most as many as are written to
+        self.spared: set[int] = set()  # logical clusters of which a copy is made, or remains: left alone
+        self._left_alone: dict[int, int] = {}  # of these, the first revision that would have been passed
         self.compacted = 0
         self._lost: list[int] = []
         self._passed: list[int] = []
@@ -52,6 +54,38 @@ class Compaction:
             marks.append((int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:], "big")))
         self._lost = [lost for lost, _ in marks]
         self._passed = [passed for _, passed in marks]
+
+    def spare(self, cluster_id: int) -> None:
+        self.spared.add(cluster_id)
+
+    def expose(self, cluster_id: int) -> None:
+        """As any other from now on: what of it was left alone is passed next."""
+        self.spared.discard(cluster_id)
+        first = self._left_alone.pop(cluster_id, None)
+        if first is not None:
+            self._passed = [min(passed, first - 1) for passed in self._passed]
+
+    def take_over(self, cluster_id: int, group: WriteGroup, oldest: Sequence[int]) -> None:
+        """A logical cluster has come with its past, and with what another shard has compacted of it; in the group that
+        makes it ours."""
+        for retention, (lost, there) in enumerate(zip(self._lost, oldest, strict=True)):
+            if there >= cluster_id and there > lost:  # below its birth nothing was ever there
+                self._lost[retention] = there
+        prefix = keyspace.number(cluster_id)
+        first = self._engine.scan(keyspace.LOG, prefix, keyspace.after_prefix(prefix), 1)
+        if first:
+            before = int.from_bytes(first[0][0][8:16], "big") - 1
+            self._passed = [min(passed, before) for passed in self._passed]
+        self._put_marks(group)
+
+    def _put_marks(self, group: WriteGroup) -> None:
+        """What was left alone counts as not passed for whoever reads the marks after a restart."""
+        left = min(self._left_alone.values(), default=0)
+        for retention, (lost, passed) in enumerate(zip(self._lost, self._passed, strict=True)):
+            settled = min(passed, left - 1) if left else passed
+            group.batch.put(
+                keyspace.META, keyspace.lost_key(retention), keyspace.number(lost) + keyspace.number(settled)
+            )
 
     def lost(self, retention: int) -> int:
         """The newest revision of the class that any logical cluster has lost; -1: of any class."""
@@ -98,10 +132,7 @@ class Compaction:
         except Exception:  # a damaged block: half a step would remove records and not say so
             self._writer.abandon(group)
             raise
-        for retention, (lost, passed) in enumerate(zip(self._lost, self._passed, strict=True)):
-            group.batch.put(
-                keyspace.META, keyspace.lost_key(retention), keyspace.number(lost) + keyspace.number(passed)
-            )
+        self._put_marks(group)
         if failpoints.armed:
             failpoints.reach("compaction.before_write")
         self._writer.write_now()
@@ -119,7 +150,11 @@ class Compaction:
         pairs = self._engine.scan(keyspace.ORDER, start, keyspace.number(cutoff + 1), _PAGE)
         for key, value in pairs:
             if value[8] >> retention & 1:
-                self._pass_revision(group, int.from_bytes(value[:8], "big"), int.from_bytes(key, "big"), 1 << retention)
+                cluster_id, revision = int.from_bytes(value[:8], "big"), int.from_bytes(key, "big")
+                if cluster_id in self.spared:
+                    self._left_alone[cluster_id] = min(revision, self._left_alone.get(cluster_id, revision))
+                else:
+                    self._pass_revision(group, cluster_id, revision, 1 << retention)
             self._passed[retention] = int.from_bytes(key, "big")
             if time.perf_counter() > self._deadline:
                 return
@@ -131,7 +166,7 @@ class Compaction:
         cluster_id = next(iter(self.over))
         cluster = self._clusters.by_id(cluster_id)
         bound = int(self._settings.retained_bytes_per_cluster * _KEEP_SHARE)
-        if cluster is None or cluster.born_in is not None:
+        if cluster is None or cluster.born_in is not None or cluster_id in self.spared:
             self.over.discard(cluster_id)
             return
         every_class = (1 << len(cluster.oldest)) - 1

@@ -13,6 +13,8 @@
               lost∕class                                              newest revision compacted in any logical cluster
               owner∕id∕uid∕group resource∕namespace∕name              nothing; an object that names that uid as an owner
               removed∕id∕group resource∕namespace∕name                revision of a deletion, see template.py
+              arriving∕id                                             how far the copy of a moving cluster has come
+              departed∕id                                             nothing; what is left of one that has moved away
               own∕<key>                                               whatever placement and others keep
 
 id and revision are 8 bytes, big endian; n is 2. Strings are UTF-8, joined by NUL, which no name may contain; so byte
@@ -27,6 +29,7 @@ FORMAT_KEY = b"format"
 CLOCK_KEY = b"clock"
 PATHS, NAMES, USAGES, TYPES, LOST, OWN = b"path/", b"name/", b"usage/", b"type/", b"lost/", b"own/"
 OWNERS, REMOVED = b"owner/", b"removed/"
+ARRIVING, DEPARTED = b"arriving/", b"departed/"  # see arrival.py, range_removal.py
 CONTENTS = b"content/"  # logical cluster → its objects and their bytes
 END = b"\xff" * 9  # above every key: no id, revision or text begins with nine of these
 MAX_CHANGES = 1 << 16  # of one commit: n has two bytes
@@ -98,6 +101,14 @@ def usage_key(cluster_id: int) -> bytes:
 
 def content_key(cluster_id: int) -> bytes:
     return CONTENTS + number(cluster_id)
+
+
+def arriving_key(cluster_id: int) -> bytes:
+    return ARRIVING + number(cluster_id)
+
+
+def departed_key(cluster_id: int) -> bytes:
+    return DEPARTED + number(cluster_id)
 
 
 def count_key(group_resource: str, prefix: bytes) -> bytes:

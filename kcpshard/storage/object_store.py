@@ -34,6 +34,7 @@ from kcpshard.storage.owners import Dependent
 from kcpshard.storage.past_reads import PastReads
 from kcpshard.storage.space import SpaceGuard
 from kcpshard.storage.template import NO_TEMPLATE, Place, Template
+from kcpshard.storage.transfers import Transfers
 from kcpshard.storage.writer import LoopSync, SyncThread, WriteGroup, Writer, exit_after_failed_sync
 
 _ADDED, _MODIFIED, _DELETED = EventType
@@ -90,6 +91,8 @@ class Store:
         self._past = PastReads(engine)
         self._space = SpaceGuard(engine.free_bytes, settings.reserved_bytes, settings.space_check_interval_s)
         self._compaction = Compaction(engine, self._writer, self._clusters, settings)
+        self.transfers = Transfers(engine, self._writer, self._clusters, self._clock, self._compaction)
+        self._fences = self.transfers.fences
         self._get_object = engine.getter(keyspace.OBJECTS)
         self._overlay = self._writer.overlay
         self._touched = self._writer.touched
@@ -138,6 +141,8 @@ class Store:
         return None if found is None or found.born_in is not None else found
 
     def set_cluster_state(self, cluster: LogicalCluster, state: str) -> Group:
+        if cluster.id in self._fences:
+            raise self._fences[cluster.id]()
         group = self._writer.gather()
         self._clusters.set_state(cluster, state, group)
         return group
@@ -179,6 +184,8 @@ class Store:
         code: int = 0,
         author: str = "",
     ) -> PendingCommit:
+        if cluster.id in self._fences:
+            raise self._fences[cluster.id]()
         now_us = self._check_writable(writes)
         return self._apply(cluster, self._clock.next(now_us), now_us, writes, request_id, code, author)
 
@@ -404,7 +411,8 @@ class Store:
         oldest = self._compaction.lost(retention)
         if after < oldest:
             raise Compacted(after, oldest)
-        return self._log.since_all(after, min(upto, self._writer.durable), limit, group_resource, retention)
+        upto, unlisted = min(upto, self._writer.durable), self.transfers.unlisted
+        return self._log.since_all(after, upto, limit, group_resource, retention, unlisted)
 
     # --- meta
 

@@ -84,6 +84,7 @@ class _Check:
         self._counted: Counter[bytes] = Counter()
         self._bytes: Counter[int] = Counter()
         self._owners: set[bytes] = set()  # index entries that no object has been found for
+        self._passing: set[int] = set()  # ids that are nobody's: copied here and not complete, or gone and not removed
 
     def meta(self) -> Iterator[Violation]:
         raw = self._engine.get(keyspace.META, keyspace.FORMAT_KEY)
@@ -108,11 +109,14 @@ class _Check:
                 self._counts[key] = int.from_bytes(value, "big")
             elif key.startswith(keyspace.OWNERS):
                 self._owners.add(key)
+            elif key.startswith((keyspace.ARRIVING, keyspace.DEPARTED)):
+                self._passing.add(int.from_bytes(key[-8:], "big"))
             elif not key.startswith((keyspace.LOST, keyspace.OWN, keyspace.REMOVED)) and key not in (
                 keyspace.FORMAT_KEY,
                 keyspace.CLOCK_KEY,
             ):
                 yield Violation("key-unreadable", f"meta {key!r}")
+        self._owners = {key for key in self._owners if _owner_id(key) not in self._passing}
         for id_ in paths.keys() | names.keys() | self._usage.keys():
             if not (paths.get(id_) == names.get(id_) and id_ in self._usage and id_ in paths):
                 yield Violation("path-index-broken", f"{paths.get(id_) or names.get(id_) or id_}")
@@ -125,7 +129,8 @@ class _Check:
                 yield Violation("key-unreadable", f"objects {key!r}")
                 continue
             if id_ not in self._usage:
-                yield Violation("unknown-cluster", _shown(key))
+                if id_ not in self._passing:
+                    yield Violation("unknown-cluster", _shown(key))
                 continue
             self._counted[keyspace.count_key(group_resource, key[:8])] += 1
             objects, size = self._found.get(id_, (0, 0))
@@ -161,6 +166,8 @@ class _Check:
             if len(key) < 8 or key.count(b"\0", 8) != 2:
                 yield Violation("key-unreadable", f"versions {key!r}")
                 continue
+            if int.from_bytes(key[:8], "big") in self._passing:
+                continue
             before: Record | None = None
             before_revision = 0
             for version, n in group:
@@ -185,7 +192,8 @@ class _Check:
                 continue
             id_, revision, _ = keyspace.decode_log_key(key)
             if id_ not in self._usage:
-                yield Violation("unknown-cluster", f"log record {revision} of {id_}")
+                if id_ not in self._passing:
+                    yield Violation("unknown-cluster", f"log record {revision} of {id_}")
                 continue
             self._bytes[id_] += len(raw)
             record = _decoded(raw)
@@ -210,6 +218,8 @@ class _Check:
                 yield Violation("key-unreadable", f"order {key!r}")
                 continue
             id_, revision, bits = int.from_bytes(value[:8], "big"), int.from_bytes(key, "big"), value[8]
+            if id_ in self._passing:
+                continue
             records = commit_log.records(self._engine, id_, revision)
             oldest = self._oldest.get(id_, [])
             logged = {commit_log.retention_of(raw) for _, raw in records}
@@ -257,6 +267,11 @@ def _chain(
         yield Violation("chain-broken", f"{where}: carries another version than the one it follows")
     if (record.type is EventType.ADDED) != (record.previous_revision == 0):
         yield Violation("chain-broken", f"{where}: {record.type.name} after {record.previous_revision}")
+
+
+def _owner_id(key: bytes) -> int:
+    start = len(keyspace.OWNERS)
+    return int.from_bytes(key[start : start + 8], "big")
 
 
 def _decoded(raw: bytes) -> Record | None:

@@ -15,6 +15,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -236,12 +237,15 @@ class Writer:
     async def drain(self) -> None:
         """Return when everything accepted so far is durable or refused."""
         group = self.newest_group()
-        if group is None:
-            return
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        group.when_durable(lambda: done.set_result(None))
-        group.when_refused(lambda _: done.set_result(None))
+        if group is not None:
+            with suppress(ReadOnly):
+                await self.settled(group)
+
+    async def settled(self, group: WriteGroup) -> None:
+        """Return when that group is durable; raises ReadOnly if the disk refuses it."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        group.when_durable(lambda: None if done.done() else done.set_result(None))
+        group.when_refused(lambda cause: None if done.done() else done.set_exception(cause))
         await done
 
     def _end_turn(self) -> None:

@@ -1,0 +1,147 @@
+"""Logical clusters that leave this store for another shard's, or come from one: the store's side of a move.
+
+Whoever decides about moves (placement) asks in this order. Leaving: `spare`, pages, `summary`, `fence`; when the other
+shard serves it `depart`, and later `clear`. Coming: `begin`, its pages, `complete` in the turn that takes ownership.
+"""
+
+from collections.abc import Callable
+
+from kcpshard.storage import cluster_pages, keyspace
+from kcpshard.storage.arrival import Arrival, Progress, Summary, decode_progress
+from kcpshard.storage.clock import RevisionClock
+from kcpshard.storage.cluster_pages import Page
+from kcpshard.storage.clusters import Clusters
+from kcpshard.storage.compaction import Compaction
+from kcpshard.storage.contract import Group, KeyValueEngine, LogicalCluster
+from kcpshard.storage.range_removal import RangeRemoval
+from kcpshard.storage.writer import Writer
+
+Fence = Callable[[], Exception]
+
+
+class Transfers:
+    """`fences` are looked at by every commit: logical cluster → the exception that it raises. `unlisted` are ids whose
+    records are in the log without being anybody's here."""
+
+    def __init__(
+        self, engine: KeyValueEngine, writer: Writer, clusters: Clusters, clock: RevisionClock, compaction: Compaction
+    ) -> None:
+        self._engine, self._writer, self._clusters, self._clock = engine, writer, clusters, clock
+        self._compaction = compaction
+        self._removal = RangeRemoval(engine, writer)
+        self.fences: dict[int, Fence] = {}
+        self.unlisted = self._removal.unlisted()
+        compaction.spared.update(self.unlisted)
+
+    # --- leaving
+
+    def objects(self, cluster: LogicalCluster, after: bytes) -> Page:
+        """Not before `settle` may anybody rely on what it holds."""
+        return cluster_pages.object_page(self._engine, cluster.prefix, after)
+
+    def records(self, cluster: LogicalCluster, after: bytes, upto: int) -> Page:
+        return cluster_pages.record_page(self._engine, cluster.prefix, after, upto)
+
+    async def settle(self) -> None:
+        """Until what has been written is durable. Raises ReadOnly."""
+        group = self._writer.newest_group()
+        if group is not None:
+            await self._writer.settled(group)
+
+    def spare(self, cluster_id: int) -> None:
+        """Keep compaction away from it: a copy is made."""
+        self._compaction.spare(cluster_id)
+
+    def expose(self, cluster_id: int) -> None:
+        """The copy is over: compaction makes up for what it left out."""
+        self._compaction.expose(cluster_id)
+
+    def fence(self, cluster: LogicalCluster, refusal: Fence) -> None:
+        """Nothing is committed to it any more, from this turn on; not durable."""
+        self.fences[cluster.id] = refusal
+
+    def summary(self, cluster: LogicalCluster) -> Summary:
+        start = keyspace.REMOVED + cluster.prefix
+        keys = self._writer.scan_meta(start, keyspace.after_prefix(start), keyspace.MAX_CHANGES)
+        removed = {key[len(start) :].decode(): int.from_bytes(self._writer.get_meta(key) or b"", "big") for key in keys}
+        return Summary(
+            cluster.state, self._writer.durable, list(cluster.oldest), cluster.log_bytes,
+            cluster.objects, cluster.stored_bytes, removed,
+        )  # fmt: skip
+
+    def depart(self, cluster: LogicalCluster) -> Group:
+        """Another shard serves it: unlink it here. Its range stays for those who still read it, until `clear`."""
+        group = self._writer.gather()
+        put = self._writer.put_meta
+        put(group, keyspace.path_key(cluster.path), None)
+        for key in (keyspace.name_key, keyspace.usage_key, keyspace.content_key):
+            put(group, key(cluster.id), None)
+        for group_resource in self._removal.types(cluster.id):
+            put(group, keyspace.count_key(group_resource, cluster.prefix), None)
+        self._removal.begin(group, cluster.id)
+        self._clusters.forget(cluster)
+        self._unlist(cluster.id)
+        return group
+
+    async def clear(self, cluster_id: int) -> int:
+        """Remove its range; returns how many keys went. Raises ReadOnly."""
+        removed = await self._removal.run(cluster_id)
+        self.unlisted.discard(cluster_id)
+        self.fences.pop(cluster_id, None)
+        self._compaction.expose(cluster_id)
+        return removed
+
+    # --- coming
+
+    def arrivals(self) -> list[Progress]:
+        """Of copies begun and not complete, as written."""
+        keys = self._writer.scan_meta(keyspace.ARRIVING, keyspace.after_prefix(keyspace.ARRIVING), keyspace.MAX_CHANGES)
+        return [decode_progress(self._writer.get_meta(key) or b"") for key in keys]
+
+    def departed(self) -> list[int]:
+        """Ids of ranges to be removed."""
+        keys = self._writer.scan_meta(keyspace.DEPARTED, keyspace.after_prefix(keyspace.DEPARTED), keyspace.MAX_CHANGES)
+        return [int.from_bytes(key[len(keyspace.DEPARTED) :], "big") for key in keys]
+
+    def begin(self, progress: Progress) -> tuple[Arrival, Group]:
+        """A new copy; what an earlier one has left must be cleared."""
+        self._unlist(progress.cluster_id)
+        arrival = Arrival(self._engine, self._writer, progress)
+        return arrival, arrival.begin()
+
+    def resume(self, progress: Progress) -> Arrival:
+        return Arrival(self._engine, self._writer, progress)
+
+    def abandon(self, cluster_id: int) -> Group:
+        """The copy is not wanted: it is to be cleared."""
+        group = self._writer.gather()
+        self._writer.put_meta(group, keyspace.arriving_key(cluster_id), None)
+        self._removal.begin(group, cluster_id)
+        return group
+
+    def complete(self, arrival: Arrival, summary: Summary) -> LogicalCluster:
+        """A logical cluster of this store, in the group that gathers now; the clock has been raised past the summary's
+        revision. Durable, the store's revision is past everything that was said of it elsewhere."""
+        group = self._writer.gather()
+        progress = arrival.progress
+        revision = self._clock.next(0)
+        self._writer.put_meta(group, keyspace.CLOCK_KEY, keyspace.number(revision))
+        group.newest = max(group.newest, revision)
+        oldest = list(summary.oldest)
+        cluster = self._clusters.take(
+            progress.path, progress.cluster_id, summary.state, progress.log_bytes, oldest, revision, group
+        )
+        cluster.objects, cluster.stored_bytes = progress.objects, progress.stored_bytes
+        arrival.complete(group, summary.removed)
+        self.fences.pop(cluster.id, None)
+        group.when_durable(lambda: self._list(cluster.id))
+        self._compaction.take_over(cluster.id, group, oldest)
+        return cluster
+
+    def _unlist(self, cluster_id: int) -> None:
+        self.unlisted.add(cluster_id)
+        self._compaction.spared.add(cluster_id)
+
+    def _list(self, cluster_id: int) -> None:
+        self.unlisted.discard(cluster_id)
+        self._compaction.expose(cluster_id)
