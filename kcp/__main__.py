@@ -14,6 +14,8 @@ _COMMANDS = {
     "get": ("kcp.history", "get", "Show objects as they were at some time."),
     "history": ("kcp.history", "history", "Show who changed an object, when and what."),
     "restore": ("kcp.restore", "restore", "Bring an object, a namespace or a logical cluster back to some time."),
+    "compat": ("kcp.compat", "compat", "Compare definitions of APIs; find what all of them accept."),
+    "crd-pull": ("kcp.crd_pull", "crd_pull", "Write the APIs of a cluster as CustomResourceDefinitions."),
     "token": ("kcp.join_tokens", "token", "Make tokens with which other machines join."),
     "version": ("kcp.version", "version", "Print the version."),
 }
