@@ -47,9 +47,11 @@ async def serve(options: Options) -> None:
         server = ShardServer(options, tasks)
         try:
             await server.start()
-            # What was made so far lives as long as the process: the collector need not walk it again and again.
+            # What was made so far lives as long as the process: the collector need not walk it again and again. Few
+            # cycles come of requests, and one list makes 500 objects: it need not look after every 700 either.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(10_000, 20, 20)
             print("ready", flush=True)
             await stopping.wait()
         finally:

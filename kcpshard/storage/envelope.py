@@ -13,7 +13,7 @@ list needs is read without decoding the JSON.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -92,6 +92,12 @@ def encode(
 def body(value: bytes) -> bytes:
     """The JSON that a client receives."""
     return value[_body_offset(value, _BODY_AT)[0] :]
+
+
+def bodies(values: Iterable[bytes]) -> list[bytes]:
+    """`body` of many: a call for each of them would cost as much as the copy."""
+    offset, at = _body_offset, _BODY_AT
+    return [value[offset(value, at)[0] :] for value in values]
 
 
 def hole(value: bytes) -> int:

@@ -7,6 +7,7 @@ order and counts of a commit go into one batch.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from kcpshard.api.events import Change, Commit, EventType
@@ -38,6 +39,7 @@ from kcpshard.storage.transfers import Transfers
 from kcpshard.storage.writer import LoopSync, SyncThread, WriteGroup, Writer, exit_after_failed_sync
 
 _ADDED, _MODIFIED, _DELETED = EventType
+_made: Any = tuple.__new__
 _MAX_NAMESPACE_COUNTS = 4096  # when full all are dropped: counting again is 0.3 µs an object
 _RETENTION_BITS = (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -235,7 +237,8 @@ class Store:
             at = revision or self._writer.durable
             return self._with_template(cluster, group_resource, namespace, after, at, limit, pairs)
         if namespace:
-            return [ScanItem(namespace, key[skip:].decode(), value) for key, value in pairs]
+            # Five hundred calls of ScanItem would cost more than the scan itself.
+            return list(map(_made, repeat(ScanItem), [(namespace, key[skip:].decode(), value) for key, value in pairs]))
         items = []
         for key, value in pairs:
             found, _, name = key[skip:].decode().partition("\0")

@@ -5,7 +5,7 @@ resourceVersion, another version than the stored one, an unborn logical cluster)
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import orjson
 
@@ -119,11 +119,11 @@ def served_body(shard: Shard, resource: Resource, value: bytes) -> bytes:
     return orjson.dumps(shard.catalog.convert(orjson.loads(envelope.body(value)), resource))
 
 
-def body_maker(shard: Shard, resource: Resource) -> Callable[[bytes], bytes]:
-    """`served_body` for many objects: without the look at each one's version where there is only one."""
+def served_bodies(shard: Shard, resource: Resource, values: Sequence[bytes]) -> list[bytes]:
+    """`served_body` of many: without the look at each one's version where there is only one."""
     if resource.storage_resource is None and resource.definition is None:
-        return envelope.body
-    return lambda value: served_body(shard, resource, value)
+        return envelope.bodies(values)
+    return [served_body(shard, resource, value) for value in values]
 
 
 def _revision(text: str) -> int:

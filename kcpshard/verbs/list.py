@@ -5,7 +5,7 @@ a megabyte are answered in the loop turn; what is longer comes in pieces, all re
 with the loop free in between. A page without a limit is never longer than the state it shows, so no bound is needed.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import orjson
 
@@ -17,7 +17,7 @@ from kcpshard.api.unconverted import NotConverted
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import Compacted, LogicalCluster, NotDurable, ScanItem
-from kcpshard.verbs.get import body_maker, past_revision, wait_for_revision
+from kcpshard.verbs.get import past_revision, served_bodies, wait_for_revision
 from kcpshard.verbs.list_options import ListOptions, list_options
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
@@ -83,18 +83,17 @@ def _list_now(shard: Shard, request: Request, target: Target, options: ListOptio
             shard, target.resource, Reader(shard, target.cluster, target, request.namespace, options), columns
         )
     reader = Reader(shard, target.cluster, target, request.namespace, options)
-    objects: list[ScanItem] = []
+    bodies: list[bytes] = []
     size = 0
-    while len(objects) < _TURN_OBJECTS and size < _TURN_BYTES and not reader.is_done:
-        found = reader.next_slice()
-        objects += found
-        size += sum([len(item.value) for item in found])
+    while len(bodies) < _TURN_OBJECTS and size < _TURN_BYTES and not reader.is_done:
+        found = served_bodies(shard, target.resource, [item.value for item in reader.next_slice()])
+        bodies += found
+        size += sum(map(len, found))
         if reader.slices > _TURN_OBJECTS // _FIRST_SLICE:
             break  # a selector that matches little: do not read on in this turn
-    make = body_maker(shard, target.resource)
     if reader.is_done:
-        return Answer(200, b",".join([make(item.value) for item in objects]), reader.info(), columns=columns)
-    return _pieces(reader, objects, make, columns)
+        return Answer(200, b",".join(bodies), reader.info(), columns=columns)
+    return _pieces(shard, target.resource, reader, bodies, columns)
 
 
 def empty_list(shard: Shard, resource: Resource) -> Answer:
@@ -124,30 +123,29 @@ async def _converted_pieces(
 
 async def converted_bodies(shard: Shard, resource: Resource, objects: list[ScanItem]) -> list[bytes]:
     """In the version of `resource`; waits only if a webhook has to convert some of them. Raises ApiError."""
-    make = body_maker(shard, resource)
+    values = [item.value for item in objects]
     if resource.definition is None or not resource.definition.asks_webhook:
-        return [make(item.value) for item in objects]
-    others = [o.value for o in objects if envelope.api_version(o.value) != resource.api_version]
+        return served_bodies(shard, resource, values)
+    others = [value for value in values if envelope.api_version(value) != resource.api_version]
     for _ in range(_TRIES):
         if others:
             await shard.catalog.prepare([orjson.loads(envelope.body(value)) for value in others], resource)
         try:
-            return [make(item.value) for item in objects]
+            return served_bodies(shard, resource, values)
         except NotConverted:
             continue  # forgotten meanwhile: many convert much at the same time
     raise TooManyRequests("too many objects are being converted", retry_after_s=1)
 
 
 async def _pieces(
-    reader: "Reader", objects: list[ScanItem], make: Callable[[bytes], bytes], columns: bytes
+    shard: Shard, resource: Resource, reader: "Reader", bodies: list[bytes], columns: bytes
 ) -> AsyncIterator[Answer]:
     """What has been read and what is to come, in pieces of about 256 kB."""
     code, waiting, size = 200, [], 0
     begun = False
     reader.leave_turn()
     while True:
-        for item in objects:
-            body = make(item.value)
+        for body in bodies:
             waiting.append(body)
             size += len(body)
             if size >= _PIECE_BYTES:
@@ -157,7 +155,7 @@ async def _pieces(
         if reader.is_done:
             break
         await reader.breathe()
-        objects = reader.next_slice()
+        bodies = served_bodies(shard, resource, [item.value for item in reader.next_slice()])
     last = b",".join(waiting)
     yield Answer(code, b"," + last if begun and waiting else last, reader.info(), columns=columns)
 
@@ -196,7 +194,7 @@ class Reader:
         items = self._scan(wanted)
         is_last = len(items) < wanted
         if items:
-            size = sum([len(item.value) for item in items]) // len(items) + 1
+            size = sum([len(value) for _, _, value in items]) // len(items) + 1
             self._slice = max(8, min(_MAX_SLICE, _SLICE_BYTES // size))
         chosen = self._options.selection.chosen(items) if self._options.selection else items
         if has_limit and len(chosen) > self._left:

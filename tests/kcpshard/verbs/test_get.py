@@ -4,7 +4,7 @@ from kcpshard.api.errors import NotFound
 from kcpshard.api.requests import Answer
 from kcpshard.verbs import get as verb
 from kcpshard.verbs.dispatch import dispatch
-from kcpshard.verbs.get import body_maker, get, wait_for_revision
+from kcpshard.verbs.get import get, served_bodies, served_body, wait_for_revision
 from kcpshard.verbs.outcome import AfterSync
 from tests.contracts.api_client import CONFIGMAPS, USER, ApiClient, configmap
 
@@ -79,7 +79,12 @@ async def test_columns_come_along_when_asked_for(client: ApiClient) -> None:
     request = client.request("GET", CONFIGMAPS + "/a")
     request.want_columns = True
     assert (await client.send(request)).answer.columns == resource.columns
-    assert body_maker(client.shard, resource) is not None
+    store = client.shard.store
+    cluster = store.find_cluster(client.cluster)
+    assert cluster is not None
+    value = store.get(cluster, "configmaps", "default", "a")
+    assert value is not None
+    assert served_bodies(client.shard, resource, [value]) == [served_body(client.shard, resource, value)]
 
 
 async def test_system_clusters_are_for_masters(client: ApiClient) -> None:
