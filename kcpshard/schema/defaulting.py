@@ -19,12 +19,12 @@ def default(value: Any, schema: Structural) -> None:
         for name, child in schema.defaulted:
             if name not in value or (value[name] is None and not child.nullable):
                 value[name] = deepcopy(child.default)
+        _default_values(value, schema)  # before looking into them: a default is filled in like anything else
         for name, item in value.items():
             if type(item) is dict or type(item) is list:
                 sub = schema.child(name)
                 if sub is not None and sub.has_inner_defaults:
                     default(item, sub)
-        _default_values(value, schema)
     elif isinstance(value, list) and schema.items is not None:
         for place, item in enumerate(value):
             if item is None and schema.items.has_default and not schema.items.nullable:

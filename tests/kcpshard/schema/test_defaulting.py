@@ -60,3 +60,10 @@ def test_defaults_are_copied() -> None:
 def test_a_schema_without_defaults_says_so() -> None:
     assert has_defaults(SCHEMA)
     assert not has_defaults(Structural({"type": "object", "properties": {"a": {"type": "string"}}}))
+
+
+def test_a_default_in_the_place_of_a_null_is_filled_in_itself() -> None:
+    inner = {"type": "object", "properties": {"a": {"type": "string", "default": "d"}}, "default": {}}
+    value = {"m": None}
+    default(value, Structural({"type": "object", "additionalProperties": inner}))
+    assert value == {"m": {"a": "d"}}
