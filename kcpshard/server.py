@@ -41,9 +41,11 @@ from kcpshard.encryption.resealing import Resealing
 from kcpshard.encryption.sealed_data import open_sealed
 from kcpshard.execution import Execution, Job
 from kcpshard.flowcontrol.flows import Flows
+from kcpshard.local_shard import LocalShard
 from kcpshard.metrics import ProcessMetrics
 from kcpshard.offload.writes import OffloadedWrites
 from kcpshard.options import Options
+from kcpshard.peers import Peers
 from kcpshard.placement.key_objects import KeyObjects
 from kcpshard.placement.map_copy import durable
 from kcpshard.placement.shard_objects import ShardObjects
@@ -65,11 +67,12 @@ from kcpshard.storage.object_store import Store
 from kcpshard.storage.rocksdb_engine import RocksdbEngine
 from kcpshard.storage.template import Template
 from kcpshard.sync_service import SyncService
+from kcpshard.tenancy.shown_objects import tenancy_objects
 from kcpshard.verbs import births, cluster_limits
 from kcpshard.verbs.birth_contents import BirthContents, shown_objects
 from kcpshard.verbs.dispatch import dispatch
 from kcpshard.verbs.impersonation import claimed
-from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.shard import SYSTEM, Shard
 from kcpshard.watch_service import WatchService
 from kcpshard.workers.loop_turns import LoopTurns
 from kcpshard.workers.pool import WorkerPool
@@ -77,6 +80,7 @@ from kcpshard.workers.pool import WorkerPool
 _log = logging.getLogger(__name__)
 
 DAMAGE_PAUSE_S = 30.0  # of background work that met a damaged block
+_CLEARING_S = 1.0  # between looks for logical clusters that have died
 DRAIN_S = 10.0  # what is in flight gets this long to end
 _UNBORN_REQUESTS = 1_024  # of a path without a logical cluster
 CREDITS_PER_CLUSTER = 128  # requests one logical cluster may have in flight per front; see rpc.credits
@@ -104,7 +108,8 @@ class ShardServer:
                 *bootstrap_objects(),
                 *local_api_services(catalog.resources(None)),
                 *shown_objects(catalog.resources(None)),
-            ]
+            ],
+            tenancy_objects(_url(options.endpoint)),
         )
         self.store = Store(self._engine, options.number, now_us, self._settings, template=template)
         entry = _entry(options)
@@ -125,6 +130,7 @@ class ShardServer:
         )
         # Where an operator's webhooks are is the operator's business, not that of the policy for tenants.
         self._operators_callouts = Callouts(AddressPolicy(parse_networks(("0.0.0.0/0", "::/0"))))
+        self._shard.url = _url(options.endpoint)
         steps = options.authorization
         self._shard.authorizer.ask_also(
             [None if isinstance(step, str) else Webhook(step, self._operators_callouts, tasks) for step in steps]
@@ -143,6 +149,7 @@ class ShardServer:
         self.watch = WatchService(self._shard, self._hello, self._settings, tasks.create_task)
         self.watch.end_watches_on_change(catalog)
         self.watch.limit(self._let_in)
+        self.watch.end_watches_of_the_dead(self.store)
         self._services: list[PlacementService] = []
         self._admin = AdminService(self._placement, self.statistics, self._checkpoint, self.store.census)
         self._custom_definitions = CustomDefinitions(self._shard, catalog)
@@ -157,12 +164,15 @@ class ShardServer:
             self._resealing = Resealing(sealed.engine, sealed.ring, now_us, self._put_record)
             self._background.append(("sealing anew", self._resealing.run))
         self._metrics = ProcessMetrics(options.data if options.engine == "rocksdb" else "")
+        self._peers: Peers | None = None
+        self._local: LocalShard | None = None
         self._servers: list[grpc.aio.Server] = []
         self._running: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Until requests are answered. Raises what the parts raise: see `__main__` for those with a sentence."""
         self.follow_map(self._take_keys)
+        self._connect_peers()
         await self._placement.start()
         self._metrics.start()
         for server in self._listeners():
@@ -175,6 +185,7 @@ class ShardServer:
             ("controllers", self._controllers.run),
             *self._background,
             ("compaction", self._compact),
+            ("clearing", self._clear),
         ):
             self._running.append(self._tasks.create_task(_enduring(name, run)))
 
@@ -194,6 +205,10 @@ class ShardServer:
             task.cancel()
         if self._running:
             await asyncio.wait(self._running)
+        if self._peers is not None:
+            self._peers.close()
+        if self._local is not None:
+            self._local.close()
         self.execution.close()
         await self._callouts.close()
         await self._operators_callouts.close()
@@ -203,7 +218,7 @@ class ShardServer:
 
     async def create_cluster(self, path: str) -> None:
         """A new logical cluster, durable on return; for whoever embeds the shard. The path must be free."""
-        cluster = births.bear(self._shard, path)
+        cluster, _ = births.bear(self._shard, path)
         if cluster.born_in is not None:
             await durable(cluster.born_in)
 
@@ -324,6 +339,19 @@ class ShardServer:
         """Durable on return; a record of the meta family that others than the store keep."""
         await durable(self.store.put_meta({key.removeprefix(keyspace.OWN): value}))
 
+    def _connect_peers(self) -> None:
+        """What this shard asks of others."""
+        self._local = LocalShard(self.execution)
+        self._peers = Peers(self._options.number, self._local, self._dial, self._tasks)
+        self.follow_map(self._peers.adopt)
+        self._shard.ask = self._peers.call
+        self._shard.directory.connect(self._peers.call, SYSTEM, self._tasks)
+
+    async def _clear(self) -> None:
+        while True:
+            await asyncio.sleep(_CLEARING_S)
+            await self.store.clear(now_us())
+
     async def _compact(self) -> None:
         while True:
             await asyncio.sleep(self._settings.compaction_interval_s)
@@ -381,6 +409,11 @@ def _entry(options: Options) -> pb.ShardEntry:
         admin_address=address(options.admin_socket, options.listen),
         sync_address=address(options.sync_socket, ""),
     )
+
+
+def _url(endpoint: str) -> str:
+    """Of the fronts, as clients inside reach them."""
+    return f"https://{endpoint or 'localhost'}"
 
 
 def _root_certificate(path: str) -> str:

@@ -13,12 +13,12 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from kcpshard.api.errors import ApiError
+from kcpshard.api.errors import ApiError, NotFound
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.messages import ProtocolMismatch, check_hello
 from kcpshard.settings import Settings
-from kcpshard.storage.contract import LogicalCluster, NotDurable
+from kcpshard.storage.contract import LogicalCluster, NotDurable, ObjectStore
 from kcpshard.verbs.shard import Shard
 from kcpshard.watch.history import History
 from kcpshard.watch.hub import Ended, Hub, Watch
@@ -75,6 +75,11 @@ class WatchService:
         """A type that a logical cluster defines has changed or gone: its watches start again, and find out."""
         assert catalog.custom is not None
         catalog.custom.on_change(lambda cluster_id, resource: self.hub.end_cluster(cluster_id, b"", resource))
+
+    def end_watches_of_the_dead(self, store: ObjectStore) -> None:
+        """Of a logical cluster that is no more, after its last events."""
+        gone = NotFound("the logical cluster has been deleted").body()
+        store.on_removal(lambda cluster_id: self.hub.end_cluster(cluster_id, gone))
 
     def _rights_changed(self, cluster: LogicalCluster) -> None:
         """Watches of whoever has lost a right end within RECHECK_S."""

@@ -11,11 +11,12 @@ What charges is last: what others refuse is not charged. A webhook makes the wri
 and after the answers the verb runs anew from its beginning, against what is then pending.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from kcpshard.admission import (
     certificate_requests,
     limit_range,
+    logical_clusters,
     mutating_policies,
     namespace_lifecycle,
     pod_creation,
@@ -23,6 +24,7 @@ from kcpshard.admission import (
     resource_quota,
     service_addresses,
     validating_policies,
+    workspaces,
 )
 from kcpshard.admission.attributes import CREATE, DELETE, NOTHING, Attributes, Notes
 from kcpshard.admission.audit_annotations import note
@@ -34,6 +36,7 @@ from kcpshard.admission.webhooks import Dispatch
 from kcpshard.api.errors import ApiError
 from kcpshard.api.objects import Object
 from kcpshard.storage.contract import LogicalCluster
+from kcpshard.tenancy.names import LOGICAL_CLUSTERS, WORKSPACES
 
 Policy = Callable[[Attributes], None]
 Adviser = Callable[[Attributes], Notes | None]  # may have something to say besides yes
@@ -42,6 +45,8 @@ MUTATING: tuple[Policy, ...] = (namespace_lifecycle.admit, limit_range.default, 
 ALLOCATING: tuple[Policy, ...] = (service_addresses.admit,)
 VALIDATING: tuple[Adviser, ...] = (limit_range.check, pod_security.admit, certificate_requests.admit)
 CHARGING: tuple[Policy, ...] = (resource_quota.admit,)
+# Of kinds of our own: before others have their say.
+OWN: Mapping[str, Policy] = {WORKSPACES: workspaces.admit, LOGICAL_CLUSTERS: logical_clusters.admit}
 # Set by the server after others have had their say: of a new object; of one that is updated, unless the client sent it.
 _SET_LATER = ("uid", "creationTimestamp")
 _FILLED = (*_SET_LATER, "resourceVersion", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
@@ -52,6 +57,8 @@ def mutate(attributes: Attributes) -> Notes:
     namespace is reported before a fault in the object."""
     for policy in MUTATING:
         policy(attributes)
+    if own := OWN.get(attributes.resource.group_resource):
+        own(attributes)
     found = _registered(attributes)
     return NOTHING if found is None else _mutate(*found, attributes)
 

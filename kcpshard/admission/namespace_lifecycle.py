@@ -1,9 +1,13 @@
-"""NamespaceLifecycle: nothing new in a namespace that is absent or going, and three namespaces never go."""
+"""NamespaceLifecycle: nothing new in a namespace or a logical cluster that is absent or going, and three namespaces
+never go."""
 
 from typing import TYPE_CHECKING
 
 from kcpshard.api.errors import Cause, Forbidden, object_not_found
+from kcpshard.api.requests import decode_identity
+from kcpshard.authorization.policy import MASTERS
 from kcpshard.storage import envelope
+from kcpshard.storage.clusters import TERMINATING
 
 if TYPE_CHECKING:
     from kcpshard.admission.attributes import Attributes
@@ -13,6 +17,8 @@ IMMORTAL = frozenset(("default", "kube-system", "kube-public"))
 
 def admit(attributes: "Attributes") -> None:
     if attributes.operation == "CREATE":
+        if attributes.cluster is not None and attributes.cluster.state == TERMINATING:
+            _check_system(attributes)
         if attributes.namespace:
             _check_alive(attributes)
     elif attributes.operation == "DELETE" and attributes.resource.group_resource == "namespaces":
@@ -20,6 +26,17 @@ def admit(attributes: "Attributes") -> None:
         if name in IMMORTAL:
             text = f'namespaces "{name}" is forbidden: this namespace may not be deleted'
             raise Forbidden(text, name=name, kind="namespaces")
+
+
+def _check_system(attributes: "Attributes") -> None:
+    """Of a logical cluster that is being deleted: the installation's own parts may still write down what happens."""
+    identity = decode_identity(attributes.identity)
+    if MASTERS in identity.groups and not identity.scope:
+        return
+    resource, name = attributes.resource, attributes.name
+    shown = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+    text = "unable to create new content in this logical cluster because it is being terminated"
+    raise Forbidden(f'{shown} "{name}" is forbidden: {text}', name=name, group=resource.group, kind=resource.plural)
 
 
 def _check_alive(attributes: "Attributes") -> None:

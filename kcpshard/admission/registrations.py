@@ -21,6 +21,7 @@ from kcpshard.cel.authorization import Decision, Question
 from kcpshard.definitions.contract import Catalog, Resource
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
+from kcpshard.tenancy.directory import Directory
 
 GROUP = "admissionregistration.k8s.io"
 VALIDATING_POLICIES = f"validatingadmissionpolicies.{GROUP}"
@@ -67,6 +68,7 @@ class Registry:
 
     def __init__(self, store: ObjectStore, catalog: Catalog, authorizer: Authorizer) -> None:
         self.store, self.catalog, self._authorizer = store, catalog, authorizer
+        self.directory: Directory | None = None  # of workspace types
         store.on_commit(self._see)
 
     def of(self, cluster: LogicalCluster | None) -> Registered | None:

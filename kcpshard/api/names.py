@@ -22,6 +22,8 @@ KUBERNETES_GROUPS = frozenset((
     "events.k8s.io", "flowcontrol.apiserver.k8s.io", "networking.k8s.io", "node.k8s.io", "policy",
     "rbac.authorization.k8s.io", "resource.k8s.io", "scheduling.k8s.io", "storage.k8s.io",
     "changes.kcp.io",
+    # And kcp's.
+    "apis.kcp.io", "core.kcp.io", "tenancy.kcp.io",
 ))  # fmt: skip
 
 

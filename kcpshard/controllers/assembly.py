@@ -12,9 +12,11 @@ from kcpshard.controllers import (
     event_expiry,
     flow_schema_status,
     garbage_collection,
+    logical_clusters,
     namespace_deletion,
     resource_quota,
     service_account_tokens,
+    workspaces,
 )
 from kcpshard.controllers.admission_policy_status import AdmissionPolicyStatus
 from kcpshard.controllers.api_service_registration import ApiServiceRegistration
@@ -25,11 +27,13 @@ from kcpshard.controllers.contract import Controller
 from kcpshard.controllers.event_expiry import EventExpiry
 from kcpshard.controllers.flow_schema_status import FlowSchemaStatus
 from kcpshard.controllers.garbage_collection import GarbageCollection
+from kcpshard.controllers.logical_clusters import LogicalClusters
 from kcpshard.controllers.namespace_contents import root_certificates, service_accounts
 from kcpshard.controllers.namespace_deletion import NamespaceDeletion
 from kcpshard.controllers.resource_quota import ResourceQuota
 from kcpshard.controllers.runner import Runner
 from kcpshard.controllers.service_account_tokens import ServiceAccountTokens
+from kcpshard.controllers.workspaces import Workspaces
 from kcpshard.settings import EVENTS, Settings
 from kcpshard.verbs.namespace_contents import NamespaceContents
 from kcpshard.verbs.shard import Shard
@@ -69,6 +73,10 @@ def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
         made.append(lambda _: FlowSchemaStatus(shard))
     if api_service_registration.NAME in enabled:
         made.append(lambda _: ApiServiceRegistration(shard))
+    if workspaces.CONTROLLER in enabled:
+        made.append(lambda _: Workspaces(shard))
+    if logical_clusters.CONTROLLER in enabled:
+        made.append(lambda _: LogicalClusters(shard))
     return Runner(shard, made)
 
 

@@ -11,7 +11,7 @@ class ResourceTypes:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        builtin = [r for r in catalog.resources(None) if not r.virtual]
+        builtin = [r for r in catalog.resources(None) if not r.virtual and r.definition is None]
         self._stored = {r.group_resource: r for r in builtin if r.storage_resource is None}
         self._kinds = {(r.api_version, r.kind): r for r in builtin}
 

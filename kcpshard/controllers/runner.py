@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 SEEN = b"controllers/seen"
 _ACTIVE = 12  # keys worked on at a time: at most about 200 µs each before their first await, 2.5 ms together
 _SCANNED = 128
+_WORKED_IN = ("Active", "Terminating")
 _CROWDED = 5_000  # keys waiting, ~300 B each, above which looking through pauses
 _REMEMBER_S = 5.0
 
@@ -201,6 +202,6 @@ class Runner:
 
     async def _reconcile(self, item: Item) -> float:
         cluster = self._store.cluster_by_id(item.cluster_id)
-        if cluster is None or cluster.state != "Active":
+        if cluster is None or cluster.state not in _WORKED_IN:
             return 0
         return await self._controllers[item.controller].reconcile(cluster, item.key)

@@ -20,6 +20,8 @@ NAMES = (
     "flowschema-status-controller",
     "crd-autoregistration-controller",
     "apiservice-status-remote-available-controller",
+    "workspace-controller",
+    "logicalcluster-controller",
 )
 _ALIASES = {
     "namespace": "namespace-controller",

@@ -1,8 +1,8 @@
 """Which resource types a logical cluster serves, and the documents that describe them.
 
-Built-ins are the same values for every logical cluster; what a cluster defines itself (`custom_catalog`) is looked at
-only when no built-in answers. Documents are made once per API set
-and shared: discovery at once, in microseconds; OpenAPI by a helper process (`openapi_worker`), because building it
+Built-ins are the same values for every logical cluster, and so are the types of kcp's own groups (`provided`); what a
+cluster defines itself (`custom_catalog`) is looked at only when none of them answers. Documents are made once per API
+set and shared: discovery at once, in microseconds; OpenAPI by a helper process (`openapi_worker`), because building it
 would hold the loop.
 """
 
@@ -14,6 +14,7 @@ import orjson
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.callouts.calls import Callouts
 from kcpshard.callouts.errors import CalloutError
+from kcpshard.definitions import provided
 from kcpshard.definitions.builtin import builtin_resources
 from kcpshard.definitions.contract import Document, Object, Resource
 from kcpshard.definitions.conversion import convert
@@ -40,10 +41,13 @@ class Catalog:
     def __init__(self, api_set: str = "minimal") -> None:
         self.api_set = api_set
         builtin = builtin_resources(api_set)
-        self._resources = with_legacy(builtin)
-        self._places = {(r.group, r.version, r.plural): r for r in self._resources}
+        self._provided = provided.ProvidedTypes()
+        self._places = {(r.group, r.version, r.plural): r for r in with_legacy(builtin)}
+        self._resources = [*self._places.values(), *self._provided.resources]
         self._documents: dict[tuple[str, str], Document] = {}  # bounded: only paths and media types that exist
         self._hashes = {path: document_hash(path, api_set) for path in document_paths(builtin)}
+        own = provided.document_digests()
+        self._hashes |= {path: document_hash_of(path, api_set, digests) for path, digests in own.items()}
         self._openapi = OpenApiDocuments(api_set)
         self._custom_openapi = CustomOpenApi(api_set)
         self.custom: CustomCatalog | None = None  # until there is a store to follow
@@ -65,7 +69,7 @@ class Catalog:
 
     def find(self, cluster: LogicalCluster | None, group: str, version: str, plural: str) -> Resource | None:
         place = (group, version, plural)
-        found = self._places.get(place)
+        found = self._places.get(place) or self._provided.find(place)
         if found is None and cluster is not None and self.custom is not None:
             return self.custom.find(cluster, place)
         return found
@@ -165,13 +169,13 @@ class Catalog:
         found = self._index(cluster)
         custom = found.document_digests if found is not None else {}
         if path == "/openapi/v3":
-            hashes = {**self._hashes, **{p: document_hash_of(p, self.api_set, d) for p, d in custom.items()}}
+            hashes = {**self._hashes, **{p: self._custom_hash(p, d) for p, d in custom.items()}}
             body = self._with_remote_openapi(cluster, index(hashes))
             return unless_known(Document(200, body, entity_tag(body)), if_none_match)
         if cluster is not None and (api := self._remote_openapi(cluster, path)) is not None:
             return self._fetched(cluster, api, if_none_match)
         digests = custom.get(path)
-        hash_ = document_hash_of(path, self.api_set, digests) if digests else self._hashes.get(path)
+        hash_ = self._custom_hash(path, digests) if digests else self._hashes.get(path)
         if hash_ is None:
             return None
         known = unless_known(Document(200, b"", f'"{hash_}"'), if_none_match)
@@ -180,6 +184,9 @@ class Catalog:
         if digests and found is not None and cluster is not None:
             return self._built_custom(cluster, found, path, hash_)
         return self._built(path, known)
+
+    def _custom_hash(self, path: str, digests: Sequence[str]) -> str:
+        return document_hash_of(path, self.api_set, [*provided.document_digests().get(path, ()), *digests])
 
     def _with_remote_openapi(self, cluster: LogicalCluster | None, body: bytes) -> bytes:
         """The paths of those that have said where their document is."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from kcpshard.definitions import provided
 from kcpshard.definitions.builtin import builtin_resources
 from kcpshard.definitions.contract import Object, Resource
 from kcpshard.definitions.crd_documents import summary
@@ -43,10 +44,10 @@ def document_hash(path: str, api_set: str, digests: Iterable[str]) -> str:
 
 
 def build(api_set: str, path: str, definitions: Sequence[Object]) -> bytes:
-    """The document at `path` of a logical cluster that serves the API set and these definitions beside it."""
+    """The document at `path` of a logical cluster that serves the API set, what is provided, and these definitions."""
     custom: list[Resource] = []
     own: dict[str, Any] = {}
-    for obj in definitions:
+    for obj in (*provided.documents().values(), *definitions):
         resources = Definition(summary(obj)).resources
         for raw in obj["spec"]["versions"]:
             if (resource := resources.get(raw["name"])) is not None:

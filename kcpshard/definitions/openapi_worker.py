@@ -11,8 +11,10 @@ import zlib
 from collections.abc import Mapping
 
 from kcpshard.api.errors import ServiceUnavailable
+from kcpshard.definitions import custom_openapi
 from kcpshard.definitions.builtin import builtin_resources
 from kcpshard.definitions.openapi import build, document_paths
+from kcpshard.definitions.provided import document_digests
 from kcpshard.workers.process import die_with_parent
 
 _BUILD_DEADLINE_S = 60.0
@@ -72,8 +74,10 @@ def main(api_set: str) -> None:
     die_with_parent()
     os.nice(5)  # nobody's get should wait for a document
     resources = builtin_resources(api_set)
-    for path in document_paths(resources):
-        packed = zlib.compress(build(resources, path), 6)
+    provided = document_digests()
+    for path in {path: None for path in (*document_paths(resources), *provided)}:
+        document = custom_openapi.build(api_set, path, ()) if path in provided else build(resources, path)
+        packed = zlib.compress(document, 6)
         sys.stdout.buffer.write(f"{path} {len(packed)}\n".encode() + packed)
 
 

@@ -91,7 +91,7 @@ async def _cluster(shard: Shard, request: Request) -> LogicalCluster | None:
     cluster = shard.store.pending_cluster(request.cluster)
     check_path(cluster, request.cluster)
     if cluster is None and not request.dry_run and request.verb == _CREATE:
-        cluster = births.bear(shard, request.cluster)
+        cluster, _ = births.bear(shard, request.cluster)
     return cluster
 
 

@@ -14,8 +14,8 @@ from kcpshard.storage.clock import RevisionClock
 from kcpshard.storage.contract import KeyValueEngine, LogicalCluster, NotDurable
 from kcpshard.storage.writer import WriteGroup, Writer
 
-ACTIVE, SEALED, DELETING = "Active", "Sealed", "Deleting"
-_STATES = (ACTIVE, SEALED, DELETING)
+ACTIVE, SEALED, DELETING, TERMINATING = "Active", "Sealed", "Deleting", "Terminating"
+_STATES = (ACTIVE, SEALED, DELETING, TERMINATING)  # their places are on disk
 _PAGE = 256
 _CONTENT = struct.Struct(">QQ")  # objects, bytes
 
@@ -127,6 +127,17 @@ class Clusters:
     def set_state(self, cluster: LogicalCluster, state: str, group: WriteGroup) -> None:
         self._writer.put_meta(group, keyspace.path_key(cluster.path), encode_path(cluster.id, state))
         cluster.state = state
+
+    def bury(self, cluster: LogicalCluster, now_us: int, group: WriteGroup) -> None:
+        """The path is free from now on; what is left under the id goes later (`clearing`)."""
+        put = self._writer.put_meta
+        put(group, keyspace.path_key(cluster.path), None)
+        put(group, keyspace.dead_key(cluster.id), keyspace.number(now_us))
+        cluster.state = DELETING
+        for kept in (self.young, self._old):
+            if kept.get(cluster.path) is cluster:
+                del kept[cluster.path]
+        self._alive.pop(cluster.id, None)
 
     def write_usages(self, group: WriteGroup) -> None:
         """Called before the group is written: one usage record for each logical cluster in it."""

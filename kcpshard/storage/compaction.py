@@ -91,6 +91,13 @@ class Compaction:
         """The newest revision of the class that any logical cluster has lost; -1: of any class."""
         return max(self._lost) if retention < 0 else self._lost[retention]
 
+    def note_lost(self, group: WriteGroup, retention: int, revision: int) -> None:
+        """Somebody else removes a record of the class in `group`."""
+        if revision > self._lost[retention]:
+            self._lost[retention] = revision
+            mark = keyspace.number(revision) + keyspace.number(self._passed[retention])
+            group.batch.put(keyspace.META, keyspace.lost_key(retention), mark)
+
     async def run(self, now_us: int) -> int:
         """Everything that is due now; returns how many records went."""
         before = self.compacted

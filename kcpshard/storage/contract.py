@@ -69,7 +69,7 @@ class LogicalCluster:
     created_revision: int
     oldest_revision: int  # reads and watches below it are 410; grows with compaction; of retention class 0
     oldest: list[int]  # the same for each retention class: leases are forgotten sooner than config maps
-    state: str  # "Active", "Sealed" (moving away), "Deleting"
+    state: str  # "Active", "Sealed" (moving away), "Terminating" (takes nothing new), "Deleting"
     cached: dict[
         str, object
     ]  # what upper layers derive per logical cluster (catalog, policies); lost with the instance
@@ -179,6 +179,16 @@ class ObjectStore(Protocol):
 
     def set_cluster_state(self, cluster: LogicalCluster, state: str) -> Group:
         """Write down Active, Sealed or Deleting; in force at once, over a restart once durable."""
+
+    def remove_cluster(self, cluster: LogicalCluster, removals: Sequence[Remove]) -> Group:
+        """Its end, in one batch: its last objects go, its path is free. The caller has removed everything else, or
+        wants no events of it. What the log keeps of it goes in the background, a few seconds later."""
+
+    def on_removal(self, listener: Callable[[int], None]) -> None:
+        """Call with the id of a logical cluster that is no more, when that is durable and its last events are out."""
+
+    async def clear(self, now_us: int) -> int:
+        """Remove what is left of those that died a while ago; returns how many have gone."""
 
     # --- one object
 

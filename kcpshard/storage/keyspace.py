@@ -15,6 +15,7 @@
               removed∕id∕group resource∕namespace∕name                revision of a deletion, see template.py
               arriving∕id                                             how far the copy of a moving cluster has come
               departed∕id                                             nothing; what is left of one that has moved away
+              dead∕id                                                 when it died, µs; see clearing.py
               own∕<key>                                               whatever placement and others keep
 
 id and revision are 8 bytes, big endian; n is 2. Strings are UTF-8, joined by NUL, which no name may contain; so byte
@@ -28,8 +29,8 @@ OBJECTS, LOG, VERSIONS, ORDER, META = FAMILIES = ("objects", "log", "versions", 
 FORMAT_KEY = b"format"
 CLOCK_KEY = b"clock"
 PATHS, NAMES, USAGES, TYPES, LOST, OWN = b"path/", b"name/", b"usage/", b"type/", b"lost/", b"own/"
-OWNERS, REMOVED = b"owner/", b"removed/"
 ARRIVING, DEPARTED = b"arriving/", b"departed/"  # see arrival.py, range_removal.py
+OWNERS, REMOVED, DEAD = b"owner/", b"removed/", b"dead/"
 CONTENTS = b"content/"  # logical cluster → its objects and their bytes
 END = b"\xff" * 9  # above every key: no id, revision or text begins with nine of these
 MAX_CHANGES = 1 << 16  # of one commit: n has two bytes
@@ -109,6 +110,10 @@ def arriving_key(cluster_id: int) -> bytes:
 
 def departed_key(cluster_id: int) -> bytes:
     return DEPARTED + number(cluster_id)
+
+
+def dead_key(cluster_id: int) -> bytes:
+    return DEAD + number(cluster_id)
 
 
 def count_key(group_resource: str, prefix: bytes) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any
 from kcpshard.api.events import Change, Commit, EventType
 from kcpshard.settings import VERIFY, Settings
 from kcpshard.storage import commit_log, envelope, format, invariants, keyspace, owners
+from kcpshard.storage.clearing import Clearing
 from kcpshard.storage.clock import RevisionClock
 from kcpshard.storage.clusters import Clusters
 from kcpshard.storage.commit_log import CommitLog
@@ -95,6 +96,8 @@ class Store:
         self._compaction = Compaction(engine, self._writer, self._clusters, settings)
         self.transfers = Transfers(engine, self._writer, self._clusters, self._clock, self._compaction)
         self._fences = self.transfers.fences
+        self._clearing = Clearing(engine, self._writer, self._compaction)
+        self._removal_listeners: list[Callable[[int], None]] = []
         self._get_object = engine.getter(keyspace.OBJECTS)
         self._overlay = self._writer.overlay
         self._touched = self._writer.touched
@@ -148,6 +151,24 @@ class Store:
         group = self._writer.gather()
         self._clusters.set_state(cluster, state, group)
         return group
+
+    def remove_cluster(self, cluster: LogicalCluster, removals: Sequence[Remove]) -> Group:
+        if removals:
+            self.commit(cluster, removals)
+        group = self._writer.gather()
+        self._clusters.bury(cluster, self._now_us(), group)
+        group.when_durable(lambda: self._tell_removal(cluster.id))
+        return group
+
+    def on_removal(self, listener: Callable[[int], None]) -> None:
+        self._removal_listeners.append(listener)
+
+    def _tell_removal(self, cluster_id: int) -> None:
+        for listener in self._removal_listeners:
+            listener(cluster_id)
+
+    async def clear(self, now_us: int) -> int:
+        return await self._clearing.run(now_us)
 
     # --- one object
 

@@ -10,14 +10,15 @@ past reads and commits, so that watches, patches and preconditions need know not
 a fork can lie under a logical cluster in the same way: `value` and `places` are all that the store asks for.
 
 What differs from one logical cluster to the next is made from its id and birth: uid, creationTimestamp and
-resourceVersion. Each is written into the object's bytes at a known offset.
+resourceVersion. Each is written into the object's bytes at a known offset. Some objects are shown by some logical
+clusters only, with texts that depend on their path.
 """
 
 import hashlib
 import re
 import uuid
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from kcpshard.api.objects import timestamp
@@ -25,6 +26,8 @@ from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster
 
 Place = tuple[str, str]  # namespace and name
+Texts = Callable[[str], Mapping[str, str] | None]
+"""Path → what stands for certain words of the document, behind its annotations' beginning; None: not shown there."""
 
 _UID = "00000000-0000-0000-0000-000000000000"
 BIRTH_TIME = "0000-00-00T00:00:00Z"  # in a document: when the logical cluster was born
@@ -53,15 +56,17 @@ class _Stencil(NamedTuple):
     times_at: tuple[int, ...]  # of its birth
     api_version: str
     labels: bytes
+    texts: Texts | None  # None: the same everywhere
 
 
 class Template:
-    def __init__(self, objects: Iterable[Source] = ()) -> None:
+    def __init__(self, objects: Iterable[Source] = (), by_path: Iterable[tuple[Source, Texts]] = ()) -> None:
         self._stencils: dict[tuple[str, Place], _Stencil] = {}
         self._places: dict[str, list[Place]] = {}
-        for each in objects:
+        everywhere: list[tuple[Source, Texts | None]] = [(each, None) for each in objects]
+        for each, texts in [*everywhere, *by_path]:
             place = (each.namespace, each.name)
-            self._stencils[each.group_resource, place] = _stencil(each.document)
+            self._stencils[each.group_resource, place] = _stencil(each.document, texts)
             self._places.setdefault(each.group_resource, []).append(place)
         for places in self._places.values():
             places.sort()
@@ -71,7 +76,7 @@ class Template:
         return (group_resource, place) in self._stencils
 
     def value(self, cluster: LogicalCluster, group_resource: str, place: Place) -> bytes | None:
-        """The envelope as that logical cluster shows it."""
+        """The envelope as that logical cluster shows it; None if it does not."""
         found = self._stencils.get((group_resource, place))
         return None if found is None else _filled(found, cluster, group_resource, place)
 
@@ -86,20 +91,25 @@ class Template:
 NO_TEMPLATE = Template()
 
 
-def _stencil(document: Mapping[str, Any]) -> _Stencil:
+def _stencil(document: Mapping[str, Any], texts: Texts | None) -> _Stencil:
     meta = {**document["metadata"], "uid": _UID, "creationTimestamp": BIRTH_TIME}
     json, hole, annotations = envelope.encode_object({**document, "metadata": meta})
     labels = envelope.encode_pairs(meta.get("labels") or {})
     times = tuple(found.start() for found in re.finditer(BIRTH_TIME.encode(), json))
-    return _Stencil(json, hole, annotations, json.index(_UID.encode()), times, document["apiVersion"], labels)
+    return _Stencil(json, hole, annotations, json.index(_UID.encode()), times, document["apiVersion"], labels, texts)
 
 
-def _filled(stencil: _Stencil, cluster: LogicalCluster, group_resource: str, place: Place) -> bytes:
+def _filled(stencil: _Stencil, cluster: LogicalCluster, group_resource: str, place: Place) -> bytes | None:
+    texts = stencil.texts(cluster.path) if stencil.texts is not None else {}
+    if texts is None:
+        return None
     uid = _uid(cluster.prefix, group_resource, place)
     json = _put_at(stencil.json, stencil.uid_at, uid.encode())
     born = timestamp(cluster.created_revision // 1000).encode()
     for at in stencil.times_at:
         json = _put_at(json, at, born)
+    for word, text in texts.items():
+        json = json.replace(word.encode(), text.encode())
     revision = cluster.created_revision
     return envelope.encode(
         json, stencil.hole, stencil.annotations, revision, revision, uid, stencil.api_version, stencil.labels, b"", 0

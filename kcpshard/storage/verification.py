@@ -24,7 +24,7 @@ content-wrong            the number of its objects, or their bytes
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import groupby
 from typing import NamedTuple
 
@@ -83,6 +83,7 @@ class _Check:
         self._counts: Counter[bytes] = Counter()
         self._counted: Counter[bytes] = Counter()
         self._bytes: Counter[int] = Counter()
+        self._dead: set[int] = set()  # being cleared: whatever is left of them is as it may be
         self._owners: set[bytes] = set()  # index entries that no object has been found for
         self._passing: set[int] = set()  # ids that are nobody's: copied here and not complete, or gone and not removed
 
@@ -95,7 +96,13 @@ class _Check:
             yield Violation("format-unusable", str(error))
         paths: dict[int, str] = {}
         names: dict[int, str] = {}
+        start = keyspace.DEAD
+        while pairs := self._engine.scan(keyspace.META, start, keyspace.after_prefix(keyspace.DEAD), _PAGE):
+            self._dead.update(int.from_bytes(key[-8:], "big") for key, _ in pairs)
+            start = pairs[-1][0] + b"\0"
         for key, value in self._pairs(keyspace.META):
+            if self._dead and _is_of(key, self._dead):
+                continue
             if key.startswith(keyspace.PATHS):
                 paths[clusters.decode_path(value)[0]] = key[len(keyspace.PATHS) :].decode()
             elif key.startswith(keyspace.NAMES):
@@ -245,7 +252,11 @@ class _Check:
     def _pairs(self, family: str) -> Iterator[tuple[bytes, bytes]]:
         start = b""
         while pairs := self._engine.scan(family, start, keyspace.END, _PAGE):
-            yield from pairs
+            if self._dead and family != keyspace.META:
+                place = 1 if family == keyspace.ORDER else 0
+                yield from (pair for pair in pairs if int.from_bytes(pair[place][:8], "big") not in self._dead)
+            else:
+                yield from pairs
             start = pairs[-1][0] + b"\0"
 
     def _record_of(self, version: bytes, n: bytes) -> bytes | None:
@@ -279,6 +290,17 @@ def _decoded(raw: bytes) -> Record | None:
         return commit_log.decode(raw)
     except (ValueError, KeyError, struct.error):
         return None
+
+
+_BEHIND = (keyspace.NAMES, keyspace.USAGES, keyspace.CONTENTS, keyspace.OWNERS, keyspace.REMOVED, keyspace.DEAD)
+
+
+def _is_of(key: bytes, clusters: Collection[int]) -> bool:
+    """Whether a key of the meta family belongs to one of these logical clusters."""
+    if key.startswith(keyspace.TYPES):
+        return int.from_bytes(key[-8:], "big") in clusters
+    found = next((prefix for prefix in _BEHIND if key.startswith(prefix)), None)
+    return found is not None and int.from_bytes(key[len(found) : len(found) + 8], "big") in clusters
 
 
 def _shown(key: bytes) -> str:

@@ -1,17 +1,19 @@
 """The birth of a logical cluster: what it holds from its first moment.
 
-A top-level logical cluster is born by the first write that is accepted in it. Its namespaces and its path are one
-batch; the write follows in the same group, so either both survive or neither.
+A top-level logical cluster is born by the first write that is accepted in it; the write follows in the same group, so
+either both survive or neither. One that belongs to a Workspace is born by `verbs.workspace_births`. What it holds and
+its path are one batch.
 """
 
 import uuid
+from collections.abc import Sequence
 from functools import lru_cache
 
 from kcpshard.api.objects import timestamp
 from kcpshard.api.requests import Identity
 from kcpshard.authorization.layer import CLUSTER_ROLE_BINDINGS, GROUP
 from kcpshard.authorization.policy import MASTERS
-from kcpshard.storage.contract import LogicalCluster, Put
+from kcpshard.storage.contract import LogicalCluster, PendingCommit, Put
 from kcpshard.storage.envelope import encode_object
 from kcpshard.verbs.namespace_contents import NamespaceContents
 from kcpshard.verbs.shard import Shard
@@ -22,16 +24,17 @@ NAMESPACES = ("default", "kube-system", "kube-public")
 _EMPTY = NamespaceContents()
 
 
-def bear(shard: Shard, path: str, creator: Identity | None = None) -> LogicalCluster:
+def bear(
+    shard: Shard, path: str, creator: Identity | None = None, more: Sequence[Put] = ()
+) -> tuple[LogicalCluster, PendingCommit]:
     """The logical cluster at a path that is free. The caller has checked that the identity may make one; a creator who
-    is no administrator of the installation becomes the logical cluster's."""
+    is no administrator of the installation becomes the logical cluster's. `more` is born with it."""
     # Again, in the turn of the commit: the request may have waited since it was found to be ours.
     shard.ownership.check(path)
     puts = _everything(shard)
     if creator is not None and MASTERS not in creator.groups:
         puts.append(_administrator(creator.username, shard.now_us()))
-    cluster, _ = shard.store.create_cluster(path, puts)
-    return cluster
+    return shard.store.create_cluster(path, [*more, *puts])
 
 
 def _administrator(username: str, now_us: int) -> Put:

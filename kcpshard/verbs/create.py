@@ -111,7 +111,7 @@ def _terminating(resource: Resource, name: str) -> Forbidden:
 
 
 def _alive(shard: Shard, request: Request, cluster: LogicalCluster | None) -> LogicalCluster:
-    return cluster or births.bear(shard, request.cluster, decode_identity(request.identity))
+    return cluster or births.bear(shard, request.cluster, decode_identity(request.identity))[0]
 
 
 def _filled(

@@ -13,6 +13,7 @@ from kcpshard.api.names import KUBERNETES_GROUPS
 from kcpshard.api.requests import Answer, Request
 from kcpshard.authorization.policy import Decision
 from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.tenancy.names import CORE
 from kcpshard.verbs import access, impersonation, usual_gets, webhook_waiting
 from kcpshard.verbs.authorize import authorize
 from kcpshard.verbs.binding import bind
@@ -37,6 +38,7 @@ from kcpshard.verbs.transaction import transaction
 from kcpshard.verbs.transaction_form import GROUP as CHANGES
 from kcpshard.verbs.transaction_form import RESOURCE
 from kcpshard.verbs.update import update
+from kcpshard.verbs.workspace_births import create_logical_cluster
 
 
 def unknown(shard: Shard, request: Request) -> Outcome:
@@ -76,7 +78,9 @@ _SUBRESOURCES: Mapping[tuple[int, str], Callable[[Shard, Request], Outcome]] = {
 _CREATED: Mapping[tuple[str, str], Callable[[Shard, Request], Outcome]] = {
     ("", "bindings"): bind,
     (CHANGES, RESOURCE): transaction,
+    (CORE, "logicalclusters"): create_logical_cluster,
 }
+
 _GET = int(pb.GET)
 
 

@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
+import orjson
+
 from kcpshard.admission.registrations import Registry
-from kcpshard.api.requests import Answer, Request
+from kcpshard.api.errors import ServiceUnavailable
+from kcpshard.api.requests import Answer, Identity, Request
 from kcpshard.authorization.authorizer import Authorizer
 from kcpshard.callouts.addresses import AddressPolicy
 from kcpshard.callouts.calls import Callouts
@@ -13,11 +16,15 @@ from kcpshard.credentials.keys import KeyRing
 from kcpshard.credentials.service_account_tokens import TokenIssuer
 from kcpshard.definitions.contract import Catalog
 from kcpshard.definitions.service_endpoints import ServiceEndpoints
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.contract import Result
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
+from kcpshard.tenancy.directory import Ask, Directory
 from kcpshard.verbs.birth_contents import BirthContents
 from kcpshard.verbs.namespace_contents import NamespaceContents
-from kcpshard.verbs.outcome import AfterSync
+from kcpshard.verbs.outcome import AfterSync, NotOwned
 
+SYSTEM = Identity("system:kcp:shard", "", ("system:masters", "system:authenticated")).encode()
 _EMPTY, _NO_BIRTH = NamespaceContents(), BirthContents()
 
 
@@ -46,8 +53,8 @@ class Shard:
     """
 
     __slots__ = (
-        "admission", "authorizer", "birth", "callouts", "catalog", "contents", "elsewhere", "issuer", "levels",
-        "now_us", "ownership", "staged", "store", "turn",
+        "admission", "ask", "authorizer", "birth", "callouts", "catalog", "contents", "directory", "elsewhere",
+        "issuer", "levels", "now_us", "ownership", "staged", "store", "turn", "url",
     )  # fmt: skip
 
     def __init__(
@@ -77,3 +84,34 @@ class Shard:
         catalog.follow(store)
         catalog.call_out(self.callouts)
         self.admission = Registry(store, catalog, self.authorizer)
+        self.directory = self.admission.directory = Directory(store, self.authorizer, self.is_ours)
+        self.ask: Ask | None = None  # a request to the shard that serves its path; None: there is no other shard
+        self.url = "https://localhost"  # where the fronts are, without a path
+
+    async def ask_for(
+        self,
+        verb: "pb.Verb.ValueType",
+        path: str,
+        place: tuple[str, str, str],
+        name: str,
+        body: object,
+        timeout_s: float,
+        subresource: str = "",
+    ) -> Result:
+        """A request to any logical cluster, as the system. `place`: group, version, plural. Raises ServiceUnavailable
+        where no other shard is known, Timeout."""
+        if self.ask is None:
+            raise ServiceUnavailable(f"the logical cluster {path} is not served here", retry_after_s=1)
+        group, version, plural = place
+        request = pb.Request(
+            verb=verb, cluster=path, group=group, version=version, resource=plural, name=name, subresource=subresource,
+            identity=SYSTEM, user_agent="kcpshard", body=b"" if body is None else orjson.dumps(body),
+        )  # fmt: skip
+        return await self.ask(request, timeout_s)
+
+    def is_ours(self, path: str) -> bool:
+        try:
+            self.ownership.check(path)
+        except NotOwned:
+            return False
+        return True

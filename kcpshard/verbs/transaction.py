@@ -87,7 +87,7 @@ def transaction(shard: Shard, request: Request) -> Outcome:
         with _named(index, step):
             _check_rights(shard, cluster, step)
     if cluster is None and not request.dry_run:
-        cluster = births.bear(shard, request.cluster, decode_identity(request.identity))
+        cluster = births.bear(shard, request.cluster, decode_identity(request.identity))[0]
     try:
         return _run(shard, cluster, request, steps, warnings)
     except _StepWaits as waits:

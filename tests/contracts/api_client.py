@@ -25,6 +25,7 @@ from kcpshard.storage.contract import NotDurable
 from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
 from kcpshard.storage.template import Template
+from kcpshard.tenancy.shown_objects import tenancy_objects
 from kcpshard.verbs.birth_contents import BirthContents, shown_objects
 from kcpshard.verbs.connections import CONNECTIONS
 from kcpshard.verbs.dispatch import dispatch
@@ -209,7 +210,8 @@ def memory_shard(clock: Clock | None = None, api_set: str = "minimal", webhooks_
     clock = clock or Clock()
     catalog = Catalog(api_set)
     template = Template(
-        [*bootstrap_objects(), *local_api_services(catalog.resources(None)), *shown_objects(catalog.resources(None))]
+        [*bootstrap_objects(), *local_api_services(catalog.resources(None)), *shown_objects(catalog.resources(None))],
+        tenancy_objects("https://localhost"),
     )
     store = Store(MemoryEngine(), 1, clock, template=template)
     callouts = Callouts(AddressPolicy(parse_networks(webhooks_at)), ServiceEndpoints(store).addresses)

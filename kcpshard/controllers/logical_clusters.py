@@ -1,0 +1,232 @@
+"""Moves logical clusters through their phases, on the shard that serves them, and tells their Workspaces.
+
+A deletion waits for the terminators, then empties the logical cluster: what holds no finalizer goes in bulk, a few
+hundred objects a commit, the rest is deleted as any client would and waited for; nobody's webhook is asked. At last the
+path is free, and the Workspace is let go. Rights go last, so that whoever has to clear up still may.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import orjson
+
+from kcpshard.api.errors import ApiError, NotFound, ServiceUnavailable
+from kcpshard.api.events import Change, EventType
+from kcpshard.api.objects import Object, timestamp
+from kcpshard.authorization.layer import TYPES as RIGHTS
+from kcpshard.controllers.contract import Key, Keys
+from kcpshard.controllers.resource_types import ResourceTypes
+from kcpshard.controllers.system_client import SystemClient, durable
+from kcpshard.definitions.contract import Resource
+from kcpshard.definitions.crd_documents import CRDS
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.storage import envelope
+from kcpshard.storage.clusters import TERMINATING as STOPPED
+from kcpshard.storage.contract import LogicalCluster, NotDurable, Remove, ScanItem
+from kcpshard.tenancy import logical_clusters, workspace_status
+from kcpshard.tenancy.names import CORE, FINALIZER, LOGICAL_CLUSTERS, NAME, TENANCY, VERSION, WORKSPACES
+from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.writes import put_of, remove_of
+
+CONTROLLER = "logicalcluster-controller"
+_LOOK_AGAIN_S = 5.0  # at what others hold
+_SLICE = 128  # objects a commit: about 2 ms
+_ASK_S = 10.0
+# Finalizers of controllers that have nothing more to do where everything goes.
+_OURS = frozenset({"foregroundDeletion", "orphan", "customresourcecleanup.apiextensions.k8s.io"})
+# Not before everything else has gone, in this order.
+_LAST = ("namespaces", *sorted(RIGHTS), CRDS)
+_WORKSPACES = (TENANCY, VERSION, "workspaces")
+
+
+class LogicalClusters:
+    """The only key is the name of the LogicalCluster."""
+
+    name = CONTROLLER
+
+    def __init__(self, shard: Shard) -> None:
+        self._shard, self._store = shard, shard.store
+        self._client = SystemClient(shard, CONTROLLER)
+        self._types = ResourceTypes(shard.catalog)
+        self._held: set[int] = set()  # ids of those whose end waits for objects; bounded by how many there are
+
+    def see(self, cluster_id: int, change: Change) -> Keys:
+        if change.group_resource == LOGICAL_CLUSTERS:
+            return () if change.type is EventType.DELETED else ((NAME,),)
+        if self._held and cluster_id in self._held and change.type is EventType.DELETED:
+            return ((NAME,),)
+        return ()
+
+    async def reconcile(self, cluster: LogicalCluster, key: Key) -> float:
+        found = self._pending(cluster)
+        if found is None:
+            return 0
+        found = await self._settled(cluster, found)
+        if not found["metadata"].get("deletionTimestamp"):
+            await self._tell(found)
+            return 0
+        await self._tell(found)
+        if (found.get("status") or {}).get("terminators"):
+            return 0
+        return await self._end(cluster, found)
+
+    async def _settled(self, cluster: LogicalCluster, found: Object) -> Object:
+        """With phase, labels and the store's state as they should be."""
+        new = orjson.loads(orjson.dumps(found))
+        logical_clusters.settle(new)
+        group = None
+        if new["metadata"].get("deletionTimestamp") and cluster.state != STOPPED:
+            group = self._store.set_cluster_state(cluster, STOPPED)
+        if new != found:
+            group = self._store.commit(cluster, (put_of(self._type(cluster), new, ""),)).group
+        if group is not None:
+            await durable(group)
+        return self._pending(cluster) or new
+
+    # --- its end
+
+    async def _end(self, cluster: LogicalCluster, found: Object) -> float:
+        left: dict[str, int] = {}
+        for resource in self._in_order(cluster):
+            if left and resource.group_resource in _LAST:
+                break
+            if number := await self._empty(cluster, resource):
+                left[resource.group_resource] = number
+        if left:
+            self._held.add(cluster.id)
+            await self._report(cluster, found, left)
+            return _LOOK_AGAIN_S
+        self._held.discard(cluster.id)
+        return await self._let_go(cluster)
+
+    def _in_order(self, cluster: LogicalCluster) -> Iterator[Resource]:
+        """Workspaces first: their ends take longest. Then what lies in namespaces, before these."""
+        found = [r for r in self._types.stored(cluster) if r.group_resource != LOGICAL_CLUSTERS]
+        rank = {WORKSPACES: 0, **{each: 3 + place for place, each in enumerate(_LAST)}}
+        return iter(sorted(found, key=lambda r: rank.get(r.group_resource, 1 if r.namespaced else 2)))
+
+    async def _empty(self, cluster: LogicalCluster, resource: Resource) -> int:
+        """Remove what may go at once, tell the rest to; how many are left."""
+        held, after = 0, None
+        while True:
+            items = self._store.scan_own(cluster, resource.group_resource, after, _SLICE)
+            removals: list[Remove] = []
+            waiting: list[ScanItem] = []
+            for item in items:
+                if _finalizers(item.value):
+                    waiting.append(item)
+                else:
+                    removals.append(remove_of(resource, item.namespace, item.name, item.value))
+            if removals:
+                await durable(self._store.commit(cluster, removals, author=CONTROLLER).group)
+            for item in waiting:
+                held += 1
+                if b'"deletionTimestamp":"' not in item.value:
+                    await self._delete(cluster, resource, item)
+            if len(items) < _SLICE:
+                return held
+            after = (items[-1].namespace, items[-1].name)
+            await asyncio.sleep(0)
+
+    async def _delete(self, cluster: LogicalCluster, resource: Resource, item: ScanItem) -> None:
+        options = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
+        with suppress(NotFound):
+            await self._client.delete(cluster, resource, item.namespace, item.name, options)
+
+    async def _report(self, cluster: LogicalCluster, found: Object, left: Mapping[str, int]) -> None:
+        shown = ", ".join(f"{name} has {number} resource instances" for name, number in sorted(left.items()))
+        new = workspace_status.with_content_left(found, f"Some resources are remaining: {shown}", self._time())
+        if new["status"] == found.get("status"):
+            return
+        newest = self._pending(cluster)
+        if newest is not None and newest["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]:
+            await durable(self._store.commit(cluster, (put_of(self._type(cluster), new, ""),)).group)
+
+    async def _let_go(self, cluster: LogicalCluster) -> float:
+        """Nothing is left: in this loop turn the path becomes free, unless something came meanwhile."""
+        value = self._store.pending_own(cluster, LOGICAL_CLUSTERS, "", NAME)
+        if value is None:
+            return 0
+        found: Object = orjson.loads(envelope.body(value))
+        others = [each for each in found["metadata"].get("finalizers") or () if each != FINALIZER]
+        if others or cluster.objects > 1:
+            return _LOOK_AGAIN_S
+        await durable(self._store.remove_cluster(cluster, (remove_of(self._type(cluster), "", NAME, value),)))
+        with suppress(ApiError, NotDurable):  # the Workspace's own shard looks again
+            await self._release(found)
+        return 0
+
+    # --- its Workspace
+
+    async def _release(self, found: Object) -> None:
+        """The Workspace's finalizer goes. It may be on any shard."""
+        owner = (found.get("spec") or {}).get("owner") or {}
+        workspace = await self._workspace(owner)
+        if workspace is None:
+            return
+        finalizers = workspace["metadata"].get("finalizers") or ()
+        if FINALIZER in finalizers:
+            workspace["metadata"]["finalizers"] = [each for each in finalizers if each != FINALIZER]
+            await self._put(owner, workspace, "")
+
+    async def _tell(self, found: Object) -> None:
+        """What the LogicalCluster says, at its Workspace. Raises ApiError for what may go better later."""
+        owner = (found.get("spec") or {}).get("owner") or {}
+        workspace = await self._workspace(owner)
+        if workspace is None or not (workspace.get("spec") or {}).get("cluster"):
+            return  # it is being scheduled, and will be told then
+        new = workspace_status.mirroring(workspace, found, self._time())
+        if new["status"] != workspace.get("status"):
+            await self._put(owner, new, "status")
+
+    async def _workspace(self, owner: Mapping[str, Any]) -> Object | None:
+        if not owner.get("cluster"):
+            return None
+        path = owner["cluster"]
+        if self._shard.is_ours(path):
+            cluster = self._store.pending_cluster(path)
+            value = None if cluster is None else self._store.pending(cluster, WORKSPACES, "", owner["name"])
+            workspace: Object | None = None if value is None else orjson.loads(envelope.body(value))
+        else:
+            answer = await self._shard.ask_for(pb.GET, path, _WORKSPACES, owner["name"], None, _ASK_S)
+            if answer.code not in (200, 404):
+                raise ServiceUnavailable(f"{path} answered {answer.code}")
+            workspace = orjson.loads(answer.body) if answer.code == 200 else None
+        return workspace if workspace is not None and workspace["metadata"]["uid"] == owner.get("uid") else None
+
+    async def _put(self, owner: Mapping[str, Any], workspace: Object, subresource: str) -> None:
+        path = owner["cluster"]
+        if self._shard.is_ours(path):
+            cluster = self._store.pending_cluster(path)
+            resource = self._shard.catalog.find(cluster, *_WORKSPACES)
+            if cluster is not None and resource is not None:
+                await self._client.update(cluster, resource, workspace, subresource)
+            return
+        answer = await self._shard.ask_for(pb.UPDATE, path, _WORKSPACES, owner["name"], workspace, _ASK_S, subresource)
+        if answer.code not in (200, 404):
+            raise ServiceUnavailable(f"{path} answered {answer.code}")
+
+    # --- reading
+
+    def _pending(self, cluster: LogicalCluster) -> Object | None:
+        """What it holds itself: one without a parent has no phases."""
+        value = self._store.pending_own(cluster, LOGICAL_CLUSTERS, "", NAME)
+        return None if value is None else orjson.loads(envelope.body(value))
+
+    def _type(self, cluster: LogicalCluster) -> Resource:
+        found = self._shard.catalog.find(cluster, CORE, VERSION, "logicalclusters")
+        assert found is not None, "always served"
+        return found
+
+    def _time(self) -> str:
+        return timestamp(self._shard.now_us())
+
+
+def _finalizers(value: bytes) -> list[str]:
+    """Those that have to be waited for."""
+    if b'"finalizers"' not in value:
+        return []
+    found = orjson.loads(envelope.body(value))["metadata"].get("finalizers") or ()
+    return [each for each in found if each not in _OURS]

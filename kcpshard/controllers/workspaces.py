@@ -1,0 +1,224 @@
+"""Brings workspaces to life and to their end: the side of the shard that holds the Workspace.
+
+The logical cluster of a new Workspace is born where its path is served, here in the same group as the Workspace's new
+status, elsewhere by a request to that shard; a birth that was answered to nobody is found again by the Workspace's uid.
+Later phases are pushed by the logical cluster's own shard (`logical_clusters`). A deletion is passed on to the
+LogicalCluster and looked after until its path is free.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import orjson
+
+from kcpshard.api.errors import NotFound, ServiceUnavailable
+from kcpshard.api.events import Change, EventType
+from kcpshard.api.objects import Object, timestamp
+from kcpshard.controllers.contract import Key, Keys
+from kcpshard.controllers.system_client import SystemClient, durable
+from kcpshard.definitions.contract import Resource
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.contract import Result
+from kcpshard.storage import envelope
+from kcpshard.storage.contract import Group, LogicalCluster, NotDurable
+from kcpshard.tenancy import logical_clusters, type_graph, workspace_status
+from kcpshard.tenancy.names import (
+    CORE,
+    FINALIZER,
+    LOGICAL_CLUSTERS,
+    NAME,
+    OWNER,
+    TENANCY,
+    VERSION,
+    WORKSPACES,
+    read_reference,
+)
+from kcpshard.tenancy.type_graph import KnownType, TypeFault
+from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.workspace_births import bear
+from kcpshard.verbs.writes import put_of
+
+CONTROLLER = "workspace-controller"
+_LOOK_AGAIN_S = 5.0  # at a deletion whose end nobody has told us of, and at a path that is taken
+_ASK_S = 10.0
+
+
+class Workspaces:
+    """Keys are names of Workspaces."""
+
+    name = CONTROLLER
+
+    def __init__(self, shard: Shard) -> None:
+        self._shard, self._store = shard, shard.store
+        self._client = SystemClient(shard, CONTROLLER)
+
+    def see(self, cluster_id: int, change: Change) -> Keys:
+        if change.group_resource != WORKSPACES or change.type is EventType.DELETED:
+            return ()
+        # Quotes inside strings are escaped, so these can only be the members themselves.
+        is_settled = b'"cluster":"' in change.value and b'"deletionTimestamp":"' not in change.value
+        return () if is_settled else ((change.name,),)
+
+    async def reconcile(self, cluster: LogicalCluster, key: Key) -> float:
+        workspace = self._pending(cluster, key[0])
+        if workspace is None:
+            return 0
+        if workspace["metadata"].get("deletionTimestamp"):
+            return await self._end(cluster, workspace)
+        if (workspace.get("spec") or {}).get("cluster"):
+            return 0
+        return await self._begin(cluster, workspace)
+
+    # --- the beginning
+
+    async def _begin(self, cluster: LogicalCluster, workspace: Object) -> float:
+        path = f"{cluster.path}:{workspace['metadata']['name']}"
+        try:
+            birth = await self._birth(cluster.path, path, workspace)
+        except TypeFault as fault:
+            return await self._unscheduled(cluster, workspace, "WorkspaceTypesInvalid", str(fault))
+        if self._shard.is_ours(path):
+            group = self._begin_here(cluster, workspace, birth)
+            if group is not None:
+                await durable(group)
+                return 0
+        else:
+            born = await self._born_elsewhere(birth)
+            if born is not None:
+                await self._settle(cluster, workspace, birth, born)
+                return 0
+        return await self._unscheduled(cluster, workspace, "NameTaken", f"the logical cluster {path} exists already")
+
+    async def _birth(self, parent: str, path: str, workspace: Object) -> logical_clusters.Birth:
+        reference = read_reference(workspace["spec"].get("type") or {})
+        while True:
+            try:
+                find = self._shard.directory.find_type
+                spec = find(reference)
+                if spec is None:
+                    raise TypeFault(f"workspace type {reference} not found")
+                types = type_graph.everything_it_is(KnownType(reference, spec), find)
+                break
+            except NotDurable as wait:
+                await durable(wait.group)
+        owner = (workspace["metadata"].get("annotations") or {}).get(OWNER)
+        return logical_clusters.Birth(
+            path, f"{self._shard.url}/clusters/{path}", reference, workspace, parent,
+            orjson.loads(owner) if owner else None, type_graph.initializers(types), type_graph.terminators(types),
+            type_graph.inherited(types),
+        )  # fmt: skip
+
+    def _begin_here(self, cluster: LogicalCluster, workspace: Object, birth: logical_clusters.Birth) -> Group | None:
+        """In one loop turn; None if the path is somebody else's."""
+        existing = self._store.pending_cluster(birth.path)
+        if existing is None:
+            _, _, born = bear(self._shard, birth.path, logical_clusters.document(birth))
+        else:
+            found = self._logical_cluster(existing)
+            if found is None or not _belongs(found, workspace):
+                return None
+            born = found
+        return self._write(cluster, workspace, birth, born)
+
+    async def _born_elsewhere(self, birth: logical_clusters.Birth) -> Object | None:
+        """The LogicalCluster, or None if the path is somebody else's."""
+        document = logical_clusters.document(birth)
+        found = await self._ask(pb.CREATE, birth.path, "", document)
+        if found.code == 409:
+            found = await self._ask(pb.GET, birth.path, NAME)
+        if found.code not in (200, 201):
+            raise ServiceUnavailable(f"the birth of {birth.path} was answered with {found.code}")
+        born: Object = orjson.loads(found.body)
+        return born if _belongs(born, birth.workspace) else None
+
+    async def _settle(
+        self, cluster: LogicalCluster, workspace: Object, birth: logical_clusters.Birth, born: Object
+    ) -> None:
+        group = self._write(cluster, workspace, birth, born)
+        if group is not None:
+            await durable(group)
+
+    def _write(
+        self, cluster: LogicalCluster, workspace: Object, birth: logical_clusters.Birth, born: Mapping[str, Any]
+    ) -> Group | None:
+        """The Workspace as it is now, with its logical cluster. None: it is not there any more."""
+        newest = self._pending(cluster, workspace["metadata"]["name"])
+        if newest is None or newest["metadata"]["uid"] != workspace["metadata"]["uid"]:
+            return None
+        new = workspace_status.scheduled(newest, birth.path, birth.url, born, self._time())
+        return self._store.commit(cluster, (put_of(self._type(cluster), new, ""),)).group
+
+    async def _unscheduled(self, cluster: LogicalCluster, workspace: Object, reason: str, message: str) -> float:
+        newest = self._pending(cluster, workspace["metadata"]["name"])
+        if newest is None:
+            return 0
+        new = workspace_status.unscheduled(newest, reason, message, self._time())
+        if new["status"] != newest.get("status"):
+            await durable(self._store.commit(cluster, (put_of(self._type(cluster), new, ""),)).group)
+        return _LOOK_AGAIN_S
+
+    # --- the end
+
+    async def _end(self, cluster: LogicalCluster, workspace: Object) -> float:
+        meta = workspace["metadata"]
+        if FINALIZER not in (meta.get("finalizers") or ()):
+            return 0  # others hold it
+        path = f"{cluster.path}:{meta['name']}"
+        if await self._is_gone(path, workspace):
+            kept = [each for each in meta["finalizers"] if each != FINALIZER]
+            new = {**workspace, "metadata": {**meta, "finalizers": kept}}
+            with suppress(NotFound):
+                await self._client.update(cluster, self._type(cluster), new)
+            return 0
+        return _LOOK_AGAIN_S
+
+    async def _is_gone(self, path: str, workspace: Object) -> bool:
+        """Whether the workspace's logical cluster is no more; otherwise it has been told to go."""
+        if self._shard.is_ours(path):
+            existing = self._store.pending_cluster(path)
+            found = self._logical_cluster(existing) if existing is not None else None
+            if existing is None or found is None or not _belongs(found, workspace):
+                return True
+            if not found["metadata"].get("deletionTimestamp"):
+                resource = self._shard.catalog.find(existing, CORE, VERSION, "logicalclusters")
+                assert resource is not None, "always served"
+                await self._client.delete(existing, resource, "", NAME, {})
+            return False
+        answer = await self._ask(pb.GET, path, NAME)
+        if answer.code == 404:
+            return True
+        if answer.code != 200:
+            raise ServiceUnavailable(f"{path} answered {answer.code}")
+        elsewhere = orjson.loads(answer.body)
+        if not _belongs(elsewhere, workspace):
+            return True
+        if not elsewhere["metadata"].get("deletionTimestamp"):
+            await self._ask(pb.DELETE, path, NAME, {"preconditions": {"uid": elsewhere["metadata"]["uid"]}})
+        return False
+
+    # --- reading
+
+    def _pending(self, cluster: LogicalCluster, name: str) -> Object | None:
+        value = self._store.pending(cluster, WORKSPACES, "", name)
+        return None if value is None else orjson.loads(envelope.body(value))
+
+    def _logical_cluster(self, cluster: LogicalCluster) -> Object | None:
+        value = self._store.pending_own(cluster, LOGICAL_CLUSTERS, "", NAME)
+        return None if value is None else orjson.loads(envelope.body(value))
+
+    def _type(self, cluster: LogicalCluster) -> Resource:
+        found = self._shard.catalog.find(cluster, TENANCY, VERSION, "workspaces")
+        assert found is not None, "always served"
+        return found
+
+    def _time(self) -> str:
+        return timestamp(self._shard.now_us())
+
+    async def _ask(self, verb: "pb.Verb.ValueType", path: str, name: str, body: Any = None) -> Result:
+        return await self._shard.ask_for(verb, path, (CORE, VERSION, "logicalclusters"), name, body, _ASK_S)
+
+
+def _belongs(logical_cluster: Mapping[str, Any], workspace: Mapping[str, Any]) -> bool:
+    owner = (logical_cluster.get("spec") or {}).get("owner") or {}
+    return bool(owner.get("uid") == workspace["metadata"]["uid"])

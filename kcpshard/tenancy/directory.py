@@ -1,0 +1,165 @@
+"""Workspace types and rights in any logical cluster: read here where it is ours, asked of its shard where it is not.
+
+What verbs decide by is ours exactly, the pending state; of another shard it is at most KEPT_S old. A question that has
+not been answered yet raises NotDurable: whoever asked is asked again when it is.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from kcpshard.api.errors import ApiError, ServiceUnavailable
+from kcpshard.api.requests import decode_identity
+from kcpshard.authorization.attributes import Attributes
+from kcpshard.authorization.authorizer import Authorizer
+from kcpshard.authorization.policy import MASTERS
+from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.contract import Result
+from kcpshard.storage import envelope
+from kcpshard.storage.contract import NotDurable, ObjectStore, ReadOnly
+from kcpshard.tenancy import builtin_types
+from kcpshard.tenancy.names import ROOT, TENANCY, VERSION, WORKSPACE_TYPES, TypeReference
+
+KEPT_S = 5.0
+_FAILED_S = 1.0  # after which a shard that did not answer is asked again
+_MAX_KEPT = 4096  # answers; when full all are forgotten
+_TIMEOUT_S = 5.0
+
+Ask = Callable[[pb.Request, float], Awaitable[Result]]
+_TYPES = (TENANCY, VERSION, "workspacetypes")
+_REVIEWS = ("authorization.k8s.io", "v1", "subjectaccessreviews")
+
+
+class _Kept(NamedTuple):
+    until: float
+    value: Any
+    failure: str  # "": there is an answer
+
+
+class Directory:
+    """`is_ours` tells of a path whether this shard serves it. `connect` where there are other shards."""
+
+    def __init__(self, store: ObjectStore, authorizer: Authorizer, is_ours: Callable[[str], bool]) -> None:
+        self._store, self._authorizer, self._is_ours = store, authorizer, is_ours
+        self._ask: Ask | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._system = b""
+        self._kept: dict[tuple[Any, ...], _Kept] = {}
+        self._asked: dict[tuple[Any, ...], _Question] = {}
+
+    def connect(self, ask: Ask, system: bytes, tasks: asyncio.TaskGroup) -> None:
+        """Ask other shards by `ask`, as the identity `system`."""
+        self._ask, self._system, self._tasks = ask, system, tasks
+
+    def find_type(self, reference: TypeReference) -> Mapping[str, Any] | None:
+        """The spec, or None. Raises NotDurable, ServiceUnavailable."""
+        path, name = reference
+        if not self._is_ours(path):
+            key = ("type", path, name)
+            return self._remembered(key, lambda: self._type_elsewhere(path, name))  # type: ignore[no-any-return]
+        cluster = self._store.pending_cluster(path)
+        if cluster is None:
+            return builtin_types.SPECS.get(name) if path == ROOT else None
+        value = self._store.pending(cluster, WORKSPACE_TYPES, "", name)
+        return None if value is None else orjson.loads(envelope.body(value)).get("spec") or {}
+
+    def may_use(self, raw: bytes, reference: TypeReference) -> bool:
+        """Whether an identity may make workspaces of that type. Raises as `find_type`."""
+        path, name = reference
+        identity = decode_identity(raw)
+        if MASTERS in identity.groups and not identity.scope:
+            return True
+        if path == ROOT and name in builtin_types.FOR_EVERYBODY:
+            return True
+        if self._is_ours(path):
+            cluster = self._store.pending_cluster(path)
+            wanted = Attributes("use", TENANCY, VERSION, "workspacetypes", "", "", name)
+            try:
+                return self._authorizer.decide(cluster, path, raw, wanted).allowed
+            except ApiError:  # who belongs elsewhere
+                return False
+        if identity.scope:
+            return False
+        return bool(self._remembered(("use", path, name, raw), lambda: self._may_elsewhere(raw, path, name)))
+
+    def _remembered(self, key: tuple[Any, ...], ask: Callable[[], Awaitable[Any]]) -> Any:
+        if self._tasks is None:
+            raise ServiceUnavailable(f"the logical cluster {key[1]} is not served here", retry_after_s=1)
+        now = asyncio.get_running_loop().time()
+        kept = self._kept.get(key)
+        if kept is not None and now < kept.until:
+            if kept.failure:
+                raise ServiceUnavailable(kept.failure, retry_after_s=1)
+            return kept.value
+        question = self._asked.get(key)
+        if question is None:
+            question = self._asked[key] = _Question()
+            self._tasks.create_task(self._settle(key, ask, question))
+        raise NotDurable(question)
+
+    async def _settle(self, key: tuple[Any, ...], ask: Callable[[], Awaitable[Any]], question: "_Question") -> None:
+        now = asyncio.get_running_loop().time
+        kept = _Kept(now() + _FAILED_S, None, f"the shard of the logical cluster {key[1]} does not answer")
+        try:
+            value = await ask()
+            kept = _Kept(now() + KEPT_S, value, "")
+        except ApiError:
+            pass
+        finally:
+            if len(self._kept) >= _MAX_KEPT:
+                self._kept.clear()
+            self._kept[key] = kept
+            del self._asked[key]
+            question.settle()
+
+    async def _type_elsewhere(self, path: str, name: str) -> Any:
+        found = await self._call(pb.GET, path, _TYPES, name, b"")
+        if found.code == 404:
+            return None
+        if found.code != 200:
+            raise ServiceUnavailable(f"{path} answered {found.code}")
+        return orjson.loads(found.body).get("spec") or {}
+
+    async def _may_elsewhere(self, raw: bytes, path: str, name: str) -> bool:
+        identity = decode_identity(raw)
+        wanted = {"verb": "use", "group": TENANCY, "version": VERSION, "resource": "workspacetypes", "name": name}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": identity.username, "groups": list(identity.groups), "resourceAttributes": wanted},
+        }
+        found = await self._call(pb.CREATE, path, _REVIEWS, "", orjson.dumps(review))
+        if found.code != 201:
+            raise ServiceUnavailable(f"{path} answered {found.code}")
+        return bool(orjson.loads(found.body)["status"].get("allowed"))
+
+    async def _call(
+        self, verb: "pb.Verb.ValueType", path: str, place: tuple[str, str, str], name: str, body: bytes
+    ) -> Result:
+        assert self._ask is not None
+        group, version, plural = place
+        request = pb.Request(
+            verb=verb, cluster=path, group=group, version=version, resource=plural, name=name, body=body,
+            identity=self._system, user_agent="kcpshard",
+        )  # fmt: skip
+        return await self._ask(request, _TIMEOUT_S)
+
+
+class _Question:
+    """A Group to those who wait for the answer."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Callable[[], None]] = []
+
+    def when_durable(self, callback: Callable[[], None]) -> None:
+        self._waiting.append(callback)
+
+    def when_refused(self, callback: Callable[[ReadOnly], None]) -> None:
+        """Never: a failure is an answer too."""
+
+    def settle(self) -> None:
+        for callback in self._waiting:
+            callback()
+        self._waiting.clear()
