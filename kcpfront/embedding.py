@@ -29,6 +29,7 @@ from kcp import certificates, kubeconfig, tokens
 from kcp.certificates import Subject
 from kcp.files import make_private_directory
 from kcpfront.credential_files import CredentialFiles
+from kcpfront.routing.one_shard import OneShard
 from kcpfront.server import Front
 from kcpfront.settings import Settings
 from kcpshard.local_shard import LocalShard
@@ -204,7 +205,8 @@ class EmbeddedServer:
             watcher = WatchClient(LocalWatchTransport(shard.watch), "embedded")
             links = tasks.create_task(watcher.run())
             files = CredentialFiles(self._pki, self._pki / "tokens.csv")
-            front = Front(caller, watcher, files, Settings(drain_s=DRAIN_S))
+            shards = OneShard(caller, watcher)
+            front = Front(shards, shards, files, Settings(drain_s=DRAIN_S))
             shard.follow_map(lambda newest: front.take_keys(newest.keys))
             port = await front.start(HOST, self._port)
             ready.set_result(port)

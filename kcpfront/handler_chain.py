@@ -21,7 +21,7 @@ from kcpfront.health import Health, version_reply
 from kcpfront.metrics import Metrics
 from kcpfront.negotiation import negotiate_status
 from kcpfront.representations import finished
-from kcpfront.request_info import parse_request
+from kcpfront.request_info import RequestInfo, parse_request
 from kcpfront.responses import error_reply, text_reply
 from kcpshard.api.errors import (
     ApiError,
@@ -32,7 +32,7 @@ from kcpshard.api.errors import (
     Unauthorized,
     resource_not_found,
 )
-from kcpshard.api.names import KUBERNETES_GROUPS
+from kcpshard.api.names import KUBERNETES_GROUPS, is_wildcard
 from kcpshard.api.requests import decode_identity
 from kcpshard.rpc.contract import Caller, Watcher
 from kcpshard.workers.pool import WorkerPool
@@ -50,6 +50,15 @@ def _check_metrics(exchange: Exchange) -> None:
     identity = decode_identity(exchange.identity)
     if exchange.impersonation or identity.scope or _MONITORING.isdisjoint(identity.groups):
         raise Forbidden(f'forbidden: User "{identity.username}" cannot get path "/metrics"')
+
+
+def _check_wildcard(info: RequestInfo) -> None:
+    """Raises MethodNotAllowed."""
+    if info.verb not in ("list", "watch"):
+        raise MethodNotAllowed(
+            f"{info.verb} is not possible on many logical clusters at once: only list and watch are; name one of them "
+            "(the annotation kcp.io/cluster of an object says where it lives)"
+        )
 
 
 class HandlerChain:
@@ -114,7 +123,10 @@ class HandlerChain:
                     handler = handler and self._connect
                 if handler is None:
                     raise MethodNotAllowed("the server does not allow this method on the requested resource")
-                if not info.group or info.group in KUBERNETES_GROUPS:
+                if is_wildcard(info.cluster):
+                    _check_wildcard(info)
+                    reply = await handler(exchange)
+                elif not info.group or info.group in KUBERNETES_GROUPS:
                     reply = await handler(exchange)
                 else:
                     reply = await self._forwarding.handle(exchange, info.group, info.version, handler)

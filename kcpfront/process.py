@@ -41,6 +41,7 @@ class FrontProcess:
         self._channels = ShardChannels(options.name, tls)
         self._router = Router(self._channels)
         self._channels.on_moved = self._router.watch_moved
+        self._channels.on_progress = self._router.watch_progress
         follower = MapFollower(self._channels.dial, options.name)
         self._feed = MapFeed(options.shards, follower.follow, self._adopt)
         proxies = options.authentication.request_header

@@ -8,7 +8,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from kcpshard.api.errors import BadRequest, NotFound, PageNotFound, resource_not_found
-from kcpshard.api.names import ROOT, WILDCARD, cluster_path
+from kcpshard.api.names import ROOT, cluster_path, wildcard
 
 MAX_TARGET = 16_384  # bytes of path and query; longer ones are refused by the HTTP edge
 
@@ -96,9 +96,7 @@ def _decode(segment: str) -> str:
 
 @lru_cache(8192)  # of tenants asked for lately; a miss costs 2 µs
 def _cluster(text: str) -> str:
-    if text == WILDCARD:
-        return text
-    found = cluster_path(text)
+    found = cluster_path(text) or wildcard(text)
     if found is None:
         raise NotFound(f'logical cluster "{text}" not found', name=text, group="core.kcp.io", kind="logicalclusters")
     return found

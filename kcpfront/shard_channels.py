@@ -5,7 +5,7 @@ Three connections, because a large answer or a burst of events on one must not h
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,7 @@ class ShardChannels:
 
     def __init__(self, process: str, tls: TlsFiles | None = None) -> None:
         self.on_moved: MovedWatch | None = None
+        self.on_progress: Callable[[], None] = lambda: None  # of every shard's watches
         self._process, self._tls = process, tls
         self._links: dict[int, _ShardLink] = {}
         self._callers: dict[int, Caller] = {}
@@ -96,7 +97,7 @@ class ShardChannels:
 
     def _connect(self, number: int, address: str) -> None:
         link = self._links[number] = _ShardLink(self._process, number, address, self._tls)
-        link.watch.on_moved = self.on_moved
+        link.watch.on_moved, link.watch.on_progress = self.on_moved, self.on_progress
         self._callers[number], self._watchers[number] = link.client, link.watch
         if self._tasks is not None:
             link.task = self._tasks.create_task(link.run())

@@ -186,6 +186,7 @@ class ShardServer:
             *self._background,
             ("compaction", self._compact),
             ("clearing", self._clear),
+            ("views", self.watch.check_views),
         ):
             self._running.append(self._tasks.create_task(_enduring(name, run)))
 

@@ -66,6 +66,10 @@ class Settings:
     watch_future_revision_s: float = 3.0
     # How often an idle front is told that its watches are complete up to now; bookmarks are once a minute.
     closed_revision_interval_s: float = 1.0
+    # The same with a watch of many logical clusters: its events wait for the slowest shard's word.
+    closed_revision_of_many_s: float = 0.05
+    # How often it is looked at whether such a watch still shows what its caller may see.
+    views_checked_s: float = 60.0
 
 
 def adjusted(settings: Settings, text: str) -> Settings:

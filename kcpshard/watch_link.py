@@ -16,9 +16,9 @@ from kcpshard.api.resource_versions import expired
 from kcpshard.api.unconverted import NotConverted
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.settings import Settings
-from kcpshard.storage.contract import Compacted, NotDurable, ObjectStore
+from kcpshard.storage.contract import Compacted, LogicalCluster, NotDurable, ObjectStore
 from kcpshard.verbs.outcome import NotOwned
-from kcpshard.watch.cursor import Occurrence, Phase
+from kcpshard.watch.cursor import Cursor, Occurrence, Phase
 from kcpshard.watch.hub import Ended, Hub, Joined, Link, Watch
 from kcpshard.watch_start import Beginning, NotReached, WatchStarts
 
@@ -58,9 +58,7 @@ class FrontLink:
         self._idle: list[Watch] = []  # have all there is, and ask a webhook for what comes
         self._closed_revision = 0  # the last one sent
         self._loop = asyncio.get_running_loop()
-        # A wildcard watch will ask for 50 ms: its events wait for the slowest shard's closed revision.
-        self.closed_interval_s = settings.closed_revision_interval_s
-        self._ticker = self._loop.call_later(self.closed_interval_s, self._tick)
+        self._ticker = self._loop.call_later(settings.closed_revision_interval_s, self._tick)
         self.is_cut = False
         self._streams: list[Callable[[], None]] = []
         self.link.on_cut = self._cut
@@ -114,6 +112,8 @@ class FrontLink:
     def take_live(self) -> pb.WatchBatch | None:
         """What is queued, as one message; None if there is nothing to say."""
         link = self.link
+        if link.views:
+            self._store.close_up_to_now()
         closed = self._store.durable_revision  # everything at or below it has been through Hub.on_commit
         taken = link.take(MAX_EVENTS, MAX_BYTES)
         rest = bool(link.events)
@@ -140,7 +140,10 @@ class FrontLink:
 
     def _tick(self) -> None:
         self.link.live_wake.set()
-        self._ticker = self._loop.call_later(self.closed_interval_s, self._tick)
+        # Events of watches of many logical clusters wait for the slowest shard's closed revision.
+        settings = self._settings
+        interval_s = settings.closed_revision_of_many_s if self.link.views else settings.closed_revision_interval_s
+        self._ticker = self._loop.call_later(interval_s, self._tick)
 
     # --- the catch-up stream
 
@@ -189,11 +192,17 @@ class FrontLink:
             self._open(start, beginning, messages)
 
     def _open(self, start: pb.StartWatch, beginning: Beginning, messages: "_Messages") -> None:
-        resource, selection, cursor, identity, audit = beginning
-        watch = Watch(start.id, self.link, start.cluster, resource.group_resource, selection, identity, start.proof)
+        resource, selection, cursor, identity, audit, view = beginning
+        group_resource = cursor.group_resource if cursor is not None else resource.group_resource if resource else ""
+        watch = Watch(start.id, self.link, start.cluster, group_resource, selection, identity, start.proof)
+        watch.view = view
         self._hub.begin(watch)
+        if view is not None and self.link.views == 1:
+            self._ticker.cancel()
+            self._tick()
         cluster_id = cursor.cluster.id if cursor else 0
-        messages.started(start.id, cluster_id, resource.columns if start.want_columns else b"", resource.kind, audit)
+        columns = resource.columns if resource is not None and start.want_columns else b""
+        messages.started(start.id, cluster_id, columns, resource.kind if resource is not None else "", audit)
         if cursor is not None:
             watch.cursor = cursor
             self._advance(watch, messages)
@@ -210,14 +219,10 @@ class FrontLink:
         if cursor is None:
             return  # stopped meanwhile
         try:
-            self._starts.check_owned(watch.path)
-            if not self._starts.is_served(watch, cursor.cluster):
+            if isinstance(cursor, Cursor) and not self._may_go_on(watch, cursor.cluster):
                 self._hub.stop(self.link, watch.id)
                 messages.ended(Ended(watch.id))  # it starts again, and finds out what it is now
                 return
-            if watch.doubted:
-                self._starts.may_go_on(watch, cursor.cluster)
-                watch.doubted = False
             step = cursor.step(self._store, self._hub.history)
         except NotDurable as reason:
             reason.group.when_durable(partial(self._lag, watch))
@@ -246,6 +251,16 @@ class FrontLink:
             if step.initial_done:
                 messages.cut()  # in a message events come first, and the next ones belong behind
             self._lag(watch)
+
+    def _may_go_on(self, watch: Watch, cluster: LogicalCluster) -> bool:
+        """False: the type is not what it was. Raises NotOwned, Forbidden, Unauthorized."""
+        self._starts.check_owned(watch.path)
+        if not self._starts.is_served(watch, cluster):
+            return False
+        if watch.doubted:
+            self._starts.may_go_on(watch, cluster)
+            watch.doubted = False
+        return True
 
     def _lag(self, watch: Watch) -> None:
         if watch.cursor is not None:

@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from kcpshard.api.errors import ApiError, NotFound
+from kcpshard.api.errors import ApiError, Expired, NotFound
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.messages import ProtocolMismatch, check_hello
@@ -74,7 +74,16 @@ class WatchService:
     def end_watches_on_change(self, catalog: Catalog) -> None:
         """A type that a logical cluster defines has changed or gone: its watches start again, and find out."""
         assert catalog.custom is not None
-        catalog.custom.on_change(lambda cluster_id, resource: self.hub.end_cluster(cluster_id, b"", resource))
+        catalog.custom.on_change(self.hub.type_changed)
+
+    async def check_views(self) -> None:
+        """Until cancelled: end watches of many logical clusters whose caller may see more or less than when they began.
+        Their clients list again."""
+        while True:
+            await asyncio.sleep(self._settings.views_checked_s)
+            for watch in self.hub.views():
+                if watch.view is not None and await watch.view.changed():
+                    self._end(watch, Expired("what the caller may see has changed: list again"))
 
     def end_watches_of_the_dead(self, store: ObjectStore) -> None:
         """Of a logical cluster that is no more, after its last events."""
@@ -94,6 +103,8 @@ class WatchService:
     def _recheck_some(self, changed: set[int], watches: list[Watch]) -> None:
         """A slice; the loop is free in between."""
         for watch in watches[:_RECHECKED]:
+            if watch.view is not None:
+                continue  # see check_views
             if watch.cursor is not None:
                 watch.doubted = True  # finds out when it reads on
             elif watch.cluster_id in changed and (cluster := self._store.cluster_by_id(watch.cluster_id)):
@@ -110,7 +121,7 @@ class WatchService:
 
     def _prove_some(self, watches: list[Watch]) -> None:
         for watch in watches[:_PROVED]:
-            if watch.cursor is not None:
+            if watch.cursor is not None and watch.view is None:
                 watch.doubted = True
                 continue
             try:

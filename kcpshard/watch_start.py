@@ -12,23 +12,30 @@ from weakref import WeakValueDictionary
 
 import orjson
 
-from kcpshard.api.errors import ApiError, Cause, MethodNotAllowed, Timeout, resource_not_found
-from kcpshard.api.names import WILDCARD
+from kcpshard.api.errors import ApiError, Cause, Timeout, resource_not_found
+from kcpshard.api.events import Change
+from kcpshard.api.names import is_wildcard
 from kcpshard.api.resource_versions import expired
 from kcpshard.api.selectors import FieldSelector, parse_field_selector, parse_label_selector
+from kcpshard.api.unconverted import NotConverted
+from kcpshard.authorization.policy import ALLOWED
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.remote_apis import UseProxy
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
-from kcpshard.storage.contract import LogicalCluster
+from kcpshard.storage.contract import LogicalCluster, NotDurable
+from kcpshard.storage.wildcard_reads import Position, WildcardScan
 from kcpshard.verbs import access, impersonation
+from kcpshard.verbs.cut import cut
 from kcpshard.verbs.outcome import NotOwned
 from kcpshard.verbs.proofs import check_proof, prove
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import check_path, method_not_allowed
+from kcpshard.verbs.wildcard_view import WildcardView, prove_everywhere, who_asks
 from kcpshard.watch.cursor import Cursor, Phase, decode_position
+from kcpshard.watch.everywhere import NotReady, Place, View, WildcardCursor, decode_place
 from kcpshard.watch.hub import Watch
-from kcpshard.watch.selection import Form, Selection, ValueReader
+from kcpshard.watch.selection import EVENT_TYPES, Form, Outcome, Selection, ValueReader
 
 
 class NotReached(Exception):
@@ -40,11 +47,12 @@ class NotReached(Exception):
 
 
 class Beginning(NamedTuple):
-    resource: Resource
+    resource: Resource | None  # None: of many logical clusters, and no one here serves the type yet
     selection: Selection
-    cursor: Cursor[LogicalCluster] | None  # None: the logical cluster is not born yet
+    cursor: Cursor[LogicalCluster] | WildcardCursor | None  # None: the logical cluster is not born yet
     identity: bytes  # as whom
     audit: bytes  # as WatchStarted.audit
+    view: View | None = None  # of many logical clusters
 
 
 # What limits watches once they are judged: as whom it would begin. Raises TooManyRequests.
@@ -62,8 +70,8 @@ class WatchStarts:
         self._selections: WeakValueDictionary[tuple[Form, str, str, str, str], Selection] = WeakValueDictionary()
 
     def judge(self, start: pb.StartWatch) -> Beginning:
-        if start.cluster == WILDCARD:
-            raise MethodNotAllowed("watching all logical clusters at once is not available yet")
+        if is_wildcard(start.cluster):
+            return self._judge_everywhere(start)
         if start.proof:
             check_proof(self._shard, start)  # first: whoever acts as somebody else has proved who they are
         record = access.Record(start.identity)
@@ -87,6 +95,38 @@ class WatchStarts:
         audit = record.encode() if start.audit_id else b""
         return Beginning(resource, selection, cursor, start.identity, audit)
 
+    def _judge_everywhere(self, start: pb.StartWatch) -> Beginning:
+        place = (start.group, start.version, start.resource, start.namespace, start.name, start.field_selector)
+        view = WildcardView(self._shard, start.cluster, who_asks(self._shard, start), access.watched(*place))
+        resource = view.resource
+        if resource is not None and (start.namespace and not resource.namespaced):
+            raise resource_not_found()
+        if resource is not None and "watch" not in resource.verbs:
+            raise method_not_allowed()
+        selection = _selection_everywhere(start, resource)
+        if waiting := cut(self._shard, max(start.revision, start.minimum_revision, start.initial_revision)):
+            raise NotDurable(waiting)
+        seen = WatchedView(view, selection)
+        cursor = self._cursor_everywhere(start, view, seen)
+        record = access.Record(view.identity)
+        record.decision = ALLOWED  # what may not be seen is left out
+        audit = record.encode() if start.audit_id else b""
+        return Beginning(resource, selection, cursor, view.identity, audit, seen)
+
+    def _cursor_everywhere(self, start: pb.StartWatch, view: WildcardView, seen: View) -> WildcardCursor:
+        store, group_resource, retention = self._shard.store, view.group_resource, view.retention
+
+        def scan(revision: int, after: Place | None) -> WildcardScan:
+            position = Position(*after) if after is not None else None
+            return store.scan_all(group_resource, start.namespace, revision, retention, position, view.sees)
+
+        if not start.initial:
+            revision = start.revision or store.durable_revision
+            return WildcardCursor(group_resource, retention, seen, Phase.REPLAY, revision, None, scan)
+        after = decode_place(start.initial_after) if start.initial_after else None
+        revision = start.initial_revision or store.durable_revision
+        return WildcardCursor(group_resource, retention, seen, Phase.INITIAL, revision, after, scan)
+
     def may_go_on(self, watch: Watch, cluster: LogicalCluster) -> None:
         """Raises Forbidden or Unauthorized if whoever began the watch has lost the right to it or is nobody now."""
         if watch.proof:
@@ -101,7 +141,10 @@ class WatchStarts:
         """Raises Unauthorized if the credential that the watch began with is worth nothing any more."""
         # One whose logical cluster has moved is told that, and proves itself anew there.
         with suppress(NotOwned):
-            prove(self._shard, watch.path, watch.proof)
+            if watch.view is not None:
+                prove_everywhere(self._shard, watch.proof)
+            else:
+                prove(self._shard, watch.path, watch.proof)
 
     def is_served(self, watch: Watch, cluster: LogicalCluster) -> bool:
         """Whether the type that the watch began with is still what its logical cluster defines."""
@@ -169,6 +212,57 @@ class _ResourceForm(Form):
         super().__init__(reader, resource.api_version, partial(_convert, shard, resource), resource.fingerprint)
         self.resource = resource
         self.waits = resource.definition is not None and resource.definition.asks_webhook
+
+
+class WatchedView:
+    """What a watch of many logical clusters asked for, of what its caller may see."""
+
+    def __init__(self, view: WildcardView, selection: Selection) -> None:
+        self._view, self._selection = view, selection
+        self.forget, self.changed = view.forget, view.changed
+
+    def show(self, cluster_id: int, change: Change) -> tuple[int, bytes] | None:
+        selection = self._selection
+        if not selection.covers(change.namespace, change.name) or not (outcome := selection.outcome(change)):
+            return None
+        place = self._view.place(cluster_id)
+        if place is None:
+            return None
+        if outcome == Outcome.LEFT:
+            assert change.previous is not None
+            return EVENT_TYPES[outcome], place.body(change.previous, change.revision)
+        return EVENT_TYPES[outcome], place.body(change.value)
+
+    def show_now(self, cluster_id: int, change: Change) -> tuple[int, bytes] | None:
+        try:
+            return self.show(cluster_id, change)
+        except (NotDurable, NotConverted, ApiError) as reason:
+            raise NotReady from reason
+
+    def item(self, cluster_id: int, path: str, namespace: str, name: str, value: bytes) -> bytes | None:
+        if not self._selection.covers(namespace, name) or not self._selection.selects(namespace, name, value):
+            return None
+        place = self._view.place(cluster_id, path)
+        return None if place is None else place.body(value)
+
+
+def _selection_everywhere(start: pb.StartWatch, resource: Resource | None) -> Selection:
+    """Of what is in the headers alone: its form is not used. Raises BadRequest."""
+    labels = parse_label_selector(start.label_selector) if start.label_selector else None
+    names = resource.field_names if resource is not None else _PLACE_FIELDS
+    fields = parse_field_selector(start.field_selector, names) if start.field_selector else None
+    form = Form(_READER, "", _as_stored)
+    namespaced = resource is None or resource.namespaced
+    name = start.name or (fields.name if fields else "")
+    return Selection(form, start.namespace, name, labels or None, fields or None, namespaced)
+
+
+_READER: ValueReader = envelope
+_PLACE_FIELDS = frozenset(("metadata.name", "metadata.namespace"))
+
+
+def _as_stored(json: bytes) -> bytes:
+    return json
 
 
 def _convert(shard: Shard, resource: Resource, json: bytes) -> bytes:

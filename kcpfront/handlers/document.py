@@ -14,6 +14,7 @@ from kcpfront.representations import result_reply
 from kcpfront.responses import flow_headers, json_reply
 from kcpfront.shard_metrics import ANSWER_S
 from kcpshard.api.errors import ApiError, MethodNotAllowed
+from kcpshard.api.names import ROOT, is_wildcard
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Caller, Result
 from kcpshard.workers.pool import WorkerPool
@@ -120,9 +121,11 @@ def _is_allowed(method: str, path: str) -> bool:
 
 
 def _request(exchange: Exchange, path: str) -> pb.Request:
+    # What many logical clusters serve is as `root` has it.
+    cluster = exchange.info.cluster
     return pb.Request(
         verb=pb.DOCUMENT,
-        cluster=exchange.info.cluster,
+        cluster=ROOT if is_wildcard(cluster) else cluster,
         name=path,
         identity=exchange.identity,
         impersonation=exchange.impersonation,

@@ -67,6 +67,10 @@ class RoutedWatch:
         return 0 if self.waits_as is None or self.waits_as.initial else self.waits_as.revision
 
     @property
+    def complete(self) -> int:
+        return self.handle.complete if self.handle is not None else self.revision
+
+    @property
     def columns(self) -> bytes:
         return (self.handle.columns if self.handle is not None else b"") or self._columns
 

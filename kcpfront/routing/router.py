@@ -2,8 +2,8 @@
 
 A request goes to the shard that the map names. Where that one answers 421, the request, which took no effect, is sent
 to the shard it names, or after a newer map. Nobody but this module sees a 421; a client sees only the time it took.
-Requests for "*" (every logical cluster) belong to `wildcard_list` and `wildcard_watch`, which are not there yet: they
-are refused here.
+Lists and watches of many logical clusters ("*", "root:org:*") are `wildcard_list`'s and `wildcard_watch`'s; nothing
+else is done to many at once.
 """
 
 import asyncio
@@ -12,8 +12,10 @@ from typing import NamedTuple, TypeVar
 
 from kcpfront.routing.routed_watch import RoutedWatches
 from kcpfront.routing.shard_map import ShardMap
+from kcpfront.routing.wildcard_list import WildcardLists
+from kcpfront.routing.wildcard_watch import WildcardWatches
 from kcpshard.api.errors import MethodNotAllowed, ServiceUnavailable
-from kcpshard.api.names import WILDCARD
+from kcpshard.api.names import is_wildcard
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Caller, ListStream, Result, ShardChannels, WatchHandle, WatchSink
 
@@ -43,6 +45,8 @@ class Router:
         self._channels = channels
         self._map = ShardMap()
         self._watches = RoutedWatches(self._map, channels)
+        self._wildcard_lists = WildcardLists(lambda: channels.callers)
+        self._wildcard_watches = WildcardWatches(lambda: channels.watchers)
         self._newer: asyncio.Future[None] | None = None  # done when the map changes; made when somebody waits
         self._redirects = self._waiting = 0
 
@@ -54,6 +58,7 @@ class Router:
             return
         self._channels.update(self._map.shards)
         self._watches.place_waiting()
+        self._wildcard_watches.shards_changed()
         if self._newer is not None:
             self._newer.set_result(None)
             self._newer = None
@@ -68,7 +73,7 @@ class Router:
     async def call(self, request: pb.Request, deadline: float) -> Result:
         cluster = request.cluster
         caller = self._channels.callers.get(self._map.owner(cluster))
-        if caller is None or cluster == WILDCARD:
+        if caller is None or is_wildcard(cluster):
             return await self._pursue(_call, request, deadline, None)
         result = await caller.call(request, deadline)
         if result.moved_to < 0:
@@ -76,19 +81,28 @@ class Router:
         return await self._pursue(_call, request, deadline, result.moved_to)
 
     async def list(self, request: pb.Request, deadline: float) -> ListStream | Result:
+        if is_wildcard(request.cluster):
+            return await self._wildcard_lists.list(request, deadline)
         return await self._pursue(_list, request, deadline, None)
 
     # --- Watcher
 
     def watch(self, start: pb.StartWatch, sink: WatchSink) -> WatchHandle:
-        """Goes on wherever the logical cluster moves; waits while nobody serves it. Raises MethodNotAllowed for "*"."""
-        _refuse_wildcard(start.cluster)
+        """Goes on wherever the logical cluster moves; waits while nobody serves it."""
+        if is_wildcard(start.cluster):
+            return self._wildcard_watches.start(start, sink)
         return self._watches.start(start, sink)
 
     def watch_moved(self, handle: WatchHandle, resume: pb.StartWatch, moved_to: int) -> None:
         """`on_moved` of every shard's WatchClient."""
+        if self._wildcard_watches.moved(handle, resume):
+            return
         self._redirects += 1
         self._watches.moved(handle, resume, moved_to)
+
+    def watch_progress(self) -> None:
+        """`on_progress` of every shard's WatchClient."""
+        self._wildcard_watches.progress()
 
     def statistics(self) -> RouterStatistics:
         placed, waiting = self._watches.count()
@@ -151,5 +165,5 @@ def _list(caller: Caller, request: pb.Request, deadline: float) -> Awaitable[Lis
 
 
 def _refuse_wildcard(cluster: str) -> None:
-    if cluster == WILDCARD:
+    if is_wildcard(cluster):
         raise MethodNotAllowed("the server does not allow this method on the requested resource")

@@ -37,6 +37,24 @@ def cluster_path(text: str) -> ClusterPath | None:
     return ClusterPath(text)
 
 
+def wildcard(text: str) -> ClusterPath | None:
+    """`*`, or `root:org:*` for what lies below root:org; None if `text` is neither."""
+    if text == WILDCARD:
+        return WILDCARD
+    head, colon, last = text.rpartition(":")
+    return ClusterPath(text) if colon and last == WILDCARD and cluster_path(head) is not None else None
+
+
+def is_wildcard(path: str) -> bool:
+    """Whether it stands for many logical clusters; `path` is a path or a wildcard."""
+    return path[-1:] == WILDCARD
+
+
+def covers(pattern: str, path: str) -> bool:
+    """Whether a wildcard stands for that logical cluster too. None stands for the installation's own (`system:`)."""
+    return path.startswith(pattern[:-1]) and not path.startswith("system:")
+
+
 def parent_path(path: ClusterPath) -> ClusterPath | None:
     head, found, _ = path.rpartition(":")
     return ClusterPath(head) if found else None

@@ -87,6 +87,8 @@ class Request(Protocol):
     def forwarded(self) -> bytes: ...
     @property
     def timeout_ms(self) -> int: ...
+    @property
+    def cut(self) -> int: ...
 
 
 class Identity(NamedTuple):
@@ -135,6 +137,7 @@ class ListInfo(NamedTuple):
     remaining_item_count: int  # -1: not known
     api_version: str
     kind: str
+    items: int = 0  # of a list of many logical clusters: how many it gives
 
 
 class Answer(NamedTuple):

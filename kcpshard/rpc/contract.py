@@ -91,12 +91,17 @@ class WatchHandle(Protocol):
         """Everything up to here has been given to the sink: the value of a bookmark. 0 during initial events."""
 
     @property
+    def complete(self) -> int:
+        """As `revision`, and surely: where the last commit may not have been given whole yet, the one before."""
+
+    @property
     def columns(self) -> bytes:
         """JSON additionalPrinterColumns, if asked for and declared; known once `started`."""
 
     @property
     def kind(self) -> str:
-        """Of the objects ("ConfigMap"), for bookmarks; known once `started`."""
+        """Of the objects ("ConfigMap"), for bookmarks; known once `started`. Of a watch of many logical clusters: empty
+        if none of this shard's serves the type."""
 
     @property
     def audit(self) -> bytes:

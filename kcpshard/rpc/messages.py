@@ -16,7 +16,7 @@ REQUEST_BODY_BYTES = 3 * 1024 * 1024 + 64 * 1024  # a submitted object is at mos
 RESPONSE_BODY_BYTES = 64 * 1024 * 1024  # the OpenAPI document of 500 CRDs is 20 MB; no object comes near
 
 WRITES = frozenset({pb.CREATE, pb.UPDATE, pb.PATCH, pb.DELETE, pb.DELETE_COLLECTION})
-_BULKY = frozenset({pb.LIST, pb.DELETE_COLLECTION, pb.DOCUMENT, pb.FORWARD})
+_BULKY = frozenset({pb.LIST, pb.LIST_MANY, pb.DELETE_COLLECTION, pb.DOCUMENT, pb.FORWARD})
 
 _REQUESTS = _RESPONSES = b"\x12"  # field 2, length-delimited, in both batches
 _FRAMES = b"\x1a"  # field 3 of RequestBatch
@@ -137,6 +137,7 @@ def _add_list(response: pb.Response, info: ListInfo | None) -> None:
                 remaining_item_count=info.remaining_item_count,
                 api_version=info.api_version,
                 kind=info.kind,
+                items=info.items,
             )
         )
 
@@ -167,7 +168,14 @@ def list_info(response: pb.Response) -> ListInfo | None:
     if not response.HasField("list"):
         return None
     found = response.list
-    return ListInfo(found.revision, found.continue_token, found.remaining_item_count, found.api_version, found.kind)
+    return ListInfo(
+        found.revision,
+        found.continue_token,
+        found.remaining_item_count,
+        found.api_version,
+        found.kind,
+        found.items,
+    )
 
 
 def result_of(response: pb.Response, body: bytes, info: ListInfo | None) -> Result:

@@ -44,6 +44,10 @@ class _VerbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verb.ValueType],
     """the changes to one object, newest first; limit, continue_token. Permitted like GET"""
     FORWARD: _Verb.ValueType  # 11
     """to the server behind an APIService: `forwarded` holds the request, `body` its body as it came"""
+    CUT: _Verb.ValueType  # 12
+    """the shard's newest revision as decimal digits, after raising its clock past `cut`"""
+    LIST_MANY: _Verb.ValueType  # 13
+    """of many logical clusters, at the revision `cut`"""
     AUTHORIZE: _Verb.ValueType  # 9
     """only whether the identity may: `name` holds a path that is no resource, `body` {"verb": "get"}"""
 
@@ -63,6 +67,10 @@ HISTORY: Verb.ValueType  # 10
 """the changes to one object, newest first; limit, continue_token. Permitted like GET"""
 FORWARD: Verb.ValueType  # 11
 """to the server behind an APIService: `forwarded` holds the request, `body` its body as it came"""
+CUT: Verb.ValueType  # 12
+"""the shard's newest revision as decimal digits, after raising its clock past `cut`"""
+LIST_MANY: Verb.ValueType  # 13
+"""of many logical clusters, at the revision `cut`"""
 AUTHORIZE: Verb.ValueType  # 9
 """only whether the identity may: `name` holds a path that is no resource, `body` {"verb": "get"}"""
 Global___Verb: _TypeAlias = Verb  # noqa: Y015
@@ -200,12 +208,13 @@ class Request(_message.Message):
     PROOF_FIELD_NUMBER: _builtins.int
     AUDIT_ID_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
+    CUT_FIELD_NUMBER: _builtins.int
     FORWARDED_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """unique on its stream"""
     verb: Global___Verb.ValueType
     cluster: _builtins.str
-    """path, "root:org:team" """
+    """path, "root:org:team"; of LIST_MANY and CUT also "*" (all) and "root:org:*" (all below it)"""
     group: _builtins.str
     """"" is the core group"""
     version: _builtins.str
@@ -257,6 +266,8 @@ class Request(_message.Message):
     """of the request, for audit records and webhooks"""
     at: _builtins.str
     """of get and list: the state at this time (RFC 3339) or resourceVersion"""
+    cut: _builtins.int
+    """of a LIST_MANY: the revision at which all shards read; of a CUT: see there"""
     forwarded: _builtins.bytes
     """of a FORWARD: JSON {"verb","method","target","headers": [[name, value]…]}"""
     @_builtins.property
@@ -303,11 +314,12 @@ class Request(_message.Message):
         proof: _builtins.bytes = ...,
         audit_id: _builtins.str = ...,
         at: _builtins.str = ...,
+        cut: _builtins.int = ...,
         forwarded: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "at", b"at", "audit_id", b"audit_id", "body", b"body", "cluster", b"cluster", "continue_token", b"continue_token", "dry_run", b"dry_run", "duplicate_fields", b"duplicate_fields", "field_manager", b"field_manager", "field_selector", b"field_selector", "field_validation", b"field_validation", "first_sent_us", b"first_sent_us", "force", b"force", "forwarded", b"forwarded", "group", b"group", "id", b"id", "identity", b"identity", "if_none_match", b"if_none_match", "impersonation", b"impersonation", "label_selector", b"label_selector", "limit", b"limit", "more", b"more", "name", b"name", "namespace", b"namespace", "patch_type", b"patch_type", "proof", b"proof", "repeat", b"repeat", "request_id", b"request_id", "resource", b"resource", "resource_version", b"resource_version", "resource_version_match", b"resource_version_match", "subresource", b"subresource", "timeout_ms", b"timeout_ms", "token_review", b"token_review", "user_agent", b"user_agent", "verb", b"verb", "version", b"version", "want_columns", b"want_columns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "at", b"at", "audit_id", b"audit_id", "body", b"body", "cluster", b"cluster", "continue_token", b"continue_token", "cut", b"cut", "dry_run", b"dry_run", "duplicate_fields", b"duplicate_fields", "field_manager", b"field_manager", "field_selector", b"field_selector", "field_validation", b"field_validation", "first_sent_us", b"first_sent_us", "force", b"force", "forwarded", b"forwarded", "group", b"group", "id", b"id", "identity", b"identity", "if_none_match", b"if_none_match", "impersonation", b"impersonation", "label_selector", b"label_selector", "limit", b"limit", "more", b"more", "name", b"name", "namespace", b"namespace", "patch_type", b"patch_type", "proof", b"proof", "repeat", b"repeat", "request_id", b"request_id", "resource", b"resource", "resource_version", b"resource_version", "resource_version_match", b"resource_version_match", "subresource", b"subresource", "timeout_ms", b"timeout_ms", "token_review", b"token_review", "user_agent", b"user_agent", "verb", b"verb", "version", b"version", "want_columns", b"want_columns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -409,6 +421,7 @@ class ListMetadata(_message.Message):
     REMAINING_ITEM_COUNT_FIELD_NUMBER: _builtins.int
     API_VERSION_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     continue_token: _builtins.str
     remaining_item_count: _builtins.int
@@ -416,6 +429,8 @@ class ListMetadata(_message.Message):
     api_version: _builtins.str
     kind: _builtins.str
     """"ConfigMapList" """
+    items: _builtins.int
+    """of a list of many logical clusters: how many this shard has given"""
     def __init__(
         self,
         *,
@@ -424,10 +439,11 @@ class ListMetadata(_message.Message):
         remaining_item_count: _builtins.int = ...,
         api_version: _builtins.str = ...,
         kind: _builtins.str = ...,
+        items: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version", b"api_version", "continue_token", b"continue_token", "kind", b"kind", "remaining_item_count", b"remaining_item_count", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_version", b"api_version", "continue_token", b"continue_token", "items", b"items", "kind", b"kind", "remaining_item_count", b"remaining_item_count", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -562,6 +578,7 @@ class StartWatch(_message.Message):
     id: _builtins.int
     """unique in the front process, also over reconnects"""
     cluster: _builtins.str
+    """as in Request; of many logical clusters: live events come with the closed revision, every 50 ms"""
     group: _builtins.str
     version: _builtins.str
     resource: _builtins.str

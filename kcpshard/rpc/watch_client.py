@@ -61,6 +61,8 @@ class WatchClient:
         self._ledger = WatchLedger(self._wake.set, lambda: next(_ids))
         self._later: asyncio.TimerHandle | None = None
         self.links = 0  # opened so far
+        # Called after each message: events have been given, or the closed revision has moved.
+        self.on_progress: Callable[[], None] = lambda: None
 
     @property
     def on_moved(self) -> MovedWatch | None:
@@ -116,9 +118,14 @@ class WatchClient:
                 await _greet(catch_up, hello)
                 self.links += 1
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(_read(live, self._ledger.feed_live))
-                    tasks.create_task(_read(catch_up, self._ledger.feed_catch_up))
+                    tasks.create_task(self._read(live, self._ledger.feed_live))
+                    tasks.create_task(self._read(catch_up, self._ledger.feed_catch_up))
                     await self._write(catch_up)
+
+    async def _read(self, stream: WatchStream, feed: Callable[[pb.WatchBatch], None]) -> None:
+        while True:
+            feed(await stream.read())
+            self.on_progress()
 
     async def _write(self, stream: WatchStream) -> None:
         while True:
@@ -139,11 +146,6 @@ async def _greet(stream: WatchStream, hello: pb.Hello) -> None:
         await stream.write(pb.WatchControlBatch(hello=hello))
         first = await stream.read()
     check_hello(first.hello if first.HasField("hello") else None)
-
-
-async def _read(stream: WatchStream, feed: Callable[[pb.WatchBatch], None]) -> None:
-    while True:
-        feed(await stream.read())
 
 
 class GrpcWatchTransport:

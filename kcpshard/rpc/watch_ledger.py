@@ -68,6 +68,13 @@ class FrontWatch:
         seen = max(self.base, self.given)
         return max(seen, self._ledger.closed_revision) if self.phase is Phase.LIVE else seen
 
+    @property
+    def complete(self) -> int:
+        if self.initial:
+            return 0
+        seen = max(self.base, self.given - 1)
+        return max(seen, self._ledger.closed_revision) if self.phase is Phase.LIVE else seen
+
     def pause(self) -> None:
         self._ledger.pause(self)
 

@@ -6,10 +6,13 @@ one. Everything here runs on the shard's event loop and awaits nothing unless it
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kcpshard.api.events import Change, Commit, EventType
 from kcpshard.storage.owners import Dependent
+
+if TYPE_CHECKING:
+    from kcpshard.storage.wildcard_reads import Position, Sees, WildcardScan
 
 
 class Group(Protocol):
@@ -160,6 +163,14 @@ class ObjectStore(Protocol):
         500 ms beyond the wall clock and the operator has not accepted it. A group comes back if the promise has to be
         written down (the revision is in the future): it holds over a restart once that is durable."""
 
+    def cut(self, revision: int) -> Group | None:
+        """As raise_clock, and over a restart too: nothing is committed at or below `revision` from here on. A group is
+        what to wait for until everything up to it is durable; then `durable_revision` is at least `revision`. None:
+        it is so now."""
+
+    def close_up_to_now(self) -> None:
+        """`cut` at the present time, if nothing is pending: so that who merges several shards can go on."""
+
     # --- logical clusters
 
     def find_cluster(self, path: str) -> LogicalCluster | None:
@@ -279,6 +290,12 @@ class ObjectStore(Protocol):
     def count_in_namespace(self, cluster: LogicalCluster, group_resource: str, namespace: str) -> int:
         """As `count`, of one namespace; -1 if it is not known: something is pending there, or it holds more than
         settings.counted_objects. Counted once, then followed."""
+
+    def scan_all(
+        self, group_resource: str, namespace: str, revision: int, retention: int, after: "Position | None", sees: "Sees"
+    ) -> "WildcardScan":
+        """The objects of a type in all logical clusters that `sees` wants, at a revision that has been `cut`, in the
+        order of (id, namespace, name) after `after`. Read slice by slice; each may raise Compacted."""
 
     def clusters_with(self, group_resource: str, after: int = 0) -> Iterator[int]:
         """Ids of logical clusters holding at least one such object, ascending (wildcard reads)."""

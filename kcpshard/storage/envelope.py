@@ -30,7 +30,7 @@ _TEXTS = struct.Struct(">IIBB")
 _BODY_AT, _HOLE_AT, _TEXTS_AT = 24, 28, 36
 _NO_PAIRS: Mapping[str, str] = {}
 _MARK = b'"resourceVersion":"'
-CLUSTER_ANNOTATION = "kcp.io/cluster"
+_BRACE, _END_BRACE = b"{}"
 
 _body_offset = _BODY.unpack_from
 _hole_offsets = _HOLE.unpack_from
@@ -188,19 +188,33 @@ def annotations_offset(json: bytes, hole: int) -> int:
     return end + len(mark) if json.startswith(mark, end) else end
 
 
-def annotated_body(value: bytes, cluster_path: str) -> bytes:
-    """The JSON with the annotation kcp.io/cluster: what a read over many logical clusters shows."""
-    json = body(value)
-    if b'"kcp.io/cluster"' in json:
+def annotation_of(cluster_path: str) -> bytes:
+    """The annotation kcp.io/cluster as it stands in JSON: what reads over many logical clusters show."""
+    return b'"kcp.io/cluster":' + orjson.dumps(cluster_path)
+
+
+def annotated_body(value: bytes, annotation: bytes, at_revision: int = 0) -> bytes:
+    """The JSON with that annotation, put in without decoding; `at_revision`: with another resourceVersion."""
+    start = _body_offset(value, _BODY_AT)[0]
+    hole, at = _hole_offsets(value, _HOLE_AT)
+    if at_revision:
+        hole += start
+        value = b"".join((value[:hole], b"%019d" % at_revision, value[hole + DIGITS :]))
+    if value.find(b'"kcp.io/cluster"', start) >= 0:
         # A client stored the annotation itself, or mentions it somewhere: rare enough to decode.
-        document = orjson.loads(json)
-        document["metadata"].setdefault("annotations", {})[CLUSTER_ANNOTATION] = cluster_path
-        return orjson.dumps(document)
-    at = _hole_offsets(value, _HOLE_AT)[1]
-    pair = b'"kcp.io/cluster":' + orjson.dumps(cluster_path)
-    if json[at - 1 : at] == b"{":
-        return json[:at] + pair + (b"" if json[at : at + 1] == b"}" else b",") + json[at:]
-    return json[:at] + b',"annotations":{' + pair + b"}" + json[at:]
+        return annotated_document(value[start:], annotation)
+    at += start
+    if value[at - 1] != _BRACE:
+        return b"".join((value[start:at], b',"annotations":{', annotation, b"}", value[at:]))
+    return b"".join((value[start:at], annotation, b"," if value[at] != _END_BRACE else b"", value[at:]))
+
+
+def annotated_document(json: bytes, annotation: bytes) -> bytes:
+    """The same of any object's JSON."""
+    document = orjson.loads(json)
+    found = document["metadata"].get("annotations") or {}
+    document["metadata"]["annotations"] = {**found, **orjson.loads(b"{%b}" % annotation)}
+    return orjson.dumps(document)
 
 
 def faults(value: bytes) -> list[str]:

@@ -11,6 +11,7 @@ from itertools import repeat
 from typing import Any
 
 from kcpshard.api.events import Change, Commit, EventType
+from kcpshard.api.resource_versions import revision_at
 from kcpshard.settings import VERIFY, Settings
 from kcpshard.storage import commit_log, envelope, format, invariants, keyspace, owners
 from kcpshard.storage.clearing import Clearing
@@ -37,11 +38,14 @@ from kcpshard.storage.past_reads import PastReads
 from kcpshard.storage.space import SpaceGuard
 from kcpshard.storage.template import NO_TEMPLATE, Place, Template
 from kcpshard.storage.transfers import Transfers
+from kcpshard.storage.wildcard_reads import Deletions, Position, Sees, WildcardReads, WildcardScan
 from kcpshard.storage.writer import LoopSync, SyncThread, WriteGroup, Writer, exit_after_failed_sync
 
 _ADDED, _MODIFIED, _DELETED = EventType
 _made: Any = tuple.__new__
 _MAX_NAMESPACE_COUNTS = 4096  # when full all are dropped: counting again is 0.3 µs an object
+# How far ahead a promise about revisions is written down: much less than what a restart accepts of its clock.
+_PROMISE_US = 300_000
 _RETENTION_BITS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -103,6 +107,11 @@ class Store:
         self._touched = self._writer.touched
         self._namespace_counts: dict[bytes, int] = {}  # of namespaces that somebody paged through, by type prefix
         self._template, self._templated = template, template.types
+        self._deletions = Deletions(self._clock.last)
+        self._everywhere = WildcardReads(
+            engine, self._clusters, self._past, self._deletions, self._compaction.lost, self.scan, self._templated
+        )
+        self._promised = durable  # restarts begin above it
         self._followed: frozenset[str] = frozenset()
         self._accepted: Callable[[LogicalCluster, str, str, str], None] = lambda *_: None
         self._undone: Callable[[LogicalCluster], None] = lambda _: None
@@ -121,6 +130,31 @@ class Store:
         group = self._writer.gather()
         self._writer.put_meta(group, keyspace.CLOCK_KEY, keyspace.number(revision))
         return group
+
+    def cut(self, revision: int) -> Group | None:
+        now_us = self._now_us()
+        self._clock.raise_to(revision, now_us)
+        if revision > self._promised and self._writer.refused is None and self._space.refusal is None:
+            promise = max(revision, revision_at(now_us + _PROMISE_US, 0))
+            group = self._writer.gather()
+            self._writer.put_meta(group, keyspace.CLOCK_KEY, keyspace.number(promise))
+            group.when_refused(lambda _cause: self._break_promise())
+            self._promised = promise
+        newest = self._writer.newest_group()
+        if newest is None:
+            self._writer.reach(revision)
+        else:
+            newest.when_durable(lambda: self._writer.reach(revision))
+        return newest
+
+    def close_up_to_now(self) -> None:
+        # A moment ago, so that the clock need not be raised beyond the present.
+        wanted = revision_at(self._now_us() - 1_000, 0)
+        if wanted > self._writer.durable and self._writer.newest_group() is None:
+            self.cut(wanted)
+
+    def _break_promise(self) -> None:
+        self._promised = 0
 
     # --- logical clusters
 
@@ -401,6 +435,11 @@ class Store:
             self._namespace_counts[base] = known
         return known
 
+    def scan_all(
+        self, group_resource: str, namespace: str, revision: int, retention: int, after: Position | None, sees: Sees
+    ) -> WildcardScan:
+        return self._everywhere.open(group_resource, namespace, revision, retention, after, sees)
+
     def clusters_with(self, group_resource: str, after: int = 0) -> Iterator[int]:
         start = keyspace.count_key(group_resource, keyspace.number(after + 1))
         end = keyspace.after_prefix(keyspace.count_key(group_resource, b""))
@@ -590,6 +629,7 @@ class Store:
                 group.entries[key] = None
                 overlay[key] = (None, group)
                 cluster.deletions[group_resource] = revision
+                self._deletions.deleted(group_resource, revision)
                 if is_own:
                     cluster.objects -= 1
                     cluster.stored_bytes -= len(previous)
@@ -614,7 +654,8 @@ class Store:
             if group_resource in self._followed:
                 self._accepted(cluster, group_resource, namespace, name)
         for group_resource, step in counts.items():
-            self._count(group, cluster, group_resource, step)
+            if not self._count(group, cluster, group_resource, step):
+                self._deletions.emptied(group_resource, cluster.id, revision)
         put(keyspace.ORDER, raw_revision, cluster.prefix + bytes((bits,)))
         cluster.log_bytes += log_bytes
         group.usages[cluster.id] = cluster
@@ -657,11 +698,12 @@ class Store:
         if base in self._namespace_counts:
             self._namespace_counts[base] += step
 
-    def _count(self, group: WriteGroup, cluster: LogicalCluster, group_resource: str, step: int) -> None:
+    def _count(self, group: WriteGroup, cluster: LogicalCluster, group_resource: str, step: int) -> int:
         key = keyspace.count_key(group_resource, cluster.prefix)
         raw = self._writer.get_meta(key)
         count = (int.from_bytes(raw, "big") if raw else 0) + step
         self._writer.put_meta(group, key, keyspace.number(count) if count else None)
+        return count
 
     def _complete_group(self, group: WriteGroup) -> None:
         self._clusters.write_usages(group)

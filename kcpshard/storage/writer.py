@@ -234,6 +234,10 @@ class Writer:
         self._rebuild()
         self._after_refusal(group)
 
+    def reach(self, revision: int) -> None:
+        """Everything up to `revision` is durable and announced, and nothing will be committed at or below it."""
+        self.durable = max(self.durable, revision)
+
     async def drain(self) -> None:
         """Return when everything accepted so far is durable or refused."""
         group = self.newest_group()

@@ -11,7 +11,7 @@ from kcpshard.api.errors import ApiError, Forbidden
 from kcpshard.api.loop_time import TooLong
 from kcpshard.api.names import KUBERNETES_GROUPS
 from kcpshard.api.requests import Answer, Request
-from kcpshard.authorization.policy import Decision
+from kcpshard.authorization.policy import ALLOWED, Decision
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.tenancy.names import CORE
 from kcpshard.verbs import access, impersonation, usual_gets, webhook_waiting
@@ -19,6 +19,7 @@ from kcpshard.verbs.authorize import authorize
 from kcpshard.verbs.binding import bind
 from kcpshard.verbs.connections import CONNECTIONS, connect
 from kcpshard.verbs.create import create
+from kcpshard.verbs.cut import cut_here
 from kcpshard.verbs.delete import delete
 from kcpshard.verbs.delete_collection import delete_collection
 from kcpshard.verbs.document import document
@@ -27,6 +28,7 @@ from kcpshard.verbs.forward import check_local, forward
 from kcpshard.verbs.get import get
 from kcpshard.verbs.history import history
 from kcpshard.verbs.list import list_objects
+from kcpshard.verbs.list_everywhere import list_everywhere
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.patch import patch
 from kcpshard.verbs.proofs import check_proof
@@ -82,13 +84,19 @@ _CREATED: Mapping[tuple[str, str], Callable[[Shard, Request], Outcome]] = {
 }
 
 _GET = int(pb.GET)
+# Verbs about more than one logical cluster: who may what is decided for each of them.
+_OF_MANY: Mapping[int, Callable[[Shard, Request], Outcome]] = {pb.CUT: cut_here, pb.LIST_MANY: list_everywhere}
+_FIRST_OF_MANY = min(_OF_MANY)
 
 
 def dispatch(shard: Shard, request: pb.Request) -> Outcome:
     """Begin the request. Raises ApiError, NotOwned, NotDurable, ReadOnly; see `verbs.outcome` for what it returns."""
+    verb = request.verb
+    if verb >= _FIRST_OF_MANY:
+        return _of_many(shard, request)
     if request.proof:
         check_proof(shard, request)
-    if request.verb == _GET and (answer := usual_gets.answer(shard, request)) is not None:
+    if verb == _GET and (answer := usual_gets.answer(shard, request)) is not None:
         return answer
     if request.audit_id:
         return _audited(shard, request)
@@ -96,6 +104,15 @@ def dispatch(shard: Shard, request: pb.Request) -> Outcome:
         request = impersonation.effective(shard, request, access.wanted_of(request))
     access.check(shard, request)
     return _begin(shard, request)
+
+
+def _of_many(shard: Shard, request: pb.Request) -> Outcome:
+    outcome = _OF_MANY.get(request.verb, unknown)(shard, request)
+    if not request.audit_id or not isinstance(outcome, AsyncIterator):
+        return outcome
+    record = access.Record(request.identity)
+    record.decision = ALLOWED  # what may not be seen is left out
+    return _streamed(outcome, record)
 
 
 def _begin(shard: Shard, request: pb.Request) -> Outcome:

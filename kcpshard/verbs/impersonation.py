@@ -181,6 +181,11 @@ def claimed(raw: bytes, cluster: LogicalCluster) -> Identity:
     return impersonated(_read(orjson.loads(raw)), cluster)
 
 
+def impersonated_everywhere(raw: bytes) -> Identity:
+    """Whom an administrator of the installation acts as in all logical clusters."""
+    return impersonated(_read(orjson.loads(raw)), None)
+
+
 def impersonated(wanted: Identity, cluster: LogicalCluster | None) -> Identity:
     """With the groups that go without saying."""
     username, groups = wanted.username, list(wanted.groups)

@@ -54,6 +54,16 @@ class History:
         found.reverse()
         return _at_most(found, limit)
 
+    def since_all(self, after: int, limit: int) -> Sequence[Commit]:
+        """As `since`, of all logical clusters."""
+        found: list[Commit] = []
+        for commit, _ in reversed(self._all):
+            if commit.revision <= after:
+                break
+            found.append(commit)
+        found.reverse()
+        return _at_most(found, limit)
+
     def statistics(self) -> dict[str, int]:
         return {"commits": len(self._all), "bytes": self._bytes, "clusters": len(self._of_cluster)}
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from kcpshard.api.events import Change, Commit
 from kcpshard.watch.bucket import Bucket, LiveEvent
 from kcpshard.watch.cursor import Cursor
+from kcpshard.watch.everywhere import NotReady, View, WildcardCursor
 from kcpshard.watch.history import History
 from kcpshard.watch.selection import Selection
 
@@ -54,6 +55,7 @@ class Watch:
         "proof",
         "selection",
         "unborn",
+        "view",
     )
 
     def __init__(
@@ -70,8 +72,9 @@ class Watch:
         self.group_resource, self.selection = group_resource, selection
         self.cluster_id = 0  # ≠ 0: live, filed in a bucket
         self.unborn = False  # filed under its path
-        self.cursor: Cursor[Any] | None = None  # lagging
+        self.cursor: Cursor[Any] | WildcardCursor | None = None  # lagging
         self.doubted = False  # lagging, and rights may have changed since it began
+        self.view: View | None = None  # of many logical clusters
         self.proof = proof  # what must stay true of the credential that it began with
 
 
@@ -80,7 +83,7 @@ class Link:
 
     __slots__ = (
         "broken", "ended", "events", "joined", "lagging", "lagging_wake", "live_wake", "on_cut", "queued_bytes",
-        "watches",
+        "views", "watches",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -93,6 +96,7 @@ class Link:
         self.lagging: deque[Watch] = deque()
         self.lagging_wake = asyncio.Event()
         self.broken = False
+        self.views = 0  # watches of many logical clusters
         self.on_cut: Callable[[], None] = lambda: None  # ends the streams
 
     def put(self, event: LiveEvent) -> None:
@@ -115,7 +119,7 @@ class Link:
             taken.append(event)
         return taken
 
-    def lag(self, watch: Watch, cursor: Cursor[Any]) -> None:
+    def lag(self, watch: Watch, cursor: Cursor[Any] | WildcardCursor) -> None:
         watch.cursor = cursor
         self.lagging.append(watch)
         self.lagging_wake.set()
@@ -135,6 +139,7 @@ class Hub:
         self._buckets: dict[BucketKey, Bucket[Link]] = {}
         self._unborn: dict[str, set[Watch]] = {}
         self._links: set[Link] = set()
+        self._everywhere: dict[str, dict[int, Watch]] = {}  # live ones of many logical clusters: type → id → watch
         self._numbers: dict[str, int] = {}  # watches that have begun, by path
         self._waiting: set[Link] = set()  # links with a watch that waits for a revision
         self._events = 0
@@ -146,7 +151,7 @@ class Hub:
 
     def on_commit(self, commits: Sequence[Commit]) -> None:
         """A group became durable: the listener for ObjectStore.on_commit."""
-        buckets, append = self._buckets, self.history.append
+        buckets, append, everywhere = self._buckets, self.history.append, self._everywhere
         for commit in commits:
             append(commit)
             cluster_id = commit.cluster_id
@@ -157,6 +162,8 @@ class Hub:
                 if bucket is not None:
                     for link, event in bucket.dispatch(change):
                         self._put(link, event)
+                if everywhere and (watches := everywhere.get(change.group_resource)):
+                    self._tell_everywhere(list(watches.values()), cluster_id, change)
         for link in self._waiting:
             link.lagging_wake.set()
 
@@ -168,6 +175,19 @@ class Hub:
         if link.queued_bytes > self.queue_bytes:
             self._cut += 1
             link.on_cut()
+
+    def _tell_everywhere(self, watches: Sequence[Watch], cluster_id: int, change: Change) -> None:
+        for watch in watches:
+            assert watch.view is not None
+            try:
+                shown = watch.view.show_now(cluster_id, change)
+            except NotReady:
+                # What decides or converts is not at hand: it starts again and reads this from the log.
+                self.stop(watch.link, watch.id)
+                watch.link.end(Ended(watch.id))
+                continue
+            if shown is not None:
+                self._put(watch.link, LiveEvent(shown[0], change.revision, shown[1], (watch.id,)))
 
     def _bind(self, path: str, cluster_id: int, revision: int) -> None:
         """Before the birth's own changes are dispatched: they are the first that its watches see."""
@@ -205,6 +225,7 @@ class Hub:
 
     def begin(self, watch: Watch) -> None:
         watch.link.watches[watch.id] = watch
+        watch.link.views += watch.view is not None
         self._numbers[watch.path] = self._numbers.get(watch.path, 0) + 1
 
     def number(self, path: str) -> int:
@@ -214,7 +235,10 @@ class Hub:
     def join(self, watch: Watch, cluster_id: int) -> None:
         """The watch has everything durable; from the next commit on it is live. Same loop turn as the reading."""
         watch.cursor = None
-        self._file(watch, cluster_id)
+        if watch.view is not None:
+            self._everywhere.setdefault(watch.group_resource, {})[watch.id] = watch
+        else:
+            self._file(watch, cluster_id)
 
     def await_birth(self, watch: Watch) -> None:
         watch.unborn = True
@@ -234,6 +258,17 @@ class Hub:
     def end_cluster(self, cluster_id: int, status: bytes, group_resource: str = "") -> None:
         """The logical cluster, or one resource type in it, is gone: its live watches end with this Status."""
         self._end(lambda w: w.cluster_id == cluster_id and group_resource in ("", w.group_resource), Ended(0, status))
+
+    def type_changed(self, cluster_id: int, group_resource: str) -> None:
+        """A logical cluster's own definition of it is another: its watches start again, and find out."""
+        self.end_cluster(cluster_id, b"", group_resource)
+        for watch in self.views():
+            if watch.group_resource == group_resource and watch.view is not None:
+                watch.view.forget(cluster_id)
+
+    def views(self) -> list[Watch]:
+        """Watches of many logical clusters."""
+        return [w for link in self._links if link.views for w in link.watches.values() if w is not None and w.view]
 
     def release(self, path: str, moved_to: int, revision: int) -> None:
         """This shard serves the path no more: its watches go on at another, after `revision`.
@@ -284,6 +319,7 @@ class Hub:
 
     def _leave(self, watch: Watch) -> None:
         self._unfile(watch)
+        watch.link.views -= watch.view is not None
         left = self._numbers[watch.path] - 1
         if left:
             self._numbers[watch.path] = left
@@ -291,6 +327,12 @@ class Hub:
             del self._numbers[watch.path]
 
     def _unfile(self, watch: Watch) -> None:
+        if watch.view is not None:
+            watches = self._everywhere.get(watch.group_resource, {})
+            if watches.pop(watch.id, None) is not None and not watches:
+                del self._everywhere[watch.group_resource]
+            watch.cursor = None
+            return
         if watch.unborn:
             waiting = self._unborn[watch.path]
             waiting.discard(watch)

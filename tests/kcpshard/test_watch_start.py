@@ -2,7 +2,7 @@ import gc
 
 import pytest
 
-from kcpshard.api.errors import ApiError, BadRequest, Expired, Forbidden, MethodNotAllowed, NotFound
+from kcpshard.api.errors import ApiError, BadRequest, Expired, Forbidden, MethodNotAllowed, NotFound, Unauthorized
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.contract import NotDurable
 from kcpshard.verbs.outcome import NotOwned
@@ -31,7 +31,8 @@ def starts(tier: WatchTier) -> WatchStarts:
 @pytest.mark.parametrize(
     ("request_", "error"),
     [
-        pytest.param(start("*"), MethodNotAllowed, id="every logical cluster"),
+        pytest.param(start("*", identity=b""), Unauthorized, id="every logical cluster, as nobody"),
+        pytest.param(start("*", "reviews"), MethodNotAllowed, id="of all, a type that cannot be watched"),
         pytest.param(start("root", "gadgets"), NotFound, id="unknown type"),
         pytest.param(start("root", "namespaces", namespace="default"), NotFound, id="a namespace for a type without"),
         pytest.param(start("root", "reviews"), MethodNotAllowed, id="a type that cannot be watched"),

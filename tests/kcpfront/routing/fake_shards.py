@@ -27,8 +27,12 @@ class FakeHandle:
     def __init__(self, start: pb.StartWatch, sink: WatchSink) -> None:
         self.start, self.sink = start, sink
         self.revision = start.revision
-        self.columns, self.kind = b"", ""
+        self.columns, self.kind, self.audit = b"", "", b""
         self.closed = self.paused = False
+
+    @property
+    def complete(self) -> int:
+        return self.revision
 
     def pause(self) -> None:
         self.paused = True

@@ -2,10 +2,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 
-import pytest
-
 from kcpfront.routing.router import Router
-from kcpshard.api.errors import MethodNotAllowed
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import WatchedEvent
 from kcpshard.rpc.watch_ledger import WatchLedger
@@ -174,9 +171,12 @@ def test_watches_of_a_shard_that_is_let_go_find_another_place() -> None:
     play(scenario)
 
 
-def test_every_logical_cluster_at_once_is_refused() -> None:
+def test_a_watch_of_every_logical_cluster_has_a_part_at_each_shard() -> None:
     async def scenario(router: Router, channels: FakeChannels) -> None:
-        with pytest.raises(MethodNotAllowed):
-            router.watch(pb.StartWatch(cluster="*"), FakeSink())
+        handle = router.watch(pb.StartWatch(cluster="*"), FakeSink())
+        assert [len(shard.watches) for shard in channels.shards.values()] == [1, 1, 1]
+        router.adopt(make_map(2, 2))
+        assert [shard.watches[0].closed for shard in channels.shards.values()] == [True, True, True]
+        handle.close()
 
     play(scenario)

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kcpshard.api import names
 from kcpshard.api.names import (
     cluster_path,
     dns_label_faults,
@@ -62,3 +63,28 @@ def test_names_of_objects(text: str, label: int, subdomain: int, segment: int) -
 def test_names_that_are_addresses(text: str, fault: str) -> None:
     found = ip_address_faults(text)
     assert (fault in found[0]) if fault else found == []
+
+
+@pytest.mark.parametrize("text", ["*", "root:*", "root:org:*"])
+def test_wildcards(text: str) -> None:
+    assert names.wildcard(text) == text
+    assert names.is_wildcard(text)
+
+
+@pytest.mark.parametrize("text", ["", "**", ":*", "root*", "root:*:a", "Root:*", "*:*", "root"])
+def test_what_is_no_wildcard(text: str) -> None:
+    assert names.wildcard(text) is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "covered"),
+    [
+        ("*", "root", True),
+        ("*", "system:keys", False),
+        ("root:org:*", "root:org:a:b", True),
+        ("root:org:*", "root:org", False),
+        ("root:org:*", "root:organic", False),
+    ],
+)
+def test_what_a_wildcard_covers(pattern: str, path: str, covered: bool) -> None:
+    assert names.covers(pattern, path) is covered

@@ -9,7 +9,8 @@ from kcpshard.rpc import messages
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Result
 
-infos = st.builds(ListInfo, st.integers(0, 2**63), st.text(), st.integers(-1, 2**31), st.text(), st.text())
+COUNTS = st.integers(0, 2**31)
+infos = st.builds(ListInfo, st.integers(0, 2**63), st.text(), st.integers(-1, 2**31), st.text(), st.text(), COUNTS)
 answers = st.builds(
     Answer,
     st.integers(200, 599).filter(lambda code: code != 421),

@@ -40,7 +40,10 @@ def test_the_body_is_the_document_with_its_resource_version(document: dict[str, 
 @given(DOCUMENTS, TEXTS)
 def test_a_wildcard_read_names_the_cluster(document: dict[str, object], path: str) -> None:
     value = value_of(document)
-    plain, shown = orjson.loads(envelope.body(value)), orjson.loads(envelope.annotated_body(value, path))
+    plain, shown = (
+        orjson.loads(envelope.body(value)),
+        orjson.loads(envelope.annotated_body(value, envelope.annotation_of(path))),
+    )
     expected = {**plain["metadata"].get("annotations", {}), "kcp.io/cluster": path}
     assert shown["metadata"].pop("annotations") == expected
     plain["metadata"].pop("annotations", None)
@@ -49,7 +52,7 @@ def test_a_wildcard_read_names_the_cluster(document: dict[str, object], path: st
 
 def test_a_stored_cluster_annotation_is_replaced() -> None:
     document = {"apiVersion": "v1", "kind": "A", "metadata": {"annotations": {"kcp.io/cluster": "forged", "b": "1"}}}
-    shown = orjson.loads(envelope.annotated_body(value_of(document), "root"))
+    shown = orjson.loads(envelope.annotated_body(value_of(document), envelope.annotation_of("root")))
     assert shown["metadata"]["annotations"] == {"kcp.io/cluster": "root", "b": "1"}
 
 
@@ -95,7 +98,7 @@ def test_a_tombstone_has_the_header_of_what_it_ends() -> None:
     last = envelope.at_revision(value, json, hole, 1_800_000_000_000_009_001, at)
     assert envelope.faults(last) == []
     assert envelope.labels(last) == {"a": "1", "b": "2"}
-    assert b"kcp.io/cluster" in envelope.annotated_body(last, "root")
+    assert b"kcp.io/cluster" in envelope.annotated_body(last, envelope.annotation_of("root"))
 
 
 @pytest.mark.parametrize(

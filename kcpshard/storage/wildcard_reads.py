@@ -1,0 +1,211 @@
+"""Objects of one type over all logical clusters of the shard, at one revision, in the order of ids.
+
+    after (id, namespace, name) ─► next slice: one logical cluster after the other ─► done
+
+Which logical clusters hold such objects is in the index of counts. What that index no longer tells (which have lost
+their last one since the revision) is remembered here since the process began; before that all logical clusters are
+looked at. Decides what to read next; leaves who may see what to its caller, and compaction's bounds to the store.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from kcpshard.storage import keyspace
+from kcpshard.storage.clusters import Clusters
+from kcpshard.storage.contract import Compacted, KeyValueEngine, LogicalCluster, ScanItem
+from kcpshard.storage.past_reads import PastReads
+
+_PAGE = 256  # ids read at once
+_MAX_EMPTIED = 10_000  # logical clusters that lost their last object of a type, remembered by type
+_MAX_TYPES = 4_096
+
+
+class Position(NamedTuple):
+    """The last object given. An empty name: everything of that logical cluster."""
+
+    cluster_id: int
+    namespace: str
+    name: str
+
+
+class Found(NamedTuple):
+    """Objects of one logical cluster, in key order."""
+
+    cluster_id: int
+    path: str
+    items: Sequence[ScanItem]
+
+
+Sees = Callable[[int, str], bool]  # id and path of a logical cluster → whether its objects are wanted
+
+
+class Scan(Protocol):
+    def __call__(
+        self, cluster: LogicalCluster, group_resource: str, namespace: str, revision: int,
+        after: tuple[str, str] | None, limit: int, retention: int,
+    ) -> list[ScanItem]: ...  # fmt: skip
+
+
+class Deletions:
+    """What has been deleted since the process began: the newest revision by type, and who lost the last one."""
+
+    def __init__(self, since: int) -> None:
+        self._since = since
+        self._newest: dict[str, int] = {}
+        self._emptied: dict[str, dict[int, int]] = {}
+        self._known_since: dict[str, int] = {}  # of types of which too many were emptied
+
+    def deleted(self, group_resource: str, revision: int) -> None:
+        if group_resource not in self._newest and len(self._newest) >= _MAX_TYPES:
+            self._forget_all(revision)
+        self._newest[group_resource] = revision
+
+    def emptied(self, group_resource: str, cluster_id: int, revision: int) -> None:
+        found = self._emptied.setdefault(group_resource, {})
+        if len(found) >= _MAX_EMPTIED:
+            self._known_since[group_resource] = revision
+            found.clear()
+        found[cluster_id] = revision
+
+    def any_after(self, group_resource: str, revision: int) -> bool:
+        return self._newest.get(group_resource, self._since) > revision
+
+    def emptied_after(self, group_resource: str, revision: int) -> list[int] | None:
+        """Ids, ascending; None: not known."""
+        if revision < self._known_since.get(group_resource, self._since):
+            return None
+        found = self._emptied.get(group_resource)
+        return sorted(id_ for id_, at in found.items() if at > revision) if found else []
+
+    def _forget_all(self, revision: int) -> None:
+        self._since = revision
+        for each in (self._newest, self._emptied, self._known_since):
+            each.clear()
+
+
+class WildcardReads:
+    """`scan` reads a logical cluster that shows more than it holds (`templated`: the types of which it may)."""
+
+    def __init__(
+        self, engine: KeyValueEngine, clusters: Clusters, past: PastReads, deletions: Deletions,
+        lost: Callable[[int], int], scan: Scan, templated: frozenset[str],
+    ) -> None:  # fmt: skip
+        self.engine, self.clusters, self.past, self.deletions = engine, clusters, past, deletions
+        self.lost, self.scan, self.templated = lost, scan, templated
+
+    def open(
+        self, group_resource: str, namespace: str, revision: int, retention: int, after: Position | None, sees: Sees
+    ) -> "WildcardScan":
+        return WildcardScan(self, group_resource, namespace, revision, retention, after, sees)
+
+    def holders(self, group_resource: str, revision: int, after: int) -> list[tuple[int, int]]:
+        """(id, objects held now) of logical clusters with an id above `after` that may hold such objects at the
+        revision, at most about _PAGE; 0: not known. None left: empty."""
+        emptied = self.deletions.emptied_after(group_resource, revision)
+        if emptied is None or group_resource in self.templated:
+            return self._all(after)
+        start = keyspace.count_key(group_resource, keyspace.number(after + 1))
+        end = keyspace.after_prefix(keyspace.count_key(group_resource, b""))
+        pairs = self.engine.scan(keyspace.META, start, end, _PAGE)
+        found = [(int.from_bytes(key[-8:], "big"), int.from_bytes(value, "big")) for key, value in pairs]
+        if emptied:
+            upto = found[-1][0] if len(found) == _PAGE else 1 << 64
+            known = {id_ for id_, _ in found}
+            found += [(id_, 0) for id_ in emptied if after < id_ <= upto and id_ not in known]
+            found.sort()
+        return found
+
+    def _all(self, after: int) -> list[tuple[int, int]]:
+        end = keyspace.after_prefix(keyspace.NAMES)
+        pairs = self.engine.scan(keyspace.META, keyspace.name_key(after + 1), end, _PAGE)
+        return [(int.from_bytes(key[-8:], "big"), 0) for key, _ in pairs]
+
+    def path(self, cluster_id: int) -> str:
+        """Of a logical cluster that is alive; "" if it is not."""
+        held = self.clusters.alive(cluster_id)
+        if held is not None:
+            return held.path
+        raw = self.engine.get(keyspace.META, keyspace.name_key(cluster_id))
+        if raw is None:
+            return ""
+        path = self.engine.get(keyspace.META, keyspace.PATHS + raw)
+        return raw.decode() if path is not None and int.from_bytes(path[:8], "big") == cluster_id else ""
+
+
+class WildcardScan:
+    """One read, slice by slice. `is_done` after the last slice."""
+
+    def __init__(
+        self, reads: WildcardReads, group_resource: str, namespace: str, revision: int, retention: int,
+        after: Position | None, sees: Sees,
+    ) -> None:  # fmt: skip
+        self._reads, self._group_resource, self._namespace = reads, group_resource, namespace
+        self._revision, self._retention, self._sees = revision, retention, sees
+        self._last = after.cluster_id if after else 0  # the id up to which all holders have been read
+        self._inside: tuple[int, tuple[str, str]] | None = None  # a logical cluster read in part
+        if after is not None and after.name:
+            self._last, self._inside = after.cluster_id - 1, (after.cluster_id, (after.namespace, after.name))
+        self._holders: list[tuple[int, int]] = []  # read ahead, the next one last
+        self.is_done = False
+
+    def next_slice(self, limit: int, most_clusters: int = 64) -> list[Found]:
+        """At most `limit` objects of at most so many logical clusters; none does not mean done. Raises Compacted."""
+        found: list[Found] = []
+        left, looked_at = limit, 0
+        while left > 0 and looked_at < most_clusters and not self.is_done:
+            if not self._holders and not self._read_on():
+                break
+            cluster_id, count = self._holders[-1]
+            looked_at += 1
+            path = self._reads.path(cluster_id)
+            if path and self._sees(cluster_id, path):
+                after = self._inside[1] if self._inside is not None and self._inside[0] == cluster_id else None
+                items, is_whole = self._objects(cluster_id, path, after, left, count)
+                if items:
+                    found.append(Found(cluster_id, path, items))
+                    left -= len(items)
+                if not is_whole:
+                    self._inside = (cluster_id, (items[-1].namespace, items[-1].name))
+                    break
+            self._inside = None
+            self._last = cluster_id
+            self._holders.pop()
+        return found
+
+    def _read_on(self) -> bool:
+        holders = self._reads.holders(self._group_resource, self._revision, self._last)
+        # An id is the revision of the birth: who was born later holds nothing yet.
+        self._holders = [each for each in reversed(holders) if each[0] <= self._revision]
+        self.is_done = not self._holders
+        return not self.is_done
+
+    def _objects(
+        self, cluster_id: int, path: str, after: tuple[str, str] | None, limit: int, count: int
+    ) -> tuple[list[ScanItem], bool]:
+        """And whether there is nothing more in that logical cluster."""
+        reads, group_resource = self._reads, self._group_resource
+        if group_resource in reads.templated or self._revision < reads.lost(self._retention):
+            cluster = reads.clusters.by_id(cluster_id)
+            if cluster is None:
+                return [], True
+            items = reads.scan(cluster, group_resource, self._namespace, self._revision, after, limit, self._retention)
+            return items, len(items) < limit
+        has_deletions = reads.deletions.any_after(group_resource, self._revision)
+        # As many as there are, if that is known: a page that is full need not be looked behind.
+        wanted = min(limit, count) if count and not has_deletions else limit
+        prefix = keyspace.number(cluster_id)
+        base = keyspace.type_prefix(prefix, group_resource, self._namespace)
+        start = base if after is None else prefix + f"{group_resource}\0{after[0]}\0{after[1]}\0".encode()
+        pairs = reads.past.scan(start, base[:-1] + b"\1", self._revision, wanted, has_deletions)
+        skip = len(base)
+        if self._namespace:
+            items = [ScanItem(self._namespace, key[skip:].decode(), value) for key, value in pairs]
+        else:
+            items = []
+            for key, value in pairs:
+                namespace, _, name = key[skip:].decode().partition("\0")
+                items.append(ScanItem(namespace, name, value))
+        return items, len(items) < limit
+
+
+__all__ = ["Compacted", "Deletions", "Found", "Position", "WildcardReads", "WildcardScan"]

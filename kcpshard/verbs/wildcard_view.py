@@ -1,0 +1,193 @@
+"""What one caller sees when it reads many logical clusters at once.
+
+Decides for each logical cluster whether its objects are shown (the pattern covers it, this shard serves it, the caller
+may list or watch that very thing there) and in which form they are. An administrator of the installation may
+everywhere; a credential of one logical cluster counts in that one alone. The installation's own logical clusters are
+never shown. Decisions are remembered: `changed` finds out whether one of them would be another now.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from kcpshard.api.errors import Forbidden, Unauthorized
+from kcpshard.api.names import covers
+from kcpshard.api.proofs import decode_proof
+from kcpshard.api.requests import decode_identity
+from kcpshard.authorization.attributes import Attributes
+from kcpshard.authorization.policy import MASTERS
+from kcpshard.definitions.contract import Resource
+from kcpshard.storage import envelope
+from kcpshard.storage.contract import NotDurable
+from kcpshard.verbs.impersonation import impersonated_everywhere
+from kcpshard.verbs.outcome import NotOwned
+from kcpshard.verbs.proofs import prove
+from kcpshard.verbs.shard import Shard
+
+_MAX_KNOWN = 4_096  # annotations of an administrator's view; of others all are kept, to see what changes
+_CHECKED = 64  # decisions looked at again in one go
+CRDS = "customresourcedefinitions.apiextensions.k8s.io"
+
+
+class Place:
+    """One logical cluster of a view: the annotation of its objects, and their type there."""
+
+    __slots__ = ("annotation", "make", "path", "resource")
+
+    def __init__(self, path: str, resource: Resource, make: Callable[[bytes], bytes] | None) -> None:
+        self.path, self.annotation = path, envelope.annotation_of(path)
+        self.resource, self.make = resource, make  # None: as stored
+
+    def body(self, value: bytes, at_revision: int = 0) -> bytes:
+        """The JSON as a reader of many logical clusters gets it. Raises NotConverted."""
+        if self.make is None or _is_current(value, self.resource):
+            return envelope.annotated_body(value, self.annotation, at_revision)
+        json = envelope.body_at(value, at_revision) if at_revision else envelope.body(value)
+        return envelope.annotated_document(self.make(json), self.annotation)
+
+
+class WildcardView:
+    """`resource` is the built-in type, or that of some logical cluster; None: no one here serves it yet."""
+
+    def __init__(self, shard: Shard, pattern: str, identity: bytes, wanted: Attributes) -> None:
+        """Raises Unauthorized."""
+        if not identity:
+            raise Unauthorized("Unauthorized")
+        self._shard, self._pattern, self.identity, self._wanted = shard, pattern, identity, wanted
+        found = decode_identity(identity)
+        self._scope = found.scope
+        self._sees_all = MASTERS in found.groups and not found.scope
+        self._places: dict[int, Place | None] = {}
+        self._builtin = shard.catalog.find(None, wanted.group, wanted.version, wanted.resource)
+        self.resource = self._builtin or self._any_definition()
+
+    @property
+    def group_resource(self) -> str:
+        if self.resource is None:
+            return f"{self._wanted.resource}.{self._wanted.group}"
+        return (self.resource.storage_resource or self.resource).group_resource
+
+    @property
+    def retention(self) -> int:
+        return 0 if self.resource is None else (self.resource.storage_resource or self.resource).retention
+
+    def sees(self, cluster_id: int, path: str) -> bool:
+        return self.place(cluster_id, path) is not None
+
+    def place(self, cluster_id: int, path: str = "") -> Place | None:
+        """None: its objects are not shown. Raises NotDurable while what decides is being read."""
+        if cluster_id in self._places:
+            return self._places[cluster_id]
+        if not path:
+            cluster = self._shard.store.cluster_by_id(cluster_id)
+            path = cluster.path if cluster is not None else ""
+        if not path or not covers(self._pattern, path):
+            return None
+        if self._sees_all and len(self._places) >= _MAX_KNOWN:
+            self._places.clear()
+        if not self._may(cluster_id, path):
+            self._places[cluster_id] = None
+            return None
+        resource = self._builtin or self._find(path)
+        if resource is None:
+            return None  # not yet: not to be remembered
+        found = self._places[cluster_id] = Place(path, resource, self._maker(resource))
+        return found
+
+    def _may(self, cluster_id: int, path: str) -> bool:
+        shard = self._shard
+        try:
+            shard.ownership.check(path)
+            if self._sees_all:
+                return True
+            if self._scope and self._scope != cluster_id:
+                return False
+            cluster = shard.store.pending_cluster(path)
+            if cluster is None or cluster.id != cluster_id:
+                return False
+            return shard.authorizer.decide(cluster, path, self.identity, self._wanted).allowed
+        except (Unauthorized, NotOwned):
+            return False
+
+    def forget(self, cluster_id: int) -> None:
+        """Its definitions have changed: decide anew."""
+        self._places.pop(cluster_id, None)
+
+    async def changed(self) -> bool:
+        """Whether another decision would be taken somewhere. The loop is free in between."""
+        if self._sees_all:
+            return False
+        for count, (cluster_id, known) in enumerate(list(self._places.items())):
+            if count % _CHECKED == 0:
+                await asyncio.sleep(0)
+            cluster = self._shard.store.cluster_by_id(cluster_id)
+            try:
+                if cluster is not None and self._may(cluster_id, cluster.path) is not (known is not None):
+                    return True
+            except NotDurable:
+                continue  # being read just now; a minute later is soon enough
+        return False
+
+    # --- types that logical clusters define for themselves
+
+    def _find(self, path: str) -> Resource | None:
+        wanted, cluster = self._wanted, self._shard.store.pending_cluster(path)
+        return (
+            None
+            if cluster is None
+            else self._shard.catalog.find(cluster, wanted.group, wanted.version, wanted.resource)
+        )
+
+    def _maker(self, resource: Resource) -> Callable[[bytes], bytes] | None:
+        if resource.storage_resource is None and resource.definition is None:
+            return None
+        catalog = self._shard.catalog
+        return lambda json: orjson.dumps(catalog.convert(orjson.loads(json), resource))
+
+    def _any_definition(self) -> Resource | None:
+        """Of the first logical cluster here that serves the type; they may differ in all but the name."""
+        store, wanted = self._shard.store, self._wanted
+        name = f"{wanted.resource}.{wanted.group}"
+        for cluster_id in store.clusters_with(CRDS):
+            cluster = store.cluster_by_id(cluster_id)
+            if cluster is None or store.pending_own(cluster, CRDS, "", name) is None:
+                continue
+            found = self._find(cluster.path)
+            if found is not None:
+                return found
+        return None
+
+
+def _is_current(value: bytes, resource: Resource) -> bool:
+    if resource.definition is not None:
+        return envelope.fingerprint(value) == resource.fingerprint
+    return envelope.api_version(value) == resource.api_version
+
+
+def who_asks(shard: Shard, asking: Any) -> bytes:
+    """Of a Request or a StartWatch: the identity that reads many logical clusters. Raises Unauthorized, Forbidden."""
+    if asking.proof:
+        prove_everywhere(shard, asking.proof)
+    if not asking.impersonation:
+        asked_by: bytes = asking.identity
+        return asked_by
+    found = decode_identity(asking.identity)
+    if MASTERS not in found.groups or found.scope:
+        raise Forbidden("impersonation over many logical clusters is for administrators of the installation")
+    identity: bytes = impersonated_everywhere(asking.impersonation).encode()
+    return identity
+
+
+def prove_everywhere(shard: Shard, raw: bytes) -> None:
+    """Raises Unauthorized. A credential of one logical cluster sees nothing elsewhere: only its own shard judges it."""
+    try:
+        proof = decode_proof(raw)
+    except (ValueError, TypeError):
+        raise Unauthorized("Unauthorized") from None
+    if not proof.cluster or proof.bootstrap is not None:
+        raise Unauthorized("Unauthorized")
+    cluster = shard.store.cluster_by_id(proof.cluster)
+    if cluster is not None:
+        prove(shard, cluster.path, raw)
