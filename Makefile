@@ -32,7 +32,7 @@ scenario: setup
 	set -e; for shards in 1 2 4; do KCP_SCENARIO_SHARDS=$$shards $(BIN)/pytest tests/scenario/test_kubectl_session.py tests/scenario/test_python_session.py; done
 	$(BIN)/pytest tests/scenario
 
-# Everything in RESULTS.md beside a real kube-apiserver, fifteen minutes: make bench ARGS=--quick|--resume|"--kubeconfig …"
+# Everything in RESULTS.md beside a real kube-apiserver, eighteen minutes: make bench ARGS=--quick|--resume|"--kubeconfig …"
 bench: setup
 	$(BIN)/python -m benchmarks.suite $(ARGS)
 

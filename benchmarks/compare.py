@@ -18,24 +18,44 @@ import time
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from benchmarks import gadgets
 from benchmarks.cost import Cost, measure, median_and_spread, memory_pss, run_load, spec_for
 from benchmarks.target import PEERS, KcpInstance, KubeInstance, Target, from_kubeconfig
 
 HERE = Path(__file__).parent
 
-# operation, list limit, connections, share of the rival's cost that is the condition and the aim
-OPERATIONS: dict[str, tuple[str, int, int, float, float]] = {
-    "get": ("get", 0, 32, 1 / 2, 1 / 4),
-    "list of 10": ("list", 10, 32, 1 / 2, 1 / 4),
-    "list of 500": ("list", 500, 8, 1 / 2, 1 / 4),
-    "list of 5000": ("list", 5000, 2, 1 / 2, 1 / 4),
-    "create": ("create", 0, 32, 2 / 3, 1 / 3),
-    "update": ("update", 0, 32, 2 / 3, 1 / 3),
-    "merge patch": ("patch", 0, 32, 2 / 3, 1 / 3),
-    "delete": ("delete", 0, 32, 2 / 3, 1 / 3),
+
+class Operation(NamedTuple):
+    """`condition` and `aim`: at most that share of the rival's cost."""
+
+    operation: str
+    condition: float
+    aim: float
+    limit: int = 0
+    connections: int = 32
+    kind: str = "ConfigMap"
+
+
+_READ, _WRITE = (1 / 2, 1 / 4), (2 / 3, 1 / 3)
+OPERATIONS = {
+    "get": Operation("get", *_READ),
+    "list of 10": Operation("list", *_READ, 10),
+    "list of 500": Operation("list", *_READ, 500, 8),
+    "list of 5000": Operation("list", *_READ, 5000, 2),
+    "create": Operation("create", *_WRITE),
+    "update": Operation("update", *_WRITE),
+    "merge patch": Operation("patch", *_WRITE),
+    "delete": Operation("delete", *_WRITE),
+    "apply": Operation("apply", *_WRITE),
+    "get custom": Operation("get", *_READ, kind=gadgets.KIND),
+    "list of 500 custom": Operation("list", *_READ, 500, 8, gadgets.KIND),
+    "create custom": Operation("create", *_WRITE, kind=gadgets.KIND),
+    "merge patch custom": Operation("patch", *_WRITE, kind=gadgets.KIND),
+    "apply custom": Operation("apply", *_WRITE, kind=gadgets.KIND),
 }
+CUSTOM_TENANTS, CUSTOM_OBJECTS = 200, 20  # at most; the definition is in each of these tenants
 WRITES_PER_S = 20.0
 DELETIONS = 2000  # objects that a delete round makes first, then deletes
 LARGE_TENANT = 900_000  # the number of the tenant that holds the objects for long lists
@@ -82,17 +102,42 @@ def populate(target: Target, args: argparse.Namespace) -> None:
     large = spec_for(target, "populate", 1, objects=5000)
     large.tenants = [target.tenant(LARGE_TENANT)]
     run_load(large)
+    if any(OPERATIONS[name].kind == gadgets.KIND for name in chosen(args)):
+        populate_custom(target, args)
     say(
         f"{target.name}: {done.requests} objects in {time.monotonic() - began:.0f} s, answers {done.codes}, "
         f"Pss {memory_pss(target.pids()) / 1e6:.0f} MB"
     )
 
 
+def populate_custom(target: Target, args: argparse.Namespace) -> None:
+    """Beside the ConfigMaps, whose namespaces are there."""
+    tenants, objects = custom_size(args)
+    large = [target.tenant(LARGE_TENANT)]
+    gadgets.define(target, [*(target.tenant(n) for n in range(tenants)), *large])
+    some = spec_for(target, "populate", tenants, objects=objects, kind=gadgets.KIND)
+    run_load(some)
+    many = spec_for(target, "populate", 1, objects=500, kind=gadgets.KIND)
+    many.tenants = large
+    run_load(many)
+
+
+def custom_size(args: argparse.Namespace) -> tuple[int, int]:
+    """Tenants, and objects in each."""
+    return min(args.tenants, CUSTOM_TENANTS), min(args.objects, CUSTOM_OBJECTS)
+
+
+def chosen(args: argparse.Namespace) -> list[str]:
+    return [o for o in OPERATIONS if not args.only or o in args.only.split(",")]
+
+
 def one_round(target: Target, name: str, number: int, args: argparse.Namespace) -> Cost:
-    operation, limit, connections, _, _ = OPERATIONS[name]
-    spec = spec_for(target, operation, args.tenants, objects=args.objects, seconds=args.seconds, seed=number)
-    spec.connections, spec.limit, spec.batch = connections, limit, f"{name[:1]}{number}"
-    if name.startswith("list") and limit > args.objects:
+    row = OPERATIONS[name]
+    operation, is_custom = row.operation, row.kind == gadgets.KIND
+    tenants, objects = custom_size(args) if is_custom else (args.tenants, args.objects)
+    spec = spec_for(target, operation, tenants, objects=objects, seconds=args.seconds, seed=number, kind=row.kind)
+    spec.connections, spec.limit, spec.batch = row.connections, row.limit, f"{name[:1]}{number}"
+    if operation == "list" and row.limit > objects:
         spec.tenants = [target.tenant(LARGE_TENANT)]
     if operation in ("get", "list"):
         spec.writes_per_s = WRITES_PER_S
@@ -105,7 +150,7 @@ def one_round(target: Target, name: str, number: int, args: argparse.Namespace) 
 def summarise(found: dict[str, dict[str, list[Cost]]], targets: list[Target]) -> list[dict[str, Any]]:
     rows = []
     for name, by_target in found.items():
-        row: dict[str, Any] = {"operation": name, "condition": OPERATIONS[name][3], "aim": OPERATIONS[name][4]}
+        row: dict[str, Any] = {"operation": name, "condition": OPERATIONS[name].condition, "aim": OPERATIONS[name].aim}
         for target in targets:
             costs = by_target[target.name]
             cpu, spread = median_and_spread([c.cpu_us for c in costs])
@@ -148,9 +193,13 @@ def plot(rows: list[dict[str, Any]], targets: list[Target], path: Path) -> None:
     matplotlib.use("svg")
     import matplotlib.pyplot as pyplot
 
-    figure, axes = pyplot.subplots(1, len(rows), figsize=(2.1 * len(rows), 3.6))
+    lines = -(-len(rows) // 8)
+    across = -(-len(rows) // lines)
+    figure, grid = pyplot.subplots(lines, across, figsize=(2.1 * across, 3.6 * lines), squeeze=False)
+    for unused in list(grid.flat)[len(rows) :]:
+        unused.set_visible(False)
     colours = ["#2a6f97", "#c9ada7", "#9a8c98"]
-    for axis, row in zip(axes if len(rows) > 1 else [axes], rows, strict=True):
+    for axis, row in zip(grid.flat, rows, strict=False):
         for place, target in enumerate(targets):
             values = row[target.name]
             axis.bar(place, values["cpu_us"], yerr=values["cpu_us"] * values["spread"], color=colours[place], capsize=3)
@@ -182,15 +231,14 @@ def save(found: dict[str, dict[str, list[Cost]]], targets: list[Target], args: a
 def main() -> int:
     args = arguments()
     args.out.mkdir(parents=True, exist_ok=True)
-    chosen = [o for o in OPERATIONS if not args.only or o in args.only.split(",")]
     with ExitStack() as stack:
         targets = open_targets(args, stack)
         for target in targets:
             populate(target, args)
         args.memory_mb = {t.name: round(memory_pss(t.pids()) / 1e6) for t in targets if t.roots}
-        found: dict[str, dict[str, list[Cost]]] = {o: {t.name: [] for t in targets} for o in chosen}
+        found: dict[str, dict[str, list[Cost]]] = {o: {t.name: [] for t in targets} for o in chosen(args)}
         for number in range(args.rounds):
-            for name in chosen:
+            for name in found:
                 for target in targets if number % 2 == 0 else targets[::-1]:
                     cost = one_round(target, name, number, args)
                     found[name][target.name].append(cost)

@@ -21,6 +21,8 @@ from typing import Any
 
 import uvloop
 
+from benchmarks import gadgets
+
 PAD = "x" * 900  # makes a ConfigMap of about 1 kB
 
 
@@ -30,7 +32,7 @@ class Spec:
     port: int
     token: str
     authority: str
-    operation: str  # get, list, create, update, patch, delete, populate, create in order
+    operation: str  # get, list, create, update, patch, apply, delete, populate, create in order
     tenants: list[tuple[str, str]]  # (URL prefix, namespace)
     objects: int = 100  # objects a tenant
     requests: int = 0  # stop after so many …
@@ -40,6 +42,7 @@ class Spec:
     seed: int = 1
     writes_per_s: float = 0  # updates at random beside the measured requests, on a connection of their own
     batch: str = "b"  # name part of created objects, so that rounds do not collide
+    kind: str = "ConfigMap"  # or the custom type of `gadgets`
 
 
 @dataclass
@@ -113,9 +116,13 @@ class Requests:
         return head.encode() + b"\r\n" + body
 
     def collection(self, tenant: tuple[str, str]) -> str:
+        if self.spec.kind == gadgets.KIND:
+            return f"{tenant[0]}/apis/{gadgets.API_VERSION}/namespaces/{tenant[1]}/{gadgets.PLURAL}"
         return f"{tenant[0]}/api/v1/namespaces/{tenant[1]}/configmaps"
 
     def body(self, name: str, value: str) -> bytes:
+        if self.spec.kind == gadgets.KIND:
+            return gadgets.encoded(name, value)
         document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"bench": "yes"}}}
         return json.dumps(document | {"data": {"value": value, "pad": PAD}}).encode()
 
@@ -133,8 +140,12 @@ class Requests:
                 return self.encode("POST", self.collection(tenant), self.body(f"{spec.batch}-{self.serial}", "1"))
             case "update":
                 return self.encode("PUT", f"{self.collection(tenant)}/{name}", self.body(name, str(self.serial)))
+            case "apply":
+                url = f"{self.collection(tenant)}/{name}?fieldManager=bench&force=true"
+                return self.encode("PATCH", url, self.body(name, str(self.serial)), "application/apply-patch+yaml")
             case "patch":
-                patch = json.dumps({"data": {"value": str(self.serial)}}).encode()
+                member = "spec" if self.spec.kind == gadgets.KIND else "data"
+                patch = json.dumps({member: {"value": str(self.serial)}}).encode()
                 content_type = "application/merge-patch+json"
                 return self.encode("PATCH", f"{self.collection(tenant)}/{name}", patch, content_type)
             case "delete":
@@ -211,8 +222,10 @@ class Load:
 
     async def write_beside(self) -> None:
         connection = await self.connect()
+        # A custom object is not updated without its resourceVersion.
+        operation = "update" if self.spec.kind == "ConfigMap" else "patch"
         while not self.stop:
-            await connection.ask(self.requests.next("update"))
+            await connection.ask(self.requests.next(operation))
             self.outcome.writer_requests += 1
             await asyncio.sleep(1 / self.spec.writes_per_s)
         connection.transport.close()

@@ -1,6 +1,6 @@
 """`make bench`: every measurement of RESULTS.md in one command, each part in a process of its own.
 
-    make bench                     about fourteen minutes, on a machine that does nothing else
+    make bench                     about eighteen minutes, on a machine that does nothing else
     make bench ARGS=--quick        three minutes, to see that everything runs; its figures say little
     make bench ARGS=--resume       leaves out what has been measured with the same arguments
     make bench ARGS="--kubeconfig FILE [--pids 1,2]"    beside any other server instead of a kube-apiserver

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from kcpfront.exchange import Exchange
 from kcpfront.options import flag, integer, refuse, refuse_past
 from kcpfront.request_info import RequestInfo
-from kcpshard.api.errors import ApiError, FieldError, Invalid, forbidden, not_supported
+from kcpshard.api.errors import BadRequest, FieldError, Invalid, forbidden, not_supported
 from kcpshard.api.resource_versions import parse_resource_version
 from kcpshard.rpc import shard_pb2 as pb
 
@@ -82,4 +82,4 @@ def _revision(text: str) -> int:
     try:
         return parse_resource_version(text)
     except Invalid as error:
-        raise ApiError(error.message) from None  # as kube-apiserver has it for watches: 500 without a reason
+        raise BadRequest(error.message) from None  # kube-apiserver answers 500 to this on watches, 400 on lists

@@ -138,6 +138,8 @@ class ShardServer:
         self._shard.issuer = TokenIssuer(self._keys, options.service_account_issuer, options.api_audiences)
         self.workers = WorkerPool()
         self._shard.elsewhere = OffloadedWrites(self.workers.run)
+        if catalog.remote_openapi is not None:
+            catalog.remote_openapi.run = self.workers.run
         loop_time.bound()
         cluster_limits.follow(self.store)
         turns = LoopTurns(self._weight)

@@ -4,7 +4,7 @@ Decides like the verbs do: ownership, logical cluster, resource type, selectors,
 NotOwned, NotDurable, `NotReached` (ask again when this shard has got there). Leaves reading and queues to `watch_link`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
@@ -211,7 +211,24 @@ class _ResourceForm(Form):
         reader: ValueReader = envelope
         super().__init__(reader, resource.api_version, partial(_convert, shard, resource), resource.fingerprint)
         self.resource = resource
-        self.waits = resource.definition is not None and resource.definition.asks_webhook
+        if resource.definition is not None:
+            self.waits = resource.definition.asks_webhook
+            self.fields, self.needs_previous = self._served_fields, True
+            if self.waits:
+                self.labels = self._served_labels
+
+    def _served_labels(self, value: bytes) -> Mapping[str, str]:
+        """A webhook may change them."""
+        if not self.reader.has_body(value) or self.reader.api_version(value) == self.api_version:
+            return self.reader.labels(value)
+        found: Mapping[str, str] | None = orjson.loads(self.render(value))["metadata"].get("labels")
+        return found or {}
+
+    def _served_fields(self, value: bytes) -> Mapping[str, str]:
+        """Another version has others, and so has an object written before the definition named them."""
+        if not self.reader.has_body(value) or self.is_current(value):
+            return self.reader.fields(value)
+        return self.resource.strategy.selectable_fields(orjson.loads(self.render(value)))
 
 
 class WatchedView:

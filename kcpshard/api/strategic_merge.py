@@ -9,7 +9,7 @@ the patch), items only the server has keep their order, and the two are woven by
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from kcpshard.api.errors import ApiError, BadRequest
+from kcpshard.api.errors import BadRequest
 from kcpshard.api.objects import go_text
 
 Object = dict[str, Any]
@@ -38,7 +38,7 @@ class MergeSchema(Protocol):
 def strategic_merge(document: Object, patch: Object, schema: MergeSchema | None) -> Object:
     """A new document that may share parts with both arguments. Without a schema lists are replaced, objects merged.
 
-    Raises BadRequest for a malformed patch and plain ApiError (500) where kube-apiserver gives 500.
+    Raises BadRequest for a malformed patch, also where kube-apiserver says the same with 500: it is the client's.
     """
     return _merge_objects(document, patch, schema)
 
@@ -62,7 +62,7 @@ def _merge_objects(original: Object, patch: Object, schema: MergeSchema | None) 
         case "merge":
             patch = {key: value for key, value in patch.items() if key != _PATCH}
         case unknown:
-            raise ApiError(f"unknown patch type: {go_text(unknown)} in map: {go_text(patch)}")
+            raise BadRequest(f"unknown patch type: {go_text(unknown)} in map: {go_text(patch)}")
     result = _retained(original, patch)
     deletions, orders = _list_directives(patch)
     for key, value in patch.items():
@@ -181,7 +181,7 @@ def _merge_lists(
 ) -> list[Any]:
     kinds = {_item_kind(item) for item in (*original, *patch)}
     if len(kinds) > 1:
-        raise ApiError(f"list element types are not identical: [{go_text(original)} {go_text(patch)}]")
+        raise BadRequest(f"list element types are not identical: [{go_text(original)} {go_text(patch)}]")
     if kinds == {"list"}:
         raise BadRequest("lists of lists are not supported")
     if kinds != {"map"}:
@@ -236,16 +236,16 @@ def _special_items(original: list[Any], patch: list[Any], merge_key: str) -> tup
             case "replace":
                 replaced = True
             case "merge":
-                raise ApiError("merging lists cannot yet be specified in the patch")
+                raise BadRequest("merging lists cannot yet be specified in the patch")
             case unknown:
-                raise ApiError(f"unknown patch type: {go_text(unknown)} in map: {go_text(item)}")
+                raise BadRequest(f"unknown patch type: {go_text(unknown)} in map: {go_text(item)}")
     if replaced:
         return [], items, True
     return [item for item in original if item.get(merge_key) not in deleted], items, False
 
 
-def _missing_key(item: Object, merge_key: str) -> ApiError:
-    return ApiError(f"map: {go_text(item)} does not contain declared merge key: {merge_key}")
+def _missing_key(item: Object, merge_key: str) -> BadRequest:
+    return BadRequest(f"map: {go_text(item)} does not contain declared merge key: {merge_key}")
 
 
 def _merge_items(original: list[Any], patch: list[Any], schema: MergeSchema | None, merge_key: str) -> list[Any]:
@@ -281,7 +281,7 @@ def _check_order(patch: list[Any], order: list[Any], merge_key: str) -> None:
             text = (
                 f"The order in patch list:\n{go_text(items)}\n doesn't match $setElementOrder list:\n{go_text(order)}\n"
             )
-            raise ApiError(text) from None
+            raise BadRequest(text) from None
 
 
 def _woven(merged: list[Any], order: Sequence[Any], server: list[Any], merge_key: str, of_patch: set[Any]) -> list[Any]:

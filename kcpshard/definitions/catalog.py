@@ -23,10 +23,11 @@ from kcpshard.definitions.custom_openapi import document_hash as document_hash_o
 from kcpshard.definitions.custom_openapi_worker import CustomOpenApi
 from kcpshard.definitions.discovery import aggregated_version, discovery_document, entity_tag
 from kcpshard.definitions.legacy_definitions import with_legacy
-from kcpshard.definitions.openapi import document_hash, document_paths, index
+from kcpshard.definitions.openapi import V2, document_hash, document_paths, index
 from kcpshard.definitions.openapi_worker import OpenApiDocuments
 from kcpshard.definitions.remote_apis import OWN_HEADERS, RemoteApi, RemoteApis, RemoteIndex, UseProxy
 from kcpshard.definitions.remote_discovery import with_aggregated, with_groups
+from kcpshard.definitions.remote_openapi import RemoteOpenApi
 from kcpshard.definitions.webhook_conversion import WebhookConversions
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
 
@@ -53,6 +54,7 @@ class Catalog:
         self.custom: CustomCatalog | None = None  # until there is a store to follow
         self.remote: RemoteApis | None = None
         self._callouts: Callouts | None = None
+        self.remote_openapi: RemoteOpenApi | None = None
         self._shared: dict[tuple[bytes, str, str], Document] = {}  # by what is defined, path and form
         self._shared_bytes = 0
 
@@ -65,6 +67,7 @@ class Catalog:
         """Have conversion webhooks asked by these."""
         assert self.custom is not None
         self._callouts = callouts
+        self.remote_openapi = RemoteOpenApi(callouts)
         self.custom.conversions = WebhookConversions(callouts)
 
     def find(self, cluster: LogicalCluster | None, group: str, version: str, plural: str) -> Resource | None:
@@ -94,6 +97,9 @@ class Catalog:
     ) -> Document | Coroutine[Any, Any, Document | None] | None:
         path = path.partition("?")[0].rstrip("/")
         if path.startswith("/openapi/"):
+            remote = self.remote.index(cluster) if path == V2 and self.remote is not None else None
+            if remote is not None and cluster is not None:
+                return self._merged_openapi(cluster, remote, if_none_match)
             return self._openapi_document(cluster, path, if_none_match)
         aggregated = aggregated_version(accept)
         remote = self.remote.index(cluster) if self.remote is not None else None
@@ -187,6 +193,17 @@ class Catalog:
 
     def _custom_hash(self, path: str, digests: Sequence[str]) -> str:
         return document_hash_of(path, self.api_set, [*provided.document_digests().get(path, ()), *digests])
+
+    async def _merged_openapi(
+        self, cluster: LogicalCluster, remote: RemoteIndex, if_none_match: str
+    ) -> Document | None:
+        """OpenAPI v2 with what other servers answer for."""
+        found = self._openapi_document(cluster, V2, "")
+        local = await found if isinstance(found, Coroutine) else found
+        if local is None or self.remote_openapi is None:
+            return local
+        document = await self.remote_openapi.document(cluster, list(remote.apis.values()), local)
+        return unless_known(document, if_none_match)
 
     def _with_remote_openapi(self, cluster: LogicalCluster | None, body: bytes) -> bytes:
         """The paths of those that have said where their document is."""

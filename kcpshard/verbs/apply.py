@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from kcpshard.api import loop_time
-from kcpshard.api.errors import ApiError, BadRequest, object_not_found, required
+from kcpshard.api.errors import BadRequest, object_not_found, required
 from kcpshard.api.field_sets import FieldSet, difference
 from kcpshard.api.objects import Object, metadata, timestamp
 from kcpshard.api.requests import Request
@@ -81,7 +81,7 @@ def _read(request: Request, resource: Resource, obj: Object) -> None:
         shown = f"{resource.group}/{resource.version}, Kind={resource.kind}"
         text = f"unable to convert unstructured object to {shown}: {found.fault}"
         where = _place(metadata(obj))
-        raise ApiError(f"failed to convert new object ({where}; {shown}) to proper version: {text}") from None
+        raise BadRequest(f"failed to convert new object ({where}; {shown}) to proper version: {text}") from None
 
 
 def _place(meta: Object) -> str:
@@ -151,8 +151,8 @@ def _check_form(resource: Resource, config: Object, view: View) -> None:
     faults = typed_faults(config, view.schema)
     if faults:
         shown = f"{_place(meta)}; {resource.group}/{resource.version}, Kind={resource.kind}"
-        # kube-apiserver does not know whose fault this is: its answer is a 500 without a reason.
-        raise ApiError(f"failed to create typed patch object ({shown}): {typed_fault(faults)}")
+        # kube-apiserver does not say whose fault this is and answers 500; so in `_read`. It is the client's.
+        raise BadRequest(f"failed to create typed patch object ({shown}): {typed_fault(faults)}")
 
 
 # --- over client-side apply

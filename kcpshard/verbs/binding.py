@@ -9,7 +9,7 @@ from functools import cache
 
 import orjson
 
-from kcpshard.api.errors import ApiError, BadRequest, object_conflict, object_not_found
+from kcpshard.api.errors import BadRequest, object_conflict, object_not_found
 from kcpshard.api.objects import Object, is_terminating, metadata, timestamp
 from kcpshard.api.requests import Answer, Request
 from kcpshard.definitions import facts
@@ -57,8 +57,8 @@ def _check_target(target: Object) -> None:
     if not target.get("name"):
         faults.append("target.name: Required value")
     if faults:
-        # kube-apiserver does not say whose fault this is: its answer is a 500 without a reason.
-        raise ApiError(faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]")
+        # kube-apiserver does not say whose fault this is and answers 500.
+        raise BadRequest(faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]")
 
 
 def _assign(

@@ -11,7 +11,7 @@ from kcpshard.api.unconverted import NotConverted
 from kcpshard.storage.contract import Group, ScanItem
 from kcpshard.verbs.delete import delete_object, delete_options
 from kcpshard.verbs.finalization import DeleteOptions
-from kcpshard.verbs.list import Reader, converted_bodies, empty_list
+from kcpshard.verbs.list import Reader, converted_bodies, empty_list, next_converted
 from kcpshard.verbs.list_options import list_options
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.shard import Shard
@@ -41,7 +41,7 @@ async def _delete_all(
     reader.leave_turn()
     waiting = Waiting(request)
     while not reader.is_done:
-        items = reader.next_slice()
+        items = await next_converted(shard, target.resource, reader)
         shown += await converted_bodies(shard, target.resource, items)
         for start in range(0, len(items), _DELETIONS_A_TURN):
             some = items[start : start + _DELETIONS_A_TURN]

@@ -7,7 +7,7 @@ validation.
 
 from collections.abc import Sequence
 
-from kcpshard.api.errors import ApiError, object_not_found
+from kcpshard.api.errors import ApiError, BadRequest, object_not_found
 from kcpshard.api.objects import Object
 from kcpshard.api.requests import Request, decode_identity
 from kcpshard.authorization.attributes import Attributes, forbidden_object, quoted
@@ -69,7 +69,7 @@ class _Check:
         if resource and self._may("bind", resource, namespace, name, reference.get("apiGroup", "")):
             return
         if not resource:
-            raise ApiError(f"unsupported role reference kind: {quoted(kind)}")
+            raise BadRequest(f"unsupported role reference kind: {quoted(kind)}")
         home = namespace if kind == "Role" else ""
         rules = self._shard.authorizer.role(self._target.cluster, kind, home, name)
         if rules is None:

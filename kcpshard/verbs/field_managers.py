@@ -78,7 +78,8 @@ def view_of(shard: Shard, target: Target, subresource: str) -> View:
     ignored = _reset_fields(resource, subresource)
     # The main endpoint of a custom kind upstream knows what it resets in its own version only.
     elsewhere = ignored if resource.definition is None or subresource else _NOTHING
-    return View(resource.api_version, field_schema(resource), ignored, at_version, elsewhere)
+    is_custom = resource.definition is not None
+    return View(resource.api_version, field_schema(resource), ignored, at_version, elsewhere, is_custom)
 
 
 def _reset_fields(resource: Resource, subresource: str) -> FieldSet:

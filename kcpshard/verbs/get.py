@@ -72,7 +72,7 @@ def _read(shard: Shard, request: Request) -> Answer:
     if value is None:
         raise object_not_found(resource.group, resource.plural, request.name)
     if request.subresource == scale.SCALE:
-        body = orjson.dumps(scale.shown(resource, orjson.loads(served_body(shard, resource, value))))
+        body = orjson.dumps(scale.read(resource, orjson.loads(served_body(shard, resource, value))))
         return Answer(200, body)
     columns = resource.columns if request.want_columns else b""
     warnings = (resource.deprecation,) if resource.deprecation else ()

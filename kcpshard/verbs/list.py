@@ -5,7 +5,9 @@ a megabyte are answered in the loop turn; what is longer comes in pieces, all re
 with the loop free in between. A page without a limit is never longer than the state it shows, so no bound is needed.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import TypeVar
 
 import orjson
 
@@ -17,14 +19,16 @@ from kcpshard.api.unconverted import NotConverted
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import Compacted, LogicalCluster, NotDurable, ScanItem
-from kcpshard.verbs.get import past_revision, served_bodies, wait_for_revision
+from kcpshard.verbs.get import past_revision, served_bodies, served_body, wait_for_revision
 from kcpshard.verbs.list_options import ListOptions, list_options
 from kcpshard.verbs.outcome import Outcome
+from kcpshard.verbs.served_selection import ServedSelection, chooser
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target, find_target
 
 _FIRST_SLICE = 64
 _MAX_SLICE = 256
+_CONVERTED_SLICE = 64  # ~50 µs each, if each has to be decoded
 _SLICE_BYTES = 512 * 1024  # what one slice should copy: ~0.2 ms
 _TURN_OBJECTS = 512
 _TURN_BYTES = 1024 * 1024
@@ -32,6 +36,7 @@ _PIECE_BYTES = 256 * 1024
 # Objects of a namespace counted for remainingItemCount, in the loop turn; beyond that it stays unknown.
 _MAX_COUNTED = 512
 _TRIES = 3
+T = TypeVar("T")
 
 
 def list_objects(shard: Shard, request: Request) -> Outcome:
@@ -107,8 +112,7 @@ async def _converted_pieces(
     """As `_pieces`, of objects that a webhook may have to convert: those of a slice in one review."""
     code, begun = 200, False
     while True:
-        objects = reader.next_slice()
-        reader.leave_turn()
+        objects = await next_converted(shard, resource, reader)
         bodies = await converted_bodies(shard, resource, objects)
         piece = b",".join(bodies)
         if begun and piece:
@@ -124,14 +128,28 @@ async def _converted_pieces(
 async def converted_bodies(shard: Shard, resource: Resource, objects: list[ScanItem]) -> list[bytes]:
     """In the version of `resource`; waits only if a webhook has to convert some of them. Raises ApiError."""
     values = [item.value for item in objects]
+    return await _with_converted(shard, resource, objects, lambda: served_bodies(shard, resource, values))
+
+
+async def next_converted(shard: Shard, resource: Resource, reader: "Reader") -> list[ScanItem]:
+    """`next_slice`, also where a webhook has to say first what selectors judge by. Time passes. Raises ApiError."""
+    items = reader.read_slice()
+    reader.leave_turn()
+    if not reader.judges_served:
+        return reader.choose(items)
+    return await _with_converted(shard, resource, items, lambda: reader.choose(items))
+
+
+async def _with_converted(shard: Shard, resource: Resource, items: list[ScanItem], decide: Callable[[], T]) -> T:
+    """What `decide` gives once the webhook, if there is one, has converted those of another version."""
     if resource.definition is None or not resource.definition.asks_webhook:
-        return served_bodies(shard, resource, values)
-    others = [value for value in values if envelope.api_version(value) != resource.api_version]
+        return decide()
+    others = [o.value for o in items if envelope.api_version(o.value) != resource.api_version]
     for _ in range(_TRIES):
         if others:
             await shard.catalog.prepare([orjson.loads(envelope.body(value)) for value in others], resource)
         try:
-            return served_bodies(shard, resource, values)
+            return decide()
         except NotConverted:
             continue  # forgotten meanwhile: many convert much at the same time
     raise TooManyRequests("too many objects are being converted", retry_after_s=1)
@@ -168,6 +186,10 @@ class Reader:
     ) -> None:
         self._store, self._cluster, self._target, self._turn = shard.store, cluster, target, shard.turn
         self._namespace, self._options = namespace, options
+        self._chooser = chooser(target.resource, options.selection, partial(served_body, shard, target.resource))
+        self.judges_served = isinstance(self._chooser, ServedSelection)
+        is_converted = target.resource.storage_resource is not None and target.resource.definition is not None
+        self._max_slice = _CONVERTED_SLICE if is_converted or self.judges_served else _MAX_SLICE
         self._token = options.token
         self._after = (options.token.namespace, options.token.name) if options.token else None
         # The newest state is the durable state of this moment; from then on it is that revision.
@@ -176,6 +198,7 @@ class Reader:
         self._left = options.limit or -1  # -1: no limit
         self._slice = _FIRST_SLICE
         self._more = False  # the page is full and something follows
+        self._is_last = False  # nothing follows the slice that was read
         self._delivered = 0
         self.slices = 0
         self.is_done = False
@@ -184,19 +207,27 @@ class Reader:
 
     def next_slice(self) -> list[ScanItem]:
         """The next objects of the list; none does not mean done. Raises Expired if the state is no longer kept."""
+        return self.choose(self.read_slice())
+
+    def read_slice(self) -> list[ScanItem]:
+        """The first half of `next_slice`: what is there, to be given to `choose` before the next one is read."""
         self.slices += 1
         if self._name:
             return self._only_one()
         wanted = self._slice
-        has_limit = self._left >= 0
-        if has_limit and not self._options.selection:
+        if self._left >= 0 and not self._chooser:
             wanted = min(wanted, self._left + 1)
         items = self._scan(wanted)
-        is_last = len(items) < wanted
+        self._is_last = len(items) < wanted
         if items:
             size = sum([len(value) for _, _, value in items]) // len(items) + 1
-            self._slice = max(8, min(_MAX_SLICE, _SLICE_BYTES // size))
-        chosen = self._options.selection.chosen(items) if self._options.selection else items
+            self._slice = max(8, min(self._max_slice, _SLICE_BYTES // size))
+        return items
+
+    def choose(self, items: list[ScanItem]) -> list[ScanItem]:
+        """The second half. Raises NotConverted, having changed nothing."""
+        chosen = self._chooser.chosen(items) if self._chooser else items
+        has_limit, is_last = self._left >= 0, self._is_last
         if has_limit and len(chosen) > self._left:
             chosen = chosen[: self._left]
             self._more = True
@@ -220,7 +251,7 @@ class Reader:
 
     def _only_one(self) -> list[ScanItem]:
         """The field selector names the object: no need to look at the others."""
-        self.is_done = True
+        self._is_last = True
         namespace, stored = self._namespace, self._target.stored
         arguments = (self._cluster, stored.group_resource, namespace, self._name)
         try:
@@ -229,7 +260,7 @@ class Reader:
             value = self._store.get_at(*arguments, self.revision, stored.retention)
         if value is None:
             return []
-        return self._options.selection.chosen([ScanItem(namespace, self._name, value)])
+        return [ScanItem(namespace, self._name, value)]
 
     def _scan(self, limit: int) -> list[ScanItem]:
         stored, namespace = self._target.stored, self._namespace

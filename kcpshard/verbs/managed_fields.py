@@ -73,6 +73,7 @@ class View(NamedTuple):
     ignored: FieldSet  # what the endpoint resets; nobody comes to own it
     at_version: AtVersion  # the object in another version, None if that is not served any more
     ignored_elsewhere: FieldSet  # what is ignored where managers of other versions are looked at
+    keeps_empty: bool = False  # an empty list is a value of its own, not the lack of one
 
     def at(self, obj: Object, api_version: str) -> tuple[Object, FieldSchema | None] | None:
         """`obj`, of whatever version, in that one, with its schema."""
@@ -223,6 +224,8 @@ def apply(
     merged = merge(live, config, view.schema)
     if last is not None and last.fields:
         merged = _pruned(merged, managers, last, view)
+        if view.keeps_empty:
+            merged = _with_empty(merged, config)
     comparison = view.compare(live, merged, view.api_version)
     assert comparison is not None
     if not force:
@@ -271,6 +274,19 @@ def _pruned(merged: Object, managers: Managers, last: Managed, view: View) -> Ob
     final = view.at(left, view.api_version)
     assert final is not None
     return final[0]
+
+
+def _with_empty(merged: Any, config: Any) -> Any:
+    """With the lists that the configuration gives as empty ones, where the last item has just been taken away."""
+    if not isinstance(merged, dict) or not isinstance(config, dict):
+        return merged
+    result = merged
+    for name, given in config.items():
+        found = merged.get(name)
+        kept = given if given == [] and found is None else _with_empty(found, given)
+        if kept is not found:
+            result = {**result, name: kept}
+    return result
 
 
 def _by_version(managers: Managers, first: str) -> dict[str, FieldSet]:

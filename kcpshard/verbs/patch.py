@@ -45,7 +45,7 @@ def patch(shard: Shard, request: Request) -> Outcome:
     resource = target.resource
     if request.repeat and (found := recorded_answer(shard, target, request)):
         return found
-    _check_type(request, resource)
+    check_type(request, resource)
     check_options(request, "PatchOptions")
     if request.patch_type == APPLY:
         return apply(shard, target, request)
@@ -68,7 +68,8 @@ def check_not_forced(request: Request) -> None:
         raise options_invalid("PatchOptions", [forbidden("force", "may not be specified for non-apply patch")])
 
 
-def _check_type(request: Request, resource: Resource) -> None:
+def check_type(request: Request, resource: Resource) -> None:
+    """Custom types have no strategic merge, nor their Scales."""
     if request.patch_type in (JSON_PATCH, MERGE_PATCH, APPLY):
         return
     if request.patch_type == STRATEGIC_MERGE_PATCH and resource.fingerprint == 0:

@@ -6,10 +6,11 @@ same for the workloads of Kubernetes. Writing it is `verbs.scale_writes`.
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import orjson
 
-from kcpshard.api.errors import InternalError
+from kcpshard.api.errors import BadRequest
 from kcpshard.api.label_selectors import InvalidSelector, selector_text
 from kcpshard.api.objects import Object
 from kcpshard.api.requests import Answer
@@ -31,14 +32,26 @@ def paths_of(resource: Resource) -> Mapping[str, str]:
     return paths
 
 
+def lacks_replicas(resource: Resource, obj: Object) -> bool:
+    """Whether a custom object does not say how many it wants: it has no Scale to read, but may be given one."""
+    return resource.definition is not None and _replicas(resource, obj) is None
+
+
+def _replicas(resource: Resource, obj: Object) -> Any:
+    return value_at(obj, steps_of(paths_of(resource).get("specReplicasPath", "")))
+
+
+def read(resource: Resource, obj: Object) -> Object:
+    """The Scale of an object. Raises BadRequest if there is none to read; kube-apiserver says the same with 500."""
+    if lacks_replicas(resource, obj):
+        path = paths_of(resource)["specReplicasPath"]
+        raise BadRequest(f'the spec replicas field "{path}" does not exist')
+    return shown(resource, obj)
+
+
 def shown(resource: Resource, obj: Object) -> Object:
-    """The Scale of an object. Raises InternalError, as kube-apiserver does, if a custom one does not say how many it
-    wants."""
-    paths = paths_of(resource)
-    path = paths.get("specReplicasPath", "")
-    wanted = value_at(obj, steps_of(path))
-    if wanted is None and resource.definition is not None:
-        raise InternalError(f'Internal error occurred: the spec replicas field "{path}" does not exist')
+    """The Scale of an object; without replicas in its spec if there are none or if it is not known how many."""
+    paths, wanted = paths_of(resource), _replicas(resource, obj)
     status = {"replicas": value_at(obj, steps_of(paths.get("statusReplicasPath", ""))) or 0}
     if selector := _selector(resource, obj):
         status["selector"] = selector

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kcpshard.api.errors import (
     ApiError,
-    UnsupportedMediaType,
+    BadRequest,
     invalid,
     object_conflict,
     object_invalid,
@@ -17,6 +17,7 @@ from kcpshard.api.errors import (
 )
 from kcpshard.api.objects import Object, metadata
 from kcpshard.api.requests import Answer, Request
+from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
 from kcpshard.verbs import field_managers, managed_fields, scale_fields
 from kcpshard.verbs.apply import check_manager, merged
@@ -25,8 +26,8 @@ from kcpshard.verbs.decoding import decode_object
 from kcpshard.verbs.field_validation import check_options, checked_fields
 from kcpshard.verbs.managed_fields import Managers
 from kcpshard.verbs.outcome import AfterSync, Outcome
-from kcpshard.verbs.patch import APPLY, check_not_forced, patched
-from kcpshard.verbs.scale import answered, scale_resource, shown, written
+from kcpshard.verbs.patch import APPLY, check_not_forced, check_type, patched
+from kcpshard.verbs.scale import answered, lacks_replicas, paths_of, scale_resource, shown, written
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target, find_target
 from kcpshard.verbs.update import MODIFIED, check_name, check_uid, store_update, stored_object
@@ -65,25 +66,32 @@ def patch_scale(shard: Shard, request: Request) -> Outcome:
     if found := recorded_answer(shard, target, request):
         return answered(target.resource, found)
     check_options(request, "PatchOptions")
+    check_type(request, target.resource)
     if request.patch_type == APPLY:
         return _apply(shard, target, request)
     check_not_forced(request)
     stored = _stored(shard, target, request)
     scale, warnings = patched(shard, _as_scale(target), request, lambda: _without_entries(stored.scale))
+    _check_given(target.resource, stored, scale)
     check_name(metadata(scale), request.name)
     check_namespace(metadata(scale), request.namespace)
     return _store(shard, target, request, stored, scale, _updated(shard, target, request, stored, scale), warnings)
 
 
 def _apply(shard: Shard, target: Target, request: Request) -> Outcome:
-    if target.resource.definition is not None:
-        raise UnsupportedMediaType("server-side apply to a Scale is not served; apply the object itself")
     check_manager(request)
     stored = _stored(shard, target, request)
     applied, warnings = merged(shard, _as_scale(target), request, stored.scale)
+    _check_given(target.resource, stored, applied.obj)
     check_name(metadata(applied.obj), request.name)
     check_namespace(metadata(applied.obj), request.namespace)
     return _store(shard, target, request, stored, applied.obj, applied.managers, warnings)
+
+
+def _check_given(resource: Resource, stored: _Stored, scale: Object) -> None:
+    """Nobody has said so far how many there shall be: now somebody has to."""
+    if lacks_replicas(resource, stored.obj) and (scale.get("spec") or {}).get("replicas") is None:
+        raise BadRequest(f'the spec replicas field "{paths_of(resource)["specReplicasPath"]}" cannot be empty')
 
 
 def _as_scale(target: Target) -> Target:

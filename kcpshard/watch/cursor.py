@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from kcpshard.api.events import Commit, EventType
+from kcpshard.api.events import Change, Commit, EventType
 from kcpshard.watch.history import History
 from kcpshard.watch.selection import EVENT_TYPES, Selection
 
@@ -50,6 +50,10 @@ class Source(Protocol[C_contra]):
         self, cluster: C_contra, after: int, upto: int, limit: int, group_resource: str, retention: int
     ) -> Sequence[Commit]:
         """The last commit may have no changes: it says how far was read."""
+
+    def get_at(
+        self, cluster: C_contra, group_resource: str, namespace: str, name: str, revision: int, retention: int, /
+    ) -> bytes | None: ...
 
 
 class Occurrence(NamedTuple):
@@ -134,12 +138,23 @@ class Cursor(Generic[C]):
                     continue
                 if not self.selection.covers(change.namespace, change.name):
                     continue
+                change = self._whole(change, source)
                 if outcome := self.selection.outcome(change):
                     shown = self.selection.show(change, outcome)
                     events.append(Occurrence(EVENT_TYPES[outcome], change.revision, shown))
         self.revision = commits[-1].revision
         self._adapt(size)
         return Step(events)
+
+    def _whole(self, change: Change, source: Source[C]) -> Change:
+        """With the state before it as it was, if the form cannot be judged by a header."""
+        form, previous = self.selection.form, change.previous
+        if previous is None or self.selection.plain or not form.needs_previous or form.reader.has_body(previous):
+            return change
+        place = (self.group_resource, change.namespace, change.name)
+        # Readable: this cursor is behind that revision, and its log has not been compacted.
+        found = source.get_at(self.cluster, *place, change.revision - 1, self.retention)
+        return change if found is None else change._replace(previous=found)
 
     def _read(self, source: Source[C], history: History) -> Sequence[Commit]:
         upto = source.durable_revision

@@ -1,6 +1,7 @@
 """Which events a watcher sees, and in what form: ADDED and DELETED as objects enter and leave its selection.
 
-Decides from keys and value headers; decodes nothing unless an object is stored in another version than asked for.
+Decides from keys and value headers; decodes nothing unless an object is stored in another version than asked for,
+or under another schema.
 Leaves to `cursor` and `bucket` which changes to look at.
 """
 
@@ -19,6 +20,7 @@ class ValueReader(Protocol):
     def fields(self, value: bytes, /) -> Mapping[str, str]: ...
     def api_version(self, value: bytes, /) -> str: ...
     def fingerprint(self, value: bytes, /) -> int: ...
+    def has_body(self, value: bytes, /) -> bool: ...
     def body(self, value: bytes, /) -> bytes: ...
     def body_at(self, value: bytes, at_revision: int, /) -> bytes: ...
 
@@ -29,7 +31,7 @@ class Form:
     One instance per resource, so that watchers of the same form are told apart from others by identity.
     """
 
-    __slots__ = ("api_version", "convert", "fingerprint", "reader", "waits")
+    __slots__ = ("api_version", "convert", "fields", "fingerprint", "labels", "needs_previous", "reader", "waits")
 
     def __init__(
         self, reader: ValueReader, api_version: str, convert: Callable[[bytes], bytes], fingerprint: int = 0
@@ -37,20 +39,23 @@ class Form:
         self.reader, self.api_version, self.convert = reader, api_version, convert
         self.waits = False  # whether `convert` may raise NotConverted: such a watch is served by a cursor for ever
         self.fingerprint = fingerprint  # of the schema that stored JSON must have been written under; 0: any
+        # By what selectors judge a state. Headers say it, unless the form is not the stored one.
+        self.labels, self.fields = reader.labels, reader.fields
+        self.needs_previous = False  # they need the whole state before a change, not only its header
 
-    def _is_current(self, value: bytes) -> bool:
+    def is_current(self, value: bytes) -> bool:
         if self.fingerprint:
             return self.reader.fingerprint(value) == self.fingerprint
         return self.reader.api_version(value) == self.api_version
 
     def render(self, value: bytes) -> bytes:
         json = self.reader.body(value)
-        return json if self._is_current(value) else self.convert(json)
+        return json if self.is_current(value) else self.convert(json)
 
     def render_at(self, value: bytes, revision: int) -> bytes:
         """With another resourceVersion: an object that left a selection is shown as it was, at the present revision."""
         json = self.reader.body_at(value, revision)
-        return json if self._is_current(value) else self.convert(json)
+        return json if self.is_current(value) else self.convert(json)
 
 
 class Outcome(IntEnum):
@@ -90,15 +95,15 @@ class Selection:
 
     def selects(self, namespace: str, name: str, value: bytes) -> bool:
         """Whether the selectors want this state of an object that is covered."""
-        reader = self.form.reader
-        if self.labels is not None and not self.labels.matches(reader.labels(value)):
+        form = self.form
+        if self.labels is not None and not self.labels.matches(form.labels(value)):
             return False
         fields = self.fields
         if fields is None:
             return True
         if not fields.matches_place(namespace, name):
             return False
-        return not fields.has_fields() or fields.matches_fields(reader.fields(value))
+        return not fields.has_fields() or fields.matches_fields(form.fields(value))
 
     def outcome(self, change: Change) -> int:
         """For a covered object; one of Outcome's numbers."""

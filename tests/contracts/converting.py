@@ -26,11 +26,14 @@ def ending(version: str, name: str, **meta: Any) -> dict[str, Any]:
     }
 
 
-def definition(client_config: dict[str, Any], review_versions: list[str], storage: str = "v1") -> dict[str, Any]:
+def definition(
+    client_config: dict[str, Any], review_versions: list[str], storage: str = "v1", selectable: bool = False
+) -> dict[str, Any]:
     def version(name: str, *fields: str) -> dict[str, Any]:
         spec = {"type": "object", "properties": {field: {"type": "string"} for field in fields}}
         schema = {"type": "object", "properties": {"spec": spec}}
-        return {"name": name, "served": True, "storage": name == storage, "schema": {"openAPIV3Schema": schema}}
+        found = {"name": name, "served": True, "storage": name == storage, "schema": {"openAPIV3Schema": schema}}
+        return {**found, "selectableFields": [{"jsonPath": f".spec.{f}"} for f in fields]} if selectable else found
 
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -137,7 +140,10 @@ class Converting(NamedTuple):
 
 @asynccontextmanager
 async def converting(
-    answering: Answering = answer, review_versions: tuple[str, ...] = ("v1",), storage: str = "v1"
+    answering: Answering = answer,
+    review_versions: tuple[str, ...] = ("v1",),
+    storage: str = "v1",
+    selectable: bool = False,
 ) -> AsyncIterator[Converting]:
     def reply(asked: Asked) -> Reply:
         given = answering(asked.json)
@@ -149,7 +155,7 @@ async def converting(
         assert isinstance(catalog, Catalog)
         task = tasks.create_task(CustomDefinitions(client.shard, catalog).run())
         hook = server.client_config("/convert")
-        await client.create(CRDS, definition(hook, list(review_versions), storage))
+        await client.create(CRDS, definition(hook, list(review_versions), storage, selectable))
         async with asyncio.timeout(10):
             while (await client.do("GET", ENDPOINTS_V1)).code != 200:
                 await asyncio.sleep(0)

@@ -63,6 +63,7 @@ class ExtensionServer:
         app = web.Application(client_max_size=4 << 20)
         app.router.add_get("/openapi/v3", self._openapi_index)
         app.router.add_get(f"/openapi/v3{ROOT}", self._openapi)
+        app.router.add_get("/openapi/v2", self._openapi_2)
         app.router.add_get(ROOT, self._discovery)
         app.router.add_get(f"{ROOT}/fruits", self._list)
         plural = ROOT + "/namespaces/{namespace}/fruits"
@@ -134,6 +135,29 @@ class ExtensionServer:
             "components": {"schemas": {"com.example.fruit.v1.Fruit": SCHEMA}},
         }
         return web.json_response(document, headers={"ETag": '"A1"'})
+
+    async def _openapi_2(self, request: web.Request) -> web.Response:
+        """Says more than it is asked about: another group, and a definition that has the name of one of Kubernetes'."""
+        await self._asked(request)
+        meta = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+        properties = {**SCHEMA["properties"], "metadata": {"$ref": f"#/definitions/{meta}"}}  # type: ignore[dict-item]
+        fruit = {**SCHEMA, "properties": properties}
+        answer = {"200": {"description": "OK", "schema": {"$ref": "#/definitions/com.example.fruit.v1.Fruit"}}}
+        document = {
+            "swagger": "2.0",
+            "info": {"title": "fruits", "version": "v1"},
+            "paths": {
+                f"{ROOT}/fruits": {"get": {"responses": answer}},
+                "/apis/apps/v1/deployments": {"get": {"responses": answer}},
+                "/apis/evil.example.com/v1/others": {"get": {"responses": answer}},
+            },
+            "definitions": {
+                "com.example.fruit.v1.Fruit": fruit,
+                meta: {"type": "object", "description": "Of the fruits."},
+                "com.example.fruit.v1.Unused": {"type": "object"},
+            },
+        }
+        return web.json_response(document)
 
     # --- objects
 

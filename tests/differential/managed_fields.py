@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tests.contracts.api_client import ApiClient, memory_shard
-from tests.differential.compare import RealServer, masked
+from tests.differential.compare import RealServer, as_it_should_be, masked
 from tests.differential.exchanges import JSON, JSON_PATCH, MERGE, STRATEGIC, Exchange
 
 APPLY = "application/apply-patch+yaml"
@@ -269,7 +269,8 @@ class Real:
         self._server = RealServer(kubeconfig)
 
     async def ask(self, step: Step) -> tuple[int, Any]:
-        code, document, _ = self._server.ask(step.exchange, {"User-Agent": step.agent})
+        answer = self._server.ask(step.exchange, {"User-Agent": step.agent})
+        code, document, _ = as_it_should_be(*answer)
         return code, document
 
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from tests.contracts.api_client import ApiClient, memory_shard
 from tests.differential.autoscalers import autoscalers
-from tests.differential.compare import RealServer, ask_ours, concrete, masked
+from tests.differential.compare import RealServer, as_it_should_be, ask_ours, concrete, masked
 from tests.differential.exchanges import Exchange
 from tests.differential.services import services
 from tests.differential.subresources import subresources
@@ -82,7 +82,7 @@ def record(name: str, kubeconfig: str) -> None:
     table, server = TABLES[name], RealServer(kubeconfig)
     namespace, saved, lines = "t-" + secrets.token_hex(3), dict[str, Any](), []
     for row in [*setup(), *table.rows()]:
-        answer = server.ask(concrete(row, namespace, saved))
+        answer = as_it_should_be(*server.ask(concrete(row, namespace, saved)))
         if row.save:
             saved[row.save] = answer[1]
         if row.id:

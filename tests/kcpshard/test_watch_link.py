@@ -217,3 +217,36 @@ async def test_watches_of_a_logical_cluster_are_counted_and_let_in(tier: WatchTi
     assert tier.service.hub.number("root") == 1
     link.close()
     assert tier.service.hub.number("root") == 0
+
+
+async def test_a_watch_selects_by_what_a_webhook_makes() -> None:
+    """Fields of the version watched, live and read from the log, where the log has kept headers only."""
+    async with converting.converting(selectable=True) as it, asyncio.TaskGroup() as tasks:
+        for name in "ab":
+            await it.client.create(converting.ENDPOINTS_V1, converting.ending("v1", name))
+        begins = it.client.shard.store.durable_revision
+        service = WatchService(
+            it.client.shard, lambda: pb.Hello(protocol=PROTOCOL, process="s", shard=1), None, tasks.create_task
+        )
+        client = WatchClient(LocalWatchTransport(service), "front-1")
+        running = tasks.create_task(client.run())
+        live, late = Reader(), Reader()
+        start = pb.StartWatch(
+            cluster="root", group="example.com", version="v2", resource="endings", initial=True,
+            field_selector="spec.port=8080", identity=it.client.identity.encode(),
+        )  # fmt: skip
+        client.watch(start, live)
+        async with asyncio.timeout(10):
+            while not any(entry.startswith("initial") for entry in live.log):
+                await asyncio.sleep(0.01)
+        assert live.log[1:3] == ["ADDED a", "ADDED b"]
+        for port in ("1", "8080", "8080"):
+            await it.client.patch(f"{converting.ENDPOINTS_V2}/a", {"spec": {"port": port, "host": f"h{port}"}})
+        await it.client.patch(f"{converting.ENDPOINTS_V1}/a", {"metadata": {"annotations": {"x": "y"}}})
+        await it.client.do("DELETE", f"{converting.ENDPOINTS_V1}/a")
+        said = ("DELETED a", "ADDED a", "MODIFIED a", "DELETED a")
+        await live.saw(*said)
+        start.initial, start.revision = False, begins
+        client.watch(start, late)
+        await late.saw(*said)
+        running.cancel()

@@ -215,6 +215,22 @@ def test_discovery_names_it(served: Served) -> None:
     assert "com.example.fruit.v1.Fruit" in client.ask("GET", f"/openapi/v3{ROOT}")[1]["components"]["schemas"]
 
 
+def test_openapi_v2_is_of_all_servers(served: Served) -> None:
+    response = served.client.open("GET", "/openapi/v2", Accept="application/json")
+    found, tag = json.loads(response.read()), response.headers["ETag"]
+    served.client.close()
+    meta = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+    assert found["paths"][f"{ROOT}/fruits"] and found["paths"]["/api/v1/namespaces/{name}"]
+    assert not [path for path in found["paths"] if "evil" in path or "/apps/v1/deployments" in path]
+    fruit = found["definitions"]["com.example.fruit.v1.Fruit"]
+    assert fruit["properties"]["metadata"] == {"$ref": f"#/definitions/{meta}_v2"}
+    assert found["definitions"][f"{meta}_v2"]["description"] == "Of the fruits."
+    assert "com.example.fruit.v1.Unused" not in found["definitions"]
+    known = served.client.open("GET", "/openapi/v2", Accept="application/json", If_None_Match=tag)
+    assert (known.status, known.read()) == (304, b"")
+    served.client.close()
+
+
 def test_another_logical_cluster_knows_nothing_of_it_and_cannot_speak_for_it(
     served: Served, server: EmbeddedServer
 ) -> None:

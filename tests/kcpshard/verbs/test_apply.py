@@ -70,7 +70,7 @@ async def test_a_conflict_names_fields_and_owners_until_forced(client: ApiClient
         pytest.param(
             configmap("x") | {"foo": 1},
             "fieldManager=m",
-            500,
+            400,
             "failed to create typed patch object (/x; /v1, Kind=ConfigMap): .foo: field not declared in schema",
             id="undeclared field",
         ),

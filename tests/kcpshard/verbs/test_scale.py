@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.api_client import MERGE, STRATEGIC, ApiClient
+from tests.contracts.api_client import JSON, MERGE, STRATEGIC, ApiClient
 from tests.contracts.custom_types import WIDGETS, established, version, widget
 
 PATHS = {
@@ -12,6 +12,7 @@ PATHS = {
     "labelSelectorPath": ".status.selector",
 }
 SCALE = f"{WIDGETS}/a/scale"
+APPLY = "application/apply-patch+yaml"
 
 
 @pytest.fixture
@@ -41,8 +42,8 @@ async def test_what_a_scale_shows(client: ApiClient) -> None:
     await client.patch(f"{WIDGETS}/a", {"spec": {"replicas": None}})
     reply = await client.do("GET", SCALE)
     assert (reply.code, reply.message) == (
-        500,
-        'Internal error occurred: the spec replicas field ".spec.replicas" does not exist',
+        400,
+        'the spec replicas field ".spec.replicas" does not exist',
     )
 
 
@@ -57,10 +58,40 @@ async def test_an_update_changes_replicas_alone(client: ApiClient) -> None:
     assert [e["subresource"] for e in after["metadata"]["managedFields"] if "scale" in e.get("subresource", "")]
 
 
-@pytest.mark.parametrize("content_type", [MERGE, STRATEGIC])
-async def test_patches(client: ApiClient, content_type: str) -> None:
-    assert (await client.patch(SCALE, {"spec": {"replicas": 3}}, content_type))["spec"] == {"replicas": 3}
+async def test_patches(client: ApiClient) -> None:
+    assert (await client.patch(SCALE, {"spec": {"replicas": 3}}, MERGE))["spec"] == {"replicas": 3}
     assert (await client.get(f"{WIDGETS}/a"))["spec"]["replicas"] == 3
+    assert (await client.do("PATCH", SCALE, {"spec": {"replicas": 3}}, STRATEGIC)).code == 415
+
+
+async def test_apply_owns_the_replicas(client: ApiClient) -> None:
+    """kube-apiserver answers 500 to every apply of a custom object's Scale."""
+    refused = await client.do("PATCH", f"{SCALE}?fieldManager=m", scale(5), APPLY)
+    assert (refused.code, refused.json["details"]["causes"][0]["field"]) == (409, ".spec.replicas")
+    assert (await client.patch(f"{SCALE}?fieldManager=m&force=true", scale(5), APPLY))["spec"] == {"replicas": 5}
+    assert (await client.patch(f"{SCALE}?fieldManager=m", scale(6), APPLY))["spec"] == {"replicas": 6}
+    entries = (await client.get(f"{WIDGETS}/a"))["metadata"]["managedFields"]
+    owned = {"manager": "m", "operation": "Apply", "apiVersion": "example.com/v1", "subresource": "scale"}
+    (ours,) = [entry for entry in entries if entry["manager"] == "m"]
+    assert {key: ours[key] for key in owned} == owned and ours["fieldsV1"] == {"f:spec": {"f:replicas": {}}}
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "content_type"),
+    [
+        ("PUT", scale(4), "application/json"),
+        ("PATCH", {"spec": {"replicas": 4}}, MERGE),
+        ("PATCH", [{"op": "add", "path": "/spec/replicas", "value": 4}], JSON),
+        ("PATCH", scale(4), APPLY),
+    ],
+)
+async def test_who_has_said_nothing_may_be_told(client: ApiClient, method: str, body: Any, content_type: str) -> None:
+    await client.patch(f"{WIDGETS}/a", {"spec": {"replicas": None}})
+    for empty, kind in (({"metadata": {"labels": {"a": "b"}}}, MERGE), (scale(0) | {"spec": {}}, APPLY)):
+        reply = await client.do("PATCH", f"{SCALE}?fieldManager=m", empty, kind)
+        assert (reply.code, reply.message) == (400, 'the spec replicas field ".spec.replicas" cannot be empty')
+    assert (await client.do(method, f"{SCALE}?fieldManager=m", body, content_type)).json["spec"] == {"replicas": 4}
+    assert (await client.get(f"{WIDGETS}/a"))["spec"]["replicas"] == 4
 
 
 @pytest.mark.parametrize(
