@@ -22,7 +22,7 @@ from kcpshard.storage.contract import Compacted, LogicalCluster, NotDurable, Sca
 from kcpshard.verbs.get import past_revision, served_bodies, served_body, wait_for_revision
 from kcpshard.verbs.list_options import ListOptions, list_options
 from kcpshard.verbs.outcome import Outcome
-from kcpshard.verbs.served_selection import ServedSelection, chooser
+from kcpshard.verbs.served_selection import Chooser, ServedSelection, chooser
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target, find_target
 
@@ -186,10 +186,13 @@ class Reader:
     ) -> None:
         self._store, self._cluster, self._target, self._turn = shard.store, cluster, target, shard.turn
         self._namespace, self._options = namespace, options
-        self._chooser = chooser(target.resource, options.selection, partial(served_body, shard, target.resource))
-        self.judges_served = isinstance(self._chooser, ServedSelection)
-        is_converted = target.resource.storage_resource is not None and target.resource.definition is not None
-        self._max_slice = _CONVERTED_SLICE if is_converted or self.judges_served else _MAX_SLICE
+        self._chooser: Chooser = options.selection
+        self.judges_served, self._max_slice = False, _MAX_SLICE
+        if target.resource.definition is not None:
+            self._chooser = chooser(target.resource, options.selection, partial(served_body, shard, target.resource))
+            self.judges_served = isinstance(self._chooser, ServedSelection)
+            if self.judges_served or target.resource.storage_resource is not None:
+                self._max_slice = _CONVERTED_SLICE
         self._token = options.token
         self._after = (options.token.namespace, options.token.name) if options.token else None
         # The newest state is the durable state of this moment; from then on it is that revision.
