@@ -143,6 +143,12 @@ bad-days: setup
 differential-http: setup
 	$(BIN)/python -m tests.differential.compare_http $(KUBECONFIG) $(OURS)
 
+# An administrator of one logical cluster, and a process in another's role, against two fronts and three shards: every
+# verb, spelling and credential; counting, timing, blocking; holes planted in each tier, which it has to find.
+.PHONY: attack
+attack: setup
+	$(BIN)/python -m tests.attack $(ARGS)
+
 # Roles, bindings and questions, generated: make differential-rbac KUBECONFIG=…/admin.kubeconfig (a cluster of its own)
 .PHONY: differential-rbac
 differential-rbac: setup

@@ -1,5 +1,6 @@
 """Certificates, client CA and tokens on disk: loaded at start, loaded again when they have changed."""
 
+import logging
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,8 @@ from cryptography import x509
 
 from kcpfront.authentication.static_tokens import TokenFileError, read_token_lines
 from kcpshard.api.requests import Identity
+
+_log = logging.getLogger(__name__)
 
 
 class CredentialError(Exception):
@@ -32,9 +35,21 @@ class CredentialFiles:
         any more is known until the next context is made; what its certificates are worth is decided elsewhere."""
         fresh = set(authorities) - set(self._authorities)
         self._authorities = tuple(authorities)
-        if self._context is not None and fresh:
-            self._context.verify_mode = ssl.CERT_OPTIONAL
-            self._context.load_verify_locations(cadata=b"\n".join(fresh).decode())
+        self.trust_also(list(fresh))
+
+    def trust_also(self, authorities: Sequence[bytes]) -> None:
+        """Further ones, PEM, in the last context that was made and in no later one."""
+        if self._context is None or not authorities:
+            return
+        self._context.verify_mode = ssl.CERT_OPTIONAL
+        try:
+            self._context.load_verify_locations(cadata=b"\n".join(authorities).decode())
+        except ssl.SSLError:
+            if len(authorities) == 1:
+                _log.error("a registered client authority cannot be used by TLS: it is left out")
+                return
+            for each in authorities:
+                self.trust_also([each])
 
     def _stamps(self) -> list[tuple[int, int, int]]:
         found = []
@@ -61,6 +76,8 @@ class CredentialFiles:
         context.set_alpn_protocols(["http/1.1"])
         # Kubernetes clients do not resume sessions; tickets would be two more records per connection.
         context.num_tickets = 0
+        # Whatever is trusted is trusted for itself: a tenant may register an intermediate authority.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         try:
             context.load_cert_chain(self._certificate, self._key)
             if self._client_ca.exists():

@@ -29,12 +29,14 @@ from kcp import certificates, kubeconfig, tokens
 from kcp.certificates import Subject
 from kcp.files import make_private_directory
 from kcpfront.credential_files import CredentialFiles
+from kcpfront.routing.authority_feed import AuthorityFeed
 from kcpfront.routing.one_shard import OneShard
 from kcpfront.server import Front
 from kcpfront.settings import Settings
 from kcpshard.local_shard import LocalShard
 from kcpshard.local_watch import LocalWatchTransport
 from kcpshard.options import Options
+from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.watch_client import WatchClient
 from kcpshard.server import ShardServer
 
@@ -208,10 +210,16 @@ class EmbeddedServer:
             shards = OneShard(caller, watcher)
             front = Front(shards, shards, files, Settings(drain_s=DRAIN_S))
             shard.follow_map(lambda newest: front.take_keys(newest.keys))
+            authorities = AuthorityFeed(
+                lambda _address: shard.tenant_authorities.follow(), front.take_tenant_authorities
+            )
+            authorities.update([pb.ShardEntry(number=1, address="here")])
+            feed = tasks.create_task(authorities.run())
             port = await front.start(HOST, self._port)
             ready.set_result(port)
             await front.run(stop)
             links.cancel()
+            feed.cancel()
             caller.close()
             await shard.stop()
         await asyncio.sleep(0)  # connections that were cut off learn of it in the next turn

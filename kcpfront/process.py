@@ -9,13 +9,14 @@ from typing import NamedTuple
 from kcpfront.audit.trail import AuditOptions, open_trail
 from kcpfront.authentication.options import AuthenticationOptions
 from kcpfront.credential_files import CredentialFiles
+from kcpfront.routing.authority_feed import AuthorityFeed
 from kcpfront.routing.map_feed import MapFeed
 from kcpfront.routing.router import Router
 from kcpfront.server import Front
 from kcpfront.settings import Settings
 from kcpfront.shard_channels import ShardChannels
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.placement_client import MapFollower
+from kcpshard.rpc.placement_client import AuthorityFollower, MapFollower
 from kcpshard.rpc.transport import read_tls_directory
 
 
@@ -44,6 +45,7 @@ class FrontProcess:
         self._channels.on_progress = self._router.watch_progress
         follower = MapFollower(self._channels.dial, options.name)
         self._feed = MapFeed(options.shards, follower.follow, self._adopt)
+        authorities = AuthorityFollower(self._channels.dial, options.name)
         proxies = options.authentication.request_header
         files = CredentialFiles(options.pki, options.token_file, proxies.client_ca_file if proxies else None)
         self._front = Front(
@@ -55,19 +57,23 @@ class FrontProcess:
             authentication=options.authentication,
             trail=open_trail(options.audit),
         )
+        self._authorities = AuthorityFeed(authorities.follow, self._front.take_tenant_authorities)
         self._front.metrics.shards = self._channels.counts
         self._front.metrics.ask_shards = self._channels.ask_statistics
 
     def _adopt(self, newest: pb.ShardMap) -> None:
         self._router.adopt(newest)
         self._front.take_keys(newest.keys)
+        self._authorities.update(newest.shards)
 
     def _map_check(self) -> str:
         return "" if self._router.epoch else "no shard map yet"
 
     async def run(self, stop: asyncio.Event, ready: "asyncio.Future[int]") -> None:
         async with asyncio.TaskGroup() as tasks:
-            background = [tasks.create_task(self._channels.run()), tasks.create_task(self._feed.run())]
+            background = [
+                tasks.create_task(run()) for run in (self._channels.run, self._feed.run, self._authorities.run)
+            ]
             try:
                 options = self._options
                 # The port first: an occupied one must be told at once, not when a shard has come up.

@@ -4,6 +4,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from itertools import islice
 
 from cryptography import x509
 
@@ -14,6 +16,7 @@ from kcpfront.authentication.options import AuthenticationOptions
 from kcpfront.authentication.outside import ConfigurationError, Outside
 from kcpfront.authentication.request_headers import RequestHeaders
 from kcpfront.authentication.service_account_tokens import ServiceAccountTokens
+from kcpfront.authentication.tenant_authorities import Registration
 from kcpfront.credential_files import CredentialError, CredentialFiles
 from kcpfront.filters.authentication import Authenticator, SigningKey
 from kcpfront.handler_chain import HandlerChain
@@ -29,6 +32,8 @@ from kcpshard.workers.pool import WorkerPool
 _log = logging.getLogger(__name__)
 
 SOFTWARE = "0.1.0"
+_ANCHORS = 64  # authorities that OpenSSL reads in one turn of the loop: two milliseconds
+_DISTRUST_PAUSE_S = 1.0  # a context with thousands of authorities takes as long as that to make
 
 
 def _well() -> str:
@@ -67,6 +72,7 @@ class Front:
             proxies=self._proxies,
         )
         self._authenticator.allow_anonymous(self._outside.anonymous, self._outside.anonymous_paths)
+        self._distrust = asyncio.Event()
         self._take_authorities()
         self._edge = HttpEdge(self.settings)
         self.open_watches = OpenWatches(self.settings, self.metrics, self._edge.hand_back)
@@ -109,13 +115,43 @@ class Front:
         self._authenticator.take_keys(keys)
         self._files.trust([key.certificate for key in keys if key.purpose == "certificates" and key.certificate])
 
+    def take_tenant_authorities(self, shard: int, told: Sequence[Registration], named: AbstractSet[str] | None) -> None:
+        """Of each shard, as `routing.authority_feed` hears of them."""
+        change = self._authenticator.certificates.take_tenants(shard, told, named)
+        self._files.trust_also(change.fresh)
+        if change.lost:
+            self._distrust.set()
+
     def _take_authorities(self) -> None:
         """Raises CredentialError."""
-        if self._proxies is None:
-            return
         self._proxy_authorities = self._files.proxy_authorities()
-        self._authenticator.certificates.take_client_authorities(self._files.client_authorities())
-        self._proxies.forget()
+        certificates = self._authenticator.certificates
+        certificates.take_client_authorities(self._files.client_authorities(), self._proxy_authorities)
+        if self._proxies is not None:
+            self._proxies.forget()
+
+    async def _accept_anew(self) -> None:
+        """New connections know the files as they are now, and the tenants' authorities that count. Raises
+        CredentialError."""
+        if not self._tls or self._listener is None:
+            return
+        context = self._files.tls_context()
+        anchors = self._authenticator.certificates.tenants.anchors()
+        while some := list(islice(anchors, _ANCHORS)):
+            self._files.trust_also(some)
+            await asyncio.sleep(0)
+        await self._listener.start(context)
+
+    async def _keep_trust(self) -> None:
+        """What a logical cluster does not trust any more, TLS need not either; nobody is in a hurry: see `prove`."""
+        while True:
+            await self._distrust.wait()
+            self._distrust.clear()
+            try:
+                await self._accept_anew()
+            except CredentialError as error:
+                _log.error("changed credentials are not used: %s", error)
+            await asyncio.sleep(_DISTRUST_PAUSE_S)
 
     def _is_proxy(self, der: bytes) -> bool:
         return is_signed_by(x509.load_der_x509_certificate(der), self._proxy_authorities)
@@ -139,6 +175,7 @@ class Front:
         """Until `stop` is set: look after the credentials; then drain."""
         async with asyncio.TaskGroup() as tasks:
             outside = tasks.create_task(self._outside.run())
+            trust = tasks.create_task(self._keep_trust())
             while not stop.is_set():
                 try:
                     async with asyncio.timeout(self.settings.reload_s):
@@ -147,6 +184,7 @@ class Front:
                     await self.reload()
             await self.stop()
             outside.cancel()
+            trust.cancel()
 
     async def reload(self) -> None:
         """Take changed certificate, CA and token files into use; keep the old ones if the new are unusable."""
@@ -162,8 +200,7 @@ class Front:
         try:
             self._authenticator.replace_tokens(self._files.tokens())
             self._take_authorities()
-            if self._tls and self._listener is not None:
-                await self._listener.start(self._files.tls_context())
+            await self._accept_anew()
         except CredentialError as error:
             _log.error("changed credentials are not used: %s", error)
             return

@@ -114,7 +114,12 @@ class Execution:
             return
         turns, cluster = self._turns, request.cluster
         under_way = self._of_cluster.get(cluster, 0)
-        if under_way >= _WATCHED and self._most is not None and under_way >= self._most(cluster):
+        if (
+            under_way >= _WATCHED
+            and self._most is not None
+            and under_way >= self._most(cluster)
+            and not self._is_of_stranger(request)
+        ):
             receiver.answer(request.id, error_answer(_too_many(), request))
             return
         flow = None if self._flows is None else self._flows.of(request)
@@ -122,7 +127,7 @@ class Execution:
             self._wait(request, receiver, flow)
             return
         began = perf_counter()
-        if cluster in turns.spenders and turns.is_over(cluster, began):
+        if cluster in turns.spenders and turns.is_over(cluster, began) and not self._is_of_stranger(request):
             self._queue(cluster, self._begin(request, receiver, flow))
             return
         try:
@@ -143,6 +148,10 @@ class Execution:
             receiver.answer(request.id, outcome if flow is None else _of_flow(outcome, flow))
         else:
             self._follow(self._begin(request, receiver, flow), outcome)
+
+    def _is_of_stranger(self, request: pb.Request) -> bool:
+        """Such a one is refused as if there were nothing: what waits for a turn here is no business of theirs."""
+        return self._flows is not None and self._flows.is_of_stranger(request)
 
     def _queue(self, cluster: str, job: Job) -> None:
         """Its logical cluster has had its share of the loop: in its turn."""

@@ -6,7 +6,7 @@ Decisions are placement's; here they become messages, and its exceptions the cod
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import grpc
@@ -19,6 +19,7 @@ from kcpshard.placement.ownership_states import OwnershipConflict
 from kcpshard.placement.registration import RegistrationRefused
 from kcpshard.placement.shard_map import without_private_keys
 from kcpshard.placement.shard_placement import ShardPlacement
+from kcpshard.placement.tenant_authorities import TenantAuthorities
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc import shard_pb2_grpc
 from kcpshard.rpc.placement_client import NOT_KEEPER, REFUSED
@@ -40,8 +41,10 @@ async def _refusals(context: Any) -> AsyncIterator[None]:
 class PlacementService(shard_pb2_grpc.ShardPlacementServicer):
     """Any shard's copy of the map will do. Only to shards does it bring the private keys."""
 
-    def __init__(self, placement: ShardPlacement, roles_of: RolesOf) -> None:
-        self._maps, self._roles_of = placement.maps, roles_of
+    def __init__(
+        self, placement: ShardPlacement, roles_of: RolesOf, authorities: TenantAuthorities | None = None
+    ) -> None:
+        self._maps, self._roles_of, self._authorities = placement.maps, roles_of, authorities
 
     async def FollowMap(self, request: pb.FollowMapRequest, context: Any) -> AsyncIterator[pb.ShardMap]:
         await context.send_initial_metadata(())  # tells the follower that somebody is there
@@ -55,9 +58,22 @@ class PlacementService(shard_pb2_grpc.ShardPlacementServicer):
         except MapClosed:
             return
 
+    async def FollowAuthorities(
+        self, request: pb.FollowAuthoritiesRequest, context: Any
+    ) -> AsyncIterator[pb.AuthorityBatch]:
+        await context.send_initial_metadata(())
+        if self._authorities is None:
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this shard has no tenants")
+            return
+        async with aclosing(self._authorities.follow()) as batches:
+            async for batch in batches:
+                yield batch
+
     def close(self) -> None:
         """End the streams: their readers go to another shard, or come back."""
         self._maps.close()
+        if self._authorities is not None:
+            self._authorities.close()
 
 
 class AdminService(shard_pb2_grpc.ShardAdminServicer):

@@ -50,6 +50,7 @@ from kcpshard.placement.key_objects import KeyObjects
 from kcpshard.placement.map_copy import durable
 from kcpshard.placement.shard_objects import ShardObjects
 from kcpshard.placement.shard_placement import ShardPlacement
+from kcpshard.placement.tenant_authorities import TenantAuthorities
 from kcpshard.placement_service import AdminService, PlacementService
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc import shard_pb2_grpc as pb_grpc
@@ -72,6 +73,7 @@ from kcpshard.verbs import births, cluster_limits
 from kcpshard.verbs.birth_contents import BirthContents, shown_objects
 from kcpshard.verbs.dispatch import dispatch
 from kcpshard.verbs.impersonation import claimed
+from kcpshard.verbs.outcome import NotOwned
 from kcpshard.verbs.shard import SYSTEM, Shard
 from kcpshard.watch_service import WatchService
 from kcpshard.workers.loop_turns import LoopTurns
@@ -119,6 +121,7 @@ class ShardServer:
         self._placement = ShardPlacement(
             self.store, entry, options.peers, self._dial, options.initial_shards, shards.write, keys, now_us
         )
+        self.tenant_authorities = TenantAuthorities(self.store, self._serves)
         self._keys = KeyRing()
         enabled = switches.enabled(options.controllers)
         contents = assembly.namespace_contents(enabled, _root_certificate(options.root_ca_file))
@@ -144,7 +147,10 @@ class ShardServer:
         cluster_limits.follow(self.store)
         turns = LoopTurns(self._weight)
         self._shard.turn = turns.turn
-        self._flows: Flows[Job] = Flows(self.store, self._seats, claimed, cluster_limits.NAME)
+        self._flows: Flows[Job] = Flows(
+            self.store, self._seats, claimed, cluster_limits.NAME, self._shard.authorizer.is_stranger
+        )
+        self._shard.authorizer.on_change(self._flows.rights_changed)
         self._shard.levels = self._flows.levels
         self.execution = Execution(partial(dispatch, self._shard), tasks, turns, self._most_requests, self._flows)
         self._session = SessionService(self.execution, self._hello)
@@ -186,6 +192,7 @@ class ShardServer:
             ("custom definitions", self._custom_definitions.run),
             ("controllers", self._controllers.run),
             *self._background,
+            ("client authorities", self.tenant_authorities.run),
             ("compaction", self._compact),
             ("clearing", self._clear),
             ("views", self.watch.check_views),
@@ -196,6 +203,7 @@ class ShardServer:
         """Finish what is in flight, at most DRAIN_S, then close everything. Nothing acknowledged is lost either way."""
         for service in self._services:
             service.close()
+        self.tenant_authorities.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S), asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._session.drain())
@@ -283,7 +291,7 @@ class ShardServer:
         server = _server(roles_of)
         self._session.add_to(server)
         self.watch.add_to(server)
-        maps = PlacementService(self._placement, roles_of)
+        maps = PlacementService(self._placement, roles_of, self.tenant_authorities)
         self._services.append(maps)
         pb_grpc.add_ShardPlacementServicer_to_server(maps, server)  # type: ignore[no-untyped-call]
         pb_grpc.add_ShardAdminServicer_to_server(self._admin, server)  # type: ignore[no-untyped-call]
@@ -322,6 +330,14 @@ class ShardServer:
 
     def _take_keys(self, newest: pb.ShardMap) -> None:
         self._keys.take(newest.keys)
+        self.tenant_authorities.look_again()
+
+    def _serves(self, path: str) -> bool:
+        try:
+            self._placement.ownership.check(path)
+        except NotOwned:
+            return False
+        return True
 
     def _hello(self) -> pb.Hello:
         return pb.Hello(

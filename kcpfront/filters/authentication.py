@@ -99,7 +99,7 @@ class Authenticator:
             return None
         certificate = exchange.certificate()
         if certificate is not None:
-            proved = self.certificates.prove(certificate)
+            proved = self.certificates.prove(certificate, exchange.info.cluster)
             if proved is None:
                 raise _refused()
             exchange.identity, exchange.proof = proved.identity, proved.proof

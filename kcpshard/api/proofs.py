@@ -34,24 +34,28 @@ class BootstrapToken(NamedTuple):
 
 
 class Proof(NamedTuple):
-    """`cluster` is the id of the incarnation addressed; 0: any (bootstrap tokens are looked up where they are used)."""
+    """`cluster` is the id of the incarnation addressed; 0: any (bootstrap tokens are looked up where they are used).
+    `authority`: the first of `objects` must name the certificate of that SHA-256 (hexadecimal)."""
 
     cluster: int
     objects: tuple[ClaimedObject, ...] = ()
     stored: StoredToken | None = None
     bootstrap: BootstrapToken | None = None
+    authority: str = ""
 
     def encode(self) -> bytes:
-        parts = [self.cluster, [[*claimed] for claimed in self.objects]]
-        return orjson.dumps([*parts, *(each and [*each] for each in (self.stored, self.bootstrap))])
+        parts: list[object] = [self.cluster, [[*claimed] for claimed in self.objects]]
+        parts += (each and [*each] for each in (self.stored, self.bootstrap))
+        return orjson.dumps([*parts, self.authority] if self.authority else parts)
 
 
 def decode_proof(raw: bytes) -> Proof:
     """Raises ValueError, TypeError for what no front has made."""
-    cluster, objects, stored, bootstrap = orjson.loads(raw)
+    cluster, objects, stored, bootstrap, *rest = orjson.loads(raw)
     return Proof(
         cluster,
         tuple(ClaimedObject(*claimed) for claimed in objects),
         StoredToken(*stored) if stored else None,
         BootstrapToken(*bootstrap) if bootstrap else None,
+        *rest,
     )

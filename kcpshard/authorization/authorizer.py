@@ -102,6 +102,13 @@ class Authorizer:
             return self._nothing
         return found or policy.remember(raw, identity)
 
+    def is_stranger(self, cluster: LogicalCluster, raw: bytes) -> bool:
+        """Whether an identity is nobody there; also while that cannot be said yet."""
+        try:
+            return self.grants(cluster, cluster.path, raw).is_stranger
+        except (Unauthorized, NotDurable):
+            return True
+
     def decide(self, cluster: LogicalCluster | None, path: str, raw: bytes, wanted: Attributes) -> Decision:
         grants = self.grants(cluster, path, raw)
         if self._chain and not grants.is_master and path[:7] != SYSTEM:

@@ -104,13 +104,21 @@ class Impersonated(Protocol):
 
 
 class Flows(Generic[Item]):
-    """One shard's. `seats` gives how many requests of a logical cluster may be under way at the same time."""
+    """One shard's. `seats` gives how many requests of a logical cluster may be under way at the same time.
+    `is_stranger` says whether an identity is nobody there: such requests are refused, take no seat from those that
+    belong there, and are not told that there are any."""
 
     def __init__(
-        self, store: ObjectStore, seats: Callable[[LogicalCluster], int], impersonated: Impersonated, seats_from: str
+        self,
+        store: ObjectStore,
+        seats: Callable[[LogicalCluster], int],
+        impersonated: Impersonated,
+        seats_from: str,
+        is_stranger: Callable[[LogicalCluster, bytes], bool],
     ) -> None:
         """`seats_from` is the name of the ConfigMap whose change may change the seats."""
         self._store, self._seats, self._impersonated, self._seats_from = store, seats, impersonated, seats_from
+        self._is_stranger = is_stranger
         self._busy: dict[int, State[Item]] = {}  # with requests that have or want a seat, by cluster id
         self.refused = self.timed_out = self.waited = 0
         self.on_change: Callable[[State[Item]], None] | None = None  # who waits may have got a seat
@@ -146,16 +154,29 @@ class Flows(Generic[Item]):
             return None
         key = (identity, "watch", start.group, start.resource, start.namespace)
         if key not in state.flows:
+            if self._is_stranger(cluster, start.identity):  # type: ignore[arg-type]
+                return None
             who = decode_identity(identity)
             digest = Digest(who.username, who.groups, "watch", start.group, start.resource, start.namespace)
             state.remember(key, state.classify(digest))
         return state.flows[key]
 
+    def is_of_stranger(self, request: Request) -> bool:
+        """Whether it will be refused, and at once, as it would be for a logical cluster that does not exist."""
+        cluster = self._store.pending_cluster(request.cluster)
+        return cluster is not None and self._is_stranger(cluster, request.identity)
+
+    def rights_changed(self, cluster: LogicalCluster) -> None:
+        """Who is a stranger is asked anew."""
+        state: Any = cluster.cached.get(_CACHED)
+        if type(state) is State:
+            state.flows.clear()
+
     def _classify(
         self, cluster: LogicalCluster, state: State[Item], key: object, request: Request
     ) -> Flow[Item] | None:
         identity = self._identity(cluster, request)
-        if identity is None:
+        if identity is None or self._is_stranger(cluster, request.identity):
             return None
         flow = state.classify(_digest(identity, request))
         state.remember(key, flow)

@@ -137,3 +137,29 @@ class MapFollower:
                 raise Unreachable(f"no answer from {address} in {CONNECT_TIMEOUT_S:.0f} s") from error
             finally:
                 call.cancel()
+
+
+class AuthorityFollower:
+    """Reads a shard's client authorities of logical clusters, over a connection of its own."""
+
+    def __init__(self, dial: Dial, process: str) -> None:
+        self._dial = dial
+        self._process = process
+
+    async def follow(self, address: str) -> AsyncGenerator[pb.AuthorityBatch, None]:
+        """All there are, then each change. Ends when the shard closes the stream; raises as MapFollower does."""
+        request = pb.FollowAuthoritiesRequest(hello=pb.Hello(protocol=PROTOCOL, process=self._process))
+        async with connect(self._dial, address) as channel:
+            placement: Any = shard_pb2_grpc.ShardPlacementStub(channel)  # type: ignore[no-untyped-call]
+            call = placement.FollowAuthorities(request)
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await call.wait_for_connection()
+                async for message in call:
+                    yield message
+            except grpc.aio.AioRpcError as error:
+                raise translate(error) from error
+            except TimeoutError as error:
+                raise Unreachable(f"no answer from {address} in {CONNECT_TIMEOUT_S:.0f} s") from error
+            finally:
+                call.cancel()

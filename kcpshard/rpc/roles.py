@@ -25,12 +25,14 @@ METHOD_ROLES: Mapping[str, frozenset[str]] = {
     f"{_PACKAGE}ShardWatch/Watch": _FRONTS,
     f"{_PACKAGE}ShardWatch/CatchUp": _FRONTS,
     f"{_PACKAGE}ShardPlacement/FollowMap": frozenset({FRONT, SHARD, ADMIN}),
+    f"{_PACKAGE}ShardPlacement/FollowAuthorities": _FRONTS,
     f"{_PACKAGE}ShardAdmin/Statistics": _ADMINISTRATION | _FRONTS,  # a front shows them as metrics
     f"{_PACKAGE}ShardAdmin/Checkpoint": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/RegisterShard": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/GrantSlots": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/SealSlots": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/RotateKeys": _ADMINISTRATION,
+    f"{_PACKAGE}ShardAdmin/Renew": frozenset({FRONT, SHARD, SYNCER}),  # of one's own certificate, see bootstrap
     # Whoever joins has no certificate yet: the token in the message is the proof.
     f"{_PACKAGE}ShardBootstrap/Join": frozenset({ANYONE}),
     f"{_PACKAGE}ShardSync/Sync": frozenset({SYNCER}),

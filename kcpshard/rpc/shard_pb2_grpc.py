@@ -242,6 +242,11 @@ class ShardPlacementStub:
                 request_serializer=shard__pb2.FollowMapRequest.SerializeToString,
                 response_deserializer=shard__pb2.ShardMap.FromString,
                 _registered_method=True)
+        self.FollowAuthorities = channel.unary_stream(
+                '/kcp.shard.v1.ShardPlacement/FollowAuthorities',
+                request_serializer=shard__pb2.FollowAuthoritiesRequest.SerializeToString,
+                response_deserializer=shard__pb2.AuthorityBatch.FromString,
+                _registered_method=True)
 
 
 class ShardPlacementServicer:
@@ -254,6 +259,14 @@ class ShardPlacementServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FollowAuthorities(self, request, context):
+        """Fronts only: the certificate authorities that logical clusters of this shard have registered for their clients,
+        all of them and then each change.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ShardPlacementServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -261,6 +274,11 @@ def add_ShardPlacementServicer_to_server(servicer, server):
                     servicer.FollowMap,
                     request_deserializer=shard__pb2.FollowMapRequest.FromString,
                     response_serializer=shard__pb2.ShardMap.SerializeToString,
+            ),
+            'FollowAuthorities': grpc.unary_stream_rpc_method_handler(
+                    servicer.FollowAuthorities,
+                    request_deserializer=shard__pb2.FollowAuthoritiesRequest.FromString,
+                    response_serializer=shard__pb2.AuthorityBatch.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -291,6 +309,33 @@ class ShardPlacement:
             '/kcp.shard.v1.ShardPlacement/FollowMap',
             shard__pb2.FollowMapRequest.SerializeToString,
             shard__pb2.ShardMap.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FollowAuthorities(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kcp.shard.v1.ShardPlacement/FollowAuthorities',
+            shard__pb2.FollowAuthoritiesRequest.SerializeToString,
+            shard__pb2.AuthorityBatch.FromString,
             options,
             channel_credentials,
             insecure,
@@ -342,6 +387,11 @@ class ShardAdminStub:
                 request_serializer=shard__pb2.RotateKeysRequest.SerializeToString,
                 response_deserializer=shard__pb2.RotateKeysResponse.FromString,
                 _registered_method=True)
+        self.Renew = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/Renew',
+                request_serializer=shard__pb2.RenewRequest.SerializeToString,
+                response_deserializer=shard__pb2.RenewResponse.FromString,
+                _registered_method=True)
 
 
 class ShardAdminServicer:
@@ -389,6 +439,14 @@ class ShardAdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Renew(self, request, context):
+        """Any process, over the network, to the shard that lets others join: a new certificate in the place of the one that
+        the connection shows, for the same role, name and hosts and the key of the request.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ShardAdminServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -421,6 +479,11 @@ def add_ShardAdminServicer_to_server(servicer, server):
                     servicer.RotateKeys,
                     request_deserializer=shard__pb2.RotateKeysRequest.FromString,
                     response_serializer=shard__pb2.RotateKeysResponse.SerializeToString,
+            ),
+            'Renew': grpc.unary_unary_rpc_method_handler(
+                    servicer.Renew,
+                    request_deserializer=shard__pb2.RenewRequest.FromString,
+                    response_serializer=shard__pb2.RenewResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -586,6 +649,33 @@ class ShardAdmin:
             '/kcp.shard.v1.ShardAdmin/RotateKeys',
             shard__pb2.RotateKeysRequest.SerializeToString,
             shard__pb2.RotateKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Renew(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/Renew',
+            shard__pb2.RenewRequest.SerializeToString,
+            shard__pb2.RenewResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import orjson
 
+from kcpshard.api import client_authorities
 from kcpshard.api.errors import Forbidden, RequestEntityTooLarge, TooManyRequests
 from kcpshard.api.events import Commit
 from kcpshard.api.requests import Request, decode_identity
@@ -17,6 +18,7 @@ from kcpshard.authorization.policy import MASTERS
 from kcpshard.definitions.quantities import parse_quantity
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, ObjectStore, Put
+from kcpshard.verbs.client_authorities import check_write as check_authorities
 from kcpshard.verbs.shard import Shard
 
 CONFIG_MAPS, NAMESPACE, NAME = "configmaps", "kube-system", "kcp-limits"
@@ -86,10 +88,12 @@ def check_all(shard: Shard, cluster: LogicalCluster, request: Request, puts: Seq
 def check_write(
     shard: Shard, cluster: LogicalCluster, request: Request, put: Put, objects: int = 0, stored_bytes: int = 0
 ) -> None:
-    """Raise Forbidden or RequestEntityTooLarge if the object must not be stored, beside so many more of the same
-    commit."""
+    """Raise Forbidden, Invalid or RequestEntityTooLarge if the object must not be stored, beside so many more of the
+    same commit."""
     if put.name == NAME:
         check_administrator(request, put.group_resource, put.namespace, put.name)
+    elif put.name == client_authorities.NAME:
+        check_authorities(shard, cluster, request, put)
     limits = limits_of(shard.store, cluster)
     size = len(put.json)
     if size > limits.objectBytes:

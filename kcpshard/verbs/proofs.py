@@ -22,6 +22,7 @@ from kcpshard.api.requests import Identity
 from kcpshard.api.service_accounts import AUTHENTICATED
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster
+from kcpshard.verbs.client_authorities import is_registered
 from kcpshard.verbs.shard import Shard
 
 # As in Kubernetes: what is being deleted counts for another minute, so that a pod can say goodbye.
@@ -76,6 +77,8 @@ def _look(shard: Shard, cluster: LogicalCluster, raw: bytes) -> bytes:
     if proof.bootstrap is not None:
         return _bootstrap_identity(shard, cluster, proof.bootstrap).encode()
     revisions = [_alive(shard, cluster, claimed) for claimed in proof.objects]
+    if proof.authority:
+        _check_authority(shard, cluster, proof)
     if proof.stored is not None:
         _check_stored(shard, cluster, proof.stored)
     elif all(revisions):
@@ -108,6 +111,14 @@ def _check_stored(shard: Shard, cluster: LogicalCluster, stored: StoredToken) ->
     secret = _secret(shard, cluster, stored.namespace, stored.name)
     token = _member(secret or {}, "token")
     if not token or not _equal(token, stored.digest):
+        raise _refused()
+
+
+def _check_authority(shard: Shard, cluster: LogicalCluster, proof: Proof) -> None:
+    """What was found is remembered by the revision of the registration, as that object's being there is."""
+    resource, namespace, name, _ = proof.objects[0]
+    value = shard.store.pending(cluster, resource, namespace, name)
+    if value is None or not is_registered(value, proof.authority):
         raise _refused()
 
 

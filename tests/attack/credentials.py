@@ -65,9 +65,10 @@ def self_made(name: str) -> Pair:
     return certificates.issue(certificates.make_authority("attacker", now), Subject(name, "system:masters"), now)
 
 
+PROXIED = (("X-Remote-User", "system:admin"), ("X-Remote-Group", "system:masters"))
 IMPERSONATIONS = (
     (("Impersonate-User", "system:admin"), ("Impersonate-Group", "system:masters")),
     (("Impersonate-User", "system:serviceaccount:default:chief"),),
     (("Impersonate-User", "x"), ("Impersonate-Uid", "0"), ("Impersonate-Extra-kcp.io%2fscope", "0")),
-    (("X-Remote-User", "system:admin"), ("X-Remote-Group", "system:masters")),
+    PROXIED,
 )

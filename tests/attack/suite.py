@@ -4,7 +4,8 @@ Judged is that every answer about the victim is, byte for byte but for its name,
 does not exist; that nothing of the victim is in any answer; and that the victim is afterwards what it was. One victim
 has the same accounts and names as the attacker, because that is where confusions would show.
 
-test_attack.py runs a few attacks per credential and spelling against an embedded server.
+test_attack.py runs a few attacks per credential and spelling against an embedded server, `python -m tests.attack` all
+of them against processes.
 """
 
 import base64
@@ -22,15 +23,21 @@ from cryptography.x509.oid import NameOID
 
 from kcp import certificates
 from kcp.certificates import Pair, Subject
-from tests.attack.credentials import IMPERSONATIONS, Credential, bent_tokens, context, self_made
+from tests.attack.credentials import IMPERSONATIONS, PROXIED, Credential, bent_tokens, context, self_made
 from tests.attack.targets import MARKER, Attack, Place, documents, prefixed, spellings, verbs, wildcards
 from tests.attack.wire import Answer, Wire
 
-# Of one length: what is in an answer must not tell them apart. `PHANTOM` is never made.
-ATTACKER, VICTIM, PHANTOM = "tenant-a", "tenant-b", "tenant-c"
 CHIEF = "/api/v1/namespaces/default/serviceaccounts/chief"
 _READ = ("GET", "HEAD")
 _SLOW = "bent token, no key"  # it might be signed by a key that is about to come: its refusal takes two seconds
+
+
+class Names(NamedTuple):
+    """Logical clusters, of one length: what is in an answer must not tell them apart. `phantom` is never made."""
+
+    attacker: str = "tenant-a"
+    victim: str = "tenant-b"
+    phantom: str = "tenant-c"
 
 
 class Site(NamedTuple):
@@ -40,6 +47,7 @@ class Site(NamedTuple):
     authority: str  # of the serving certificate
     client_authority: Pair
     token: str  # of its administrator
+    outside: tuple[tuple[str, str], ...] = ()  # kinds of bearer tokens from elsewhere, each somebody called KIND:eve
 
 
 class Breach(NamedTuple):
@@ -62,12 +70,12 @@ def _short(answer: Answer) -> str:
 class Siege:
     """Sets the three up and attacks. `close` lets go of the connections."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
+    def __init__(self, site: Site, names: Names = Names()) -> None:  # noqa: B008  immutable
+        self.site, self.names = site, names
         self._directory = tempfile.TemporaryDirectory()
         self._plain = context(site.authority)
         self._admin = Wire(site.port, self._plain, (("Authorization", f"Bearer {site.token}"),))
-        for path in (ATTACKER, VICTIM):
+        for path in names[:2]:
             self._furnish(path)
         self.places = self._discover()
         self._fill()
@@ -95,8 +103,10 @@ class Siege:
         self.admin("POST", path, CHIEF.rpartition("/")[0], {"metadata": {"name": "chief"}})
         subject = {"kind": "ServiceAccount", "namespace": "default", "name": "chief"}
         self._bind(path, "chief", subject)
-        if path == ATTACKER:
-            self._bind(path, "eve", {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "eve"})
+        if path == self.names.attacker:
+            for user in ("eve", *(f"{kind}:eve" for kind, _ in self.site.outside)):
+                subject = {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": user}
+                self._bind(path, user.replace(":", "-"), subject)
 
     def _bind(self, path: str, name: str, subject: dict[str, str]) -> None:
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
@@ -104,12 +114,12 @@ class Siege:
         self.admin("POST", path, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", body)
 
     def _discover(self) -> Sequence[Place]:
-        groups = self.admin("GET", VICTIM, "/apis")["groups"]
+        groups = self.admin("GET", self.names.victim, "/apis")["groups"]
         versions = ["v1", *(each["groupVersion"] for group in groups for each in group["versions"])]
         found = []
         for version in versions:
             root = f"/apis/{version}" if "/" in version else f"/api/{version}"
-            for each in self.admin("GET", VICTIM, root)["resources"]:
+            for each in self.admin("GET", self.names.victim, root)["resources"]:
                 if "/" not in each["name"]:
                     place = Place(version, each["name"], each["kind"], each["namespaced"], each["verbs"])
                     found.append(place)
@@ -120,15 +130,15 @@ class Siege:
         for place in self.places:
             if "create" in place.verbs:
                 body: dict[str, Any] = {"metadata": {"name": MARKER, "labels": {MARKER: MARKER}}}
-                self.admin("POST", VICTIM, place.collection, body, good=False)
+                self.admin("POST", self.names.victim, place.collection, body, good=False)
         secret = {"metadata": {"name": f"{MARKER}-key"}, "stringData": {"key": MARKER}}
-        self.admin("POST", VICTIM, "/api/v1/namespaces/default/secrets", secret)
+        self.admin("POST", self.names.victim, "/api/v1/namespaces/default/secrets", secret)
 
     def _victim_state(self) -> dict[str, Any]:
         state = {}
         for place in self.places:
             if "list" in place.verbs and place.resource != "events":
-                items = self.admin("GET", VICTIM, place.collection)["items"]
+                items = self.admin("GET", self.names.victim, place.collection)["items"]
                 state[f"{place.group_version} {place.resource}"] = {
                     item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in items
                 }
@@ -137,7 +147,7 @@ class Siege:
     # --- who attacks
 
     def _credentials(self) -> Iterator[Credential]:
-        token = self._token(ATTACKER)
+        token = self._token(self.names.attacker)
         yield self._bearer("nobody")
         yield self._bearer("nonsense", "nonsense")
         yield self._bearer("account of the attacker", token)
@@ -146,8 +156,21 @@ class Siege:
         for name, bent in bent_tokens(token, self._incarnation()):
             yield self._bearer(f"bent token, {name}", bent)
         yield self._bearer("bootstrap token of the attacker", self._bootstrap_token())
+        yield self._bearer("token kept in a Secret", self._kept_token())
+        yield self._bearer("token for another audience", self._token(self.names.attacker, audiences=["elsewhere"]))
+        yield self._bearer("token bound to a Secret that is gone", self._orphaned_token())
+        for kind, outside in self.site.outside:
+            yield self._bearer(f"administrator of the attacker's by {kind}", outside)
+        for name, headers in (
+            ("basic authentication", (("Authorization", "Basic c3lzdGVtOmFkbWluOng="),)),
+            ("two tokens", (("Authorization", f"Bearer {token}"), ("Authorization", "Bearer nonsense"))),
+            ("token as a WebSocket protocol", (("Sec-WebSocket-Protocol", _as_protocol(token)),)),
+        ):
+            yield self._bearer(name, headers=headers)
         yield self._certificate("administrator of the attacker's, known to the installation", self._known("eve"))
+        yield self._certificate("the same with headers of a proxy", self._known("eve"), PROXIED)
         yield self._certificate("self-made certificate", self_made("system:admin"))
+        yield self._certificate("certificate of the attacker's own authority", self._of_own_authority())
         if (requested := self._requested()) is not None:
             yield self._certificate("certificate requested in the attacker's", requested)
 
@@ -155,27 +178,60 @@ class Siege:
         shown = (("Authorization", f"Bearer {token}"),) if token else ()
         return Credential(name, Wire(self.site.port, self._plain, (*shown, *headers)))
 
-    def _certificate(self, name: str, pair: Pair) -> Credential:
+    def _certificate(self, name: str, pair: Pair, headers: tuple[tuple[str, str], ...] = ()) -> Credential:
         made = context(self.site.authority, pair, Path(self._directory.name))
-        return Credential(name, Wire(self.site.port, made))
+        return Credential(name, Wire(self.site.port, made, headers))
 
-    def _token(self, path: str) -> str:
-        found: str = self.admin("POST", path, f"{CHIEF}/token", {"spec": {}})["status"]["token"]
+    def _token(self, path: str, **spec: Any) -> str:
+        found: str = self.admin("POST", path, f"{CHIEF}/token", {"spec": spec})["status"]["token"]
         return found
 
+    def _kept_token(self) -> str:
+        about = {"name": "kept", "annotations": {"kubernetes.io/service-account.name": "chief"}}
+        place = "/api/v1/namespaces/default/secrets"
+        body = {"metadata": about, "type": "kubernetes.io/service-account-token"}
+        self.admin("POST", self.names.attacker, place, body)
+        for _ in range(200):
+            if data := self.admin("GET", self.names.attacker, f"{place}/kept").get("data", {}).get("token"):
+                return base64.b64decode(data).decode()
+        raise AssertionError("the Secret is not filled in")
+
+    def _orphaned_token(self) -> str:
+        place = "/api/v1/namespaces/default/secrets"
+        made = self.admin("POST", self.names.attacker, place, {"metadata": {"name": "orphan"}})
+        bound = {"apiVersion": "v1", "kind": "Secret", "name": "orphan", "uid": made["metadata"]["uid"]}
+        token = self._token(self.names.attacker, boundObjectRef=bound)
+        self.admin("DELETE", self.names.attacker, f"{place}/orphan")
+        return token
+
     def _incarnation(self) -> int:
-        part = self._token(VICTIM).split(".")[1]
+        part = self._token(self.names.victim).split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
         return int(claims["kcp.io"]["cluster"])
 
     def _bootstrap_token(self) -> str:
         data = {"token-id": "abcdef", "token-secret": "0123456789abcdef", "usage-bootstrap-authentication": "true"}
         body = {"metadata": {"name": "bootstrap-token-abcdef"}, "type": "bootstrap.kubernetes.io/token"}
-        self.admin("POST", ATTACKER, "/api/v1/namespaces/kube-system/secrets", {**body, "stringData": data})
+        self.admin("POST", self.names.attacker, "/api/v1/namespaces/kube-system/secrets", {**body, "stringData": data})
         return "abcdef.0123456789abcdef"
 
     def _known(self, name: str) -> Pair:
         return certificates.issue(self.site.client_authority, Subject(name, ("team",)), certificates.now_utc())
+
+    def _of_own_authority(self) -> Pair:
+        """One that the attacker has registered, for a name that would open everything."""
+        now = certificates.now_utc()
+        authority = certificates.make_authority(f"authority of {self.names.attacker}", now)
+        body = {"metadata": {"name": "kcp-client-ca"}, "data": {"client-ca-file": authority.certificate.decode()}}
+        self.admin("POST", self.names.attacker, "/api/v1/namespaces/kube-system/configmaps", body)
+        pair = certificates.issue(authority, Subject("system:admin", ("system:masters",)), now)
+        for _ in range(200):
+            wire = self._certificate("", pair).wire
+            found = wire.ask(Attack("GET", f"/clusters/{self.names.attacker}/api"))
+            wire.close()
+            if found.code == 200:
+                return pair
+        raise AssertionError("the authority is not known to the front")
 
     def _requested(self) -> Pair | None:
         """By a CertificateSigningRequest with every group that might open a door. None: that is not served."""
@@ -189,13 +245,15 @@ class Siege:
             "usages": ["client auth"],
         }
         place = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
-        made = self.admin("POST", ATTACKER, place, {"metadata": {"name": "door"}, "spec": spec}, good=False)
+        made = self.admin("POST", self.names.attacker, place, {"metadata": {"name": "door"}, "spec": spec}, good=False)
         if made.get("kind") != "CertificateSigningRequest":
             return None
         condition = {"type": "Approved", "status": "True", "reason": "x", "message": "x"}
-        self.admin("PUT", ATTACKER, f"{place}/door/approval", {**made, "status": {"conditions": [condition]}})
+        self.admin(
+            "PUT", self.names.attacker, f"{place}/door/approval", {**made, "status": {"conditions": [condition]}}
+        )
         for _ in range(200):
-            found = self.admin("GET", ATTACKER, f"{place}/door")["status"].get("certificate")
+            found = self.admin("GET", self.names.attacker, f"{place}/door")["status"].get("certificate")
             if found:
                 text = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
                 return Pair(base64.b64decode(found), key.private_bytes(*text))
@@ -225,26 +283,28 @@ class Siege:
         yield from self._resumed()
         if self._victim_state() != self.before:
             nothing = Answer(0, (), b"")
-            yield Breach("all", "the victim has changed", Attack("GET", VICTIM), nothing, nothing)
+            yield Breach("all", "the victim has changed", Attack("GET", self.names.victim), nothing, nothing)
 
     def _warm(self) -> None:
         """Let connections and caches be as they will stay."""
         for credential in self.credentials:
             if credential.name == _SLOW:
                 continue
-            credential.wire.ask(Attack("GET", f"/clusters/{PHANTOM}/api"))
+            credential.wire.ask(Attack("GET", f"/clusters/{self.names.phantom}/api"))
 
     def _compared(self, credential: Credential, way: str, attack: Attack) -> Iterator[Breach]:
         self.asked += 1
-        seen = credential.wire.ask(attack.aimed(VICTIM, ATTACKER)).without(VICTIM)
-        expected = credential.wire.ask(attack.aimed(PHANTOM, ATTACKER)).without(PHANTOM)
+        seen = credential.wire.ask(attack.aimed(self.names.victim, self.names.attacker)).without(self.names.victim)
+        expected = credential.wire.ask(attack.aimed(self.names.phantom, self.names.attacker)).without(
+            self.names.phantom
+        )
         if seen != expected or _tells(seen, attack):
-            yield Breach(credential.name, way, attack.aimed(VICTIM, ATTACKER), seen, expected)
+            yield Breach(credential.name, way, attack.aimed(self.names.victim, self.names.attacker), seen, expected)
 
     def _silent(self, credential: Credential, way: str, attack: Attack) -> Iterator[Breach]:
         """No answer at all is expected."""
         self.asked += 1
-        seen = credential.wire.ask(attack.aimed(VICTIM, ATTACKER))
+        seen = credential.wire.ask(attack.aimed(self.names.victim, self.names.attacker))
         if (seen.code < 400 and seen.code) or _tells(seen, attack):
             yield Breach(credential.name, way, attack, seen, Answer(404, (), b""))
 
@@ -263,18 +323,24 @@ class Siege:
     def _resumed(self) -> Iterator[Breach]:
         """What the victim's administrator got may be of no use in the attacker's own logical cluster."""
         maps = "/api/v1/namespaces/default/configmaps"
-        theirs = self.admin("GET", VICTIM, f"{maps}?limit=1")["metadata"]
+        theirs = self.admin("GET", self.names.victim, f"{maps}?limit=1")["metadata"]
         account = next(each for each in self.credentials if each.name == "account of the attacker")
         for query in (
             f"limit=1&continue={theirs['continue']}",
             f"resourceVersion={theirs['resourceVersion']}&resourceVersionMatch=Exact",
             f"watch=1&timeoutSeconds=1&resourceVersion={theirs['resourceVersion']}",
         ):
-            attack = Attack("GET", f"/clusters/{ATTACKER}{maps}?{query}")
+            attack = Attack("GET", f"/clusters/{self.names.attacker}{maps}?{query}")
             self.asked += 1
             seen = account.wire.ask(attack)
             if _tells(seen, attack):
                 yield Breach(account.name, "what the victim was given", attack, seen, Answer(410, (), b""))
+
+
+def _as_protocol(token: str) -> str:
+    """As browsers say a token, who cannot set Authorization."""
+    shown = base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
+    return f"base64url.bearer.authorization.k8s.io.{shown}, v4.channel.k8s.io"
 
 
 def _some(randomness: random.Random, attacks: Sequence[Attack], count: int) -> Sequence[Attack]:

@@ -62,8 +62,8 @@ def test_a_front_that_forgets_whose_an_account_is_is_found(siege: Siege, monkeyp
 def test_a_front_that_forgets_whose_a_certificate_is_is_found(siege: Siege, monkeypatch: pytest.MonkeyPatch) -> None:
     prove: Callable[..., Any] = ClientCertificates.prove
 
-    def as_master(self: ClientCertificates, certificate: bytes) -> Credential | None:
-        found: Credential | None = prove(self, certificate)
+    def as_master(self: ClientCertificates, certificate: bytes, path: str) -> Credential | None:
+        found: Credential | None = prove(self, certificate, path)
         return None if found is None else credential(found.user._replace(scope=0, groups=("system:masters",)))
 
     monkeypatch.setattr(ClientCertificates, "prove", as_master)

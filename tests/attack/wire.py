@@ -27,8 +27,10 @@ class Answer(NamedTuple):
 class Wire:
     """One identity's connection, opened anew when it was closed."""
 
-    def __init__(self, port: int, context: ssl.SSLContext, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        self._port, self._context, self._headers = port, context, headers
+    def __init__(
+        self, port: int, context: ssl.SSLContext, headers: tuple[tuple[str, str], ...] = (), timeout_s: float = 4.0
+    ) -> None:
+        self._port, self._context, self._headers, self._timeout_s = port, context, headers, timeout_s
         self._socket: ssl.SSLSocket | None = None
 
     def ask(self, attack: Attack) -> Answer:
@@ -42,12 +44,16 @@ class Wire:
                 self.close()
         return Answer(0, (), b"")
 
-    def _once(self, method: str, data: bytes) -> Answer:
+    def send(self, data: bytes) -> ssl.SSLSocket:
+        """Raises OSError."""
         if self._socket is None:
-            plain = socket.create_connection(("127.0.0.1", self._port), timeout=4)
+            plain = socket.create_connection(("127.0.0.1", self._port), timeout=self._timeout_s)
             self._socket = self._context.wrap_socket(plain, server_hostname="localhost")
         self._socket.sendall(data)
-        response = HTTPResponse(self._socket, method=method)
+        return self._socket
+
+    def _once(self, method: str, data: bytes) -> Answer:
+        response = HTTPResponse(self.send(data), method=method)
         try:
             response.begin()
             body = response.read()

@@ -250,6 +250,13 @@ async def test_a_logical_cluster_beyond_its_requests_in_flight_is_told_to_wait()
         execution.execute(pb.Request(id=100, cluster="quiet", verb=pb.GET), receiver)
         assert [receiver.found[n].code for n in range(21, 25)] == [429] * 4
         assert receiver.found[21].retry_after_s == 1
+        execution._flows = OneFlow()
+        refused = Answer(403, b"{}")
+        execution._dispatch = lambda request: refused
+        execution.execute(
+            pb.Request(id=101, cluster="flood", verb=pb.GET, label_selector="x", field_selector="x"), receiver
+        )
+        assert receiver.found[101].code == 403, "a stranger is not told that others are busy here"
         gate.set()
         await execution.wait_until_idle()
         assert {receiver.found[n].code for n in (*range(1, 21), 100)} == {200}
@@ -272,11 +279,17 @@ class Answers:
 # --- seats of priority levels
 
 
+def _never(_cluster: object, _identity: bytes) -> bool:
+    return False
+
+
 class OneFlow(Flows[Job]):
     """Every request belongs to one flow of a level with one seat; to none if its label selector says so."""
 
     def __init__(self, **queuing: int) -> None:
-        super().__init__(memory_shard().store, lambda _cluster: 1, lambda _raw, _cluster: Identity("a"), "limits")
+        super().__init__(
+            memory_shard().store, lambda _cluster: 1, lambda _raw, _cluster: Identity("a"), "limits", _never
+        )
         response = {"type": "Queue", "queuing": queuing} if queuing else {"type": "Reject"}
         limited = {"nominalConcurrencyShares": 1, "limitResponse": response}
         self.state: State[Job] = State(7)
@@ -285,6 +298,9 @@ class OneFlow(Flows[Job]):
 
     def of(self, request: Any) -> Flow[Job] | None:
         return None if request.label_selector else self.flow
+
+    def is_of_stranger(self, request: Any) -> bool:
+        return bool(request.field_selector)
 
 
 ONE_QUEUE = {"queues": 1, "handSize": 1, "queueLengthLimit": 1}

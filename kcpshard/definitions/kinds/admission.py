@@ -53,7 +53,7 @@ def _default_selectors(match: Object) -> None:
 
 
 def _default_policy(obj: Object) -> None:
-    spec = obj.get("spec") or {}
+    spec = obj["spec"] = obj.get("spec") or {}
     if not obj["kind"].endswith("Binding"):
         fill(spec, failurePolicy="Fail")
     for member in ("matchConstraints", "matchResources"):

@@ -47,13 +47,14 @@ def of_logical_cluster(key: pb.SigningKey = KEY, scope: int = 42) -> bytes:
 
 
 def certificates(*keys: pb.SigningKey) -> ClientCertificates:
-    found = ClientCertificates()
+    found = ClientCertificates(NOW.timestamp)
     found.take_keys(keys)
+    found.take_client_authorities([x509.load_pem_x509_certificate(AUTHORITY.certificate)])
     return found
 
 
 def test_the_name_is_the_user_and_organizations_are_groups() -> None:
-    found = certificates().prove(of_installation(Subject("eve", ("ops", "devs", "ops"))))
+    found = certificates().prove(of_installation(Subject("eve", ("ops", "devs", "ops"))), "root")
     assert found is not None
     user = found.user
     assert (user.username, user.groups, user.scope) == ("eve", ("ops", "devs", "system:authenticated"), 0)
@@ -64,10 +65,10 @@ def test_the_name_is_the_user_and_organizations_are_groups() -> None:
 def test_a_certificate_of_a_logical_cluster_is_somebody_there() -> None:
     known = certificates(KEY)
     raw = of_logical_cluster()
-    found = known.prove(raw)
+    found = known.prove(raw, "root")
     assert found is not None
     assert (found.user.username, found.user.scope, decode_proof(found.proof).cluster) == ("jane", 42, 42)
-    assert known.prove(raw) is found
+    assert known.prove(raw, "root") is found
 
 
 @pytest.mark.parametrize(
@@ -75,15 +76,15 @@ def test_a_certificate_of_a_logical_cluster_is_somebody_there() -> None:
 )
 def test_who_signed_it_must_be_known(known: tuple[pb.SigningKey, ...]) -> None:
     """It must not count as one of the installation's either."""
-    assert certificates(*known).prove(of_logical_cluster()) is None
+    assert certificates(*known).prove(of_logical_cluster(), "root") is None
 
 
 def test_it_must_name_its_logical_cluster() -> None:
-    assert certificates(KEY).prove(of_logical_cluster(scope=0)) is None
+    assert certificates(KEY).prove(of_logical_cluster(scope=0), "root") is None
 
 
 def test_what_a_key_proved_goes_with_it() -> None:
     known, raw = certificates(KEY), of_logical_cluster()
-    assert known.prove(raw) is not None
+    assert known.prove(raw, "root") is not None
     known.take_keys([])
-    assert known.prove(raw) is None
+    assert known.prove(raw, "root") is None

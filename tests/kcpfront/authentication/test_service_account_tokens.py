@@ -65,6 +65,7 @@ async def test_a_token_is_its_account_in_its_logical_cluster() -> None:
         (ClaimedObject("serviceaccounts", "ns", "builder", "uid-1"),),
         None,
         None,
+        "",
     )
 
 

@@ -102,8 +102,14 @@ async def test_a_wrong_token_is_not_anonymous() -> None:
         await authenticate(Authenticator({}, anonymous=True), exchange(headers={"Authorization": "Bearer x"}))
 
 
-def test_a_certificate_proves_an_identity() -> None:
+def with_authority(der: bytes) -> Authenticator:
     made = Authenticator({})
+    made.certificates.take_client_authorities([x509.load_der_x509_certificate(der)])
+    return made
+
+
+def test_a_certificate_proves_an_identity() -> None:
+    made = with_authority(CERTIFICATE)
     asked = exchange(certificate=CERTIFICATE)
     made.authenticate(asked)
     found = orjson.loads(asked.identity)
@@ -114,8 +120,14 @@ def test_a_certificate_proves_an_identity() -> None:
 
 
 def test_a_certificate_without_a_name_is_nobody() -> None:
+    nameless = certificate((NameOID.ORGANIZATION_NAME, "ops"))
     with pytest.raises(Unauthorized):
-        Authenticator({}).authenticate(exchange(certificate=certificate((NameOID.ORGANIZATION_NAME, "ops"))))
+        with_authority(nameless).authenticate(exchange(certificate=nameless))
+
+
+def test_a_certificate_of_whom_tls_trusts_for_others_is_nobody() -> None:
+    with pytest.raises(Unauthorized):
+        Authenticator({}).authenticate(exchange(certificate=CERTIFICATE))
 
 
 def test_a_token_goes_before_a_certificate() -> None:

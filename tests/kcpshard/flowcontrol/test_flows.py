@@ -25,6 +25,10 @@ class Seats:
         return self.number
 
 
+def nobody_is_a_stranger(_cluster: LogicalCluster, _identity: bytes) -> bool:
+    return False
+
+
 @pytest.fixture
 def client() -> ApiClient:
     return ApiClient(memory_shard(api_set="full"))
@@ -32,7 +36,7 @@ def client() -> ApiClient:
 
 @pytest.fixture
 def flows(client: ApiClient) -> Flows[str]:
-    return Flows(client.shard.store, Seats(), claimed, NAME)
+    return Flows(client.shard.store, Seats(), claimed, NAME, nobody_is_a_stranger)
 
 
 async def level(client: ApiClient, name: str, shares: int = 1) -> Any:
@@ -97,9 +101,30 @@ async def test_who_is_somebody_elsewhere_is_told_nothing(client: ApiClient, flow
     assert flows.of(pb.Request(verb=pb.GET, cluster="root", resource="pods")) is None
 
 
+async def test_strangers_take_no_seat_and_are_told_nothing(client: ApiClient) -> None:
+    shard = client.shard
+    flows: Flows[str] = Flows(shard.store, Seats(), claimed, NAME, shard.authorizer.is_stranger)
+    shard.authorizer.on_change(flows.rights_changed)
+    await level(client, "low")
+    await schema(client, "alices", "low")
+    assert flows.of(ask()) is None
+    assert flows.is_of_stranger(ask())
+    watch = pb.StartWatch(cluster="root", resource="pods", identity=ALICE.encode())
+    assert flows.of_watch(watch, ALICE.encode()) is None
+    bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "alice"}
+    await client.create(bindings, {"metadata": {"name": "alice"}, "roleRef": role, "subjects": [subject]})
+    assert names(flows.of(ask())) == "alices low"
+    assert names(flows.of_watch(watch, ALICE.encode())) == "alices low"
+    assert not flows.is_of_stranger(ask())
+    await client.do("DELETE", f"{bindings}/alice")
+    assert flows.of(ask()) is None, "also what was remembered"
+
+
 async def test_seats_follow_the_limits_and_stay_with_those_who_have_them(client: ApiClient) -> None:
     seats = Seats()
-    flows: Flows[str] = Flows(client.shard.store, seats, claimed, NAME)
+    flows: Flows[str] = Flows(client.shard.store, seats, claimed, NAME, nobody_is_a_stranger)
     await level(client, "low")
     await schema(client, "alices", "low")
     found = flows.of(ask())
@@ -122,7 +147,7 @@ async def test_very_many_are_read_in_slices(client: ApiClient) -> None:
     await level(client, "low")
     for number in range(80):
         await schema(client, f"s{number}", "low", user=f"user-{number}")
-    flows: Flows[str] = Flows(client.shard.store, Seats(), claimed, NAME)
+    flows: Flows[str] = Flows(client.shard.store, Seats(), claimed, NAME, nobody_is_a_stranger)
     assert flows.of(ask(identity=Identity("user-79"))) is None, "not all of them are known yet"
     for _ in range(100):
         found = flows.of(ask(identity=Identity("user-79")))

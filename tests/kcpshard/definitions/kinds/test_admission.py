@@ -68,6 +68,11 @@ def test_mutations(mutation: dict[str, Any], wanted: str) -> None:
     assert found == ([f"spec.mutations[0].{wanted}"] if wanted else [])
 
 
+def test_a_policy_without_a_spec_is_refused() -> None:
+    for kind in ("ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"):
+        assert "spec.matchConstraints" in faults(kind)
+
+
 def test_a_mutating_policy_does_not_take_deletions() -> None:
     rule = {**RULE, "operations": ["DELETE"]}
     found = faults(

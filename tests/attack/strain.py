@@ -1,0 +1,216 @@
+"""Attempts that read nothing: to count, to tell by time, and to block. Each yields sentences about what was possible.
+
+Times are compared in turns on one connection, so that what else the machine does falls on both sides alike.
+"""
+
+import json
+import ssl
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from tests.attack.credentials import context
+from tests.attack.suite import Siege
+from tests.attack.targets import MARKER, Attack
+from tests.attack.wire import Wire
+
+_MAPS = "/api/v1/namespaces/default/configmaps"
+_WRITES = 60
+PAIRS = 400
+# How often the slower of two is the slower one: 0.5 is a coin; an attacker who gets this from 400 pairs learns a bit in
+# some ten requests. The machine's own unrest stays well under it.
+TELLING = 0.62
+FLOODERS, FLOOD_S = 24, 6.0
+# What a neighbour's flood may make of an answer on two busy cores. Without fair turns it is seconds, or a refusal.
+BLOCKED_S = 1.0
+
+
+def counting(siege: Siege) -> Iterator[str]:
+    """What the attacker sees of their own logical cluster must not depend on how much the victim writes."""
+    names = siege.names
+    account = _wire(siege, "account of the attacker")
+
+    def seen() -> tuple[Any, ...]:
+        found = []
+        for rest in (f"{_MAPS}?limit=1", f"{_MAPS}?labelSelector=none", "/api/v1/namespaces/kube-system/configmaps"):
+            answer = account.ask(Attack("GET", f"/clusters/{names.attacker}{rest}"))
+            about = json.loads(answer.body)["metadata"]
+            found.append((answer.code, answer.headers, about.get("remainingItemCount")))
+        return tuple(found)
+
+    before = seen()
+    for number in range(_WRITES):
+        siege.admin("POST", names.victim, _MAPS, {"metadata": {"name": f"count-{number}"}})
+    after = seen()
+    for number in range(_WRITES):
+        siege.admin("DELETE", names.victim, f"{_MAPS}/count-{number}")
+    if before != after:
+        yield f"the victim's {_WRITES} writes show in the attacker's answers: {before} and then {after}"
+    yield from _watched(siege, account)
+
+
+def _watched(siege: Siege, account: Wire) -> Iterator[str]:
+    """A watch of the attacker's own, and one that begins where the victim's list stood, must not tell of the victim."""
+    names = siege.names
+    at = siege.admin("GET", names.victim, f"{_MAPS}?limit=1")["metadata"]["resourceVersion"]
+    with ThreadPoolExecutor(2) as pool:
+        paths = [
+            f"/clusters/{names.attacker}{_MAPS}?watch=1&timeoutSeconds=2&allowWatchBookmarks=true{since}"
+            for since in ("", f"&resourceVersion={at}")
+        ]
+        wires = [account, Wire(siege.site.port, context(siege.site.authority), account._headers)]
+        answers = pool.map(lambda pair: pair[0].ask(Attack("GET", pair[1])), zip(wires, paths, strict=True))
+        for number in range(_WRITES):
+            siege.admin("POST", names.victim, _MAPS, {"metadata": {"name": f"seen-{number}"}})
+        for path, answer in zip(paths, answers, strict=True):
+            if b"seen-" in answer.body or MARKER.encode() in answer.body:
+                yield f"{path} tells of the victim's writes"
+    for number in range(_WRITES):
+        siege.admin("DELETE", names.victim, f"{_MAPS}/seen-{number}")
+
+
+class Pair(NamedTuple):
+    """Two requests whose times must be alike."""
+
+    what: str
+    one: str
+    other: str
+
+
+def timing(siege: Siege, pairs: int = PAIRS) -> Iterator[str]:
+    """Whether times tell what answers do not: an object there or not, a collection full or empty."""
+    victim, home = f"/clusters/{siege.names.victim}", f"/clusters/{siege.names.attacker}"
+    account = _wire(siege, "account of the attacker")
+    share = told(account, f"{home}{_MAPS}/first", f"{home}{_MAPS}/absent", pairs)
+    if abs(share - 0.5) <= TELLING - 0.5:
+        yield f"the clock is too coarse: it does not tell what the attacker may know ({share:.2f})"
+    questions = [
+        Pair("the logical cluster exists", f"{victim}{_MAPS}/x", f"/clusters/{siege.names.phantom}{_MAPS}/x"),
+        Pair("an object exists", f"{victim}/api/v1/namespaces/default/secrets/{MARKER}-key", f"{victim}{_absent}"),
+        Pair("a namespace exists", f"{victim}/api/v1/namespaces/{MARKER}", f"{victim}/api/v1/namespaces/{MARKER}x"),
+        Pair("a collection is full", f"{victim}/api/v1/secrets", f"{victim}/api/v1/podtemplates"),
+        Pair(
+            "a resource is served",
+            f"{victim}/api/v1/namespaces/default/configmaps/x",
+            f"{victim}/apis/none.example.com/v1/namespaces/default/configmap/x",
+        ),
+    ]
+    for name in ("nobody", "account of the attacker", "administrator of the attacker's, known to the installation"):
+        wire = _wire(siege, name)
+        for question in questions:
+            share = told(wire, question.one, question.other, pairs)
+            print(f"  {name}, {question.what}: {share:.2f}", flush=True)
+            if abs(share - 0.5) > TELLING - 0.5:
+                yield f"{name}: times tell whether {question.what} ({share:.2f} of {pairs} pairs)"
+
+
+_absent = f"/api/v1/namespaces/default/secrets/{MARKER}-kex"
+
+
+def told(wire: Wire, one: str, other: str, pairs: int) -> float:
+    """In which share of pairs `one` took longer. The order within a pair changes, so that nothing follows from it."""
+    longer = 0.0
+    for number in range(pairs + 10):
+        if number % 2:
+            first, second = _took(wire, one), _took(wire, other)
+        else:
+            second, first = _took(wire, other), _took(wire, one)
+        if number >= 10:  # connections and caches are warm
+            longer += 1.0 if first > second else 0.5 if first == second else 0.0
+    return longer / pairs
+
+
+def _took(wire: Wire, target: str) -> float:
+    begun = time.perf_counter()
+    wire.ask(Attack("GET", target))
+    return time.perf_counter() - begun
+
+
+def blocking(siege: Siege) -> Iterator[str]:
+    """The attacker throws at the victim's paths and their own what costs most; the victim is answered all the same."""
+    names = siege.names
+    headers = _wire(siege, "account of the attacker")._headers
+    victim = Wire(siege.site.port, context(siege.site.authority), _victim_headers(siege))
+    large = json.dumps({"metadata": {"name": "large"}, "data": {"x": "y" * 900_000}}).encode()
+    typed = (("Content-Type", "application/json"),)
+    floods: Sequence[tuple[str, Callable[[], Attack]]] = (
+        ("gets of the victim's", lambda: Attack("GET", f"/clusters/{names.victim}{_MAPS}/first")),
+        ("large bodies to the victim", lambda: Attack("POST", f"/clusters/{names.victim}{_MAPS}", typed, large)),
+        ("lists of the victim's", lambda: Attack("GET", f"/clusters/{names.victim}/api/v1/secrets")),
+        ("watches of the victim's", lambda: Attack("GET", f"/clusters/{names.victim}{_MAPS}?watch=1&timeoutSeconds=9")),
+        ("OpenAPI of the victim's", lambda: Attack("GET", f"/clusters/{names.victim}/openapi/v2")),
+        ("large bodies at home", lambda: Attack("POST", f"/clusters/{names.attacker}{_MAPS}", typed, large)),
+        ("OpenAPI at home", lambda: Attack("GET", f"/clusters/{names.attacker}/openapi/v2")),
+        ("births", lambda: Attack("POST", f"/clusters/{names.phantom}{_MAPS}", typed, b'{"metadata":{"name":"x"}}')),
+    )
+    for name, flood in floods:
+        times, codes = _under(siege, headers, victim, flood)
+        if bad := sorted(set(codes) - {200}):
+            yield f"{name}: the victim is answered {bad}"
+        elif (slow := statistics.quantiles(times, n=20)[-1]) > BLOCKED_S:
+            yield f"{name}: one in twenty of the victim's gets takes over {slow:.2f} s"
+    yield from _connections(siege, victim)
+
+
+def _under(
+    siege: Siege, headers: tuple[tuple[str, str], ...], victim: Wire, flood: Callable[[], Attack]
+) -> tuple[Sequence[float], Sequence[int]]:
+    """Times (s) and codes of the victim's gets while FLOODERS connections of the attacker do nothing but `flood`."""
+    over = threading.Event()
+    trust = context(siege.site.authority)
+
+    def one(_: int) -> None:
+        wire = Wire(siege.site.port, trust, headers)
+        while not over.is_set():
+            wire.ask(flood())
+        wire.close()
+
+    times, codes = [], []
+    with ThreadPoolExecutor(FLOODERS) as pool:
+        done = [pool.submit(one, number) for number in range(FLOODERS)]
+        ends = time.monotonic() + FLOOD_S
+        while time.monotonic() < ends or len(times) < 20:
+            begun = time.perf_counter()
+            codes.append(victim.ask(Attack("GET", f"/clusters/{siege.names.victim}{_MAPS}/first")).code)
+            times.append(time.perf_counter() - begun)
+            time.sleep(0.02)
+        over.set()
+        for each in done:
+            each.result()
+    return times, codes
+
+
+def _connections(siege: Siege, victim: Wire) -> Iterator[str]:
+    """Half requests that are never finished."""
+    trust, held = context(siege.site.authority), []
+    try:
+        for _ in range(300):
+            wire = Wire(siege.site.port, trust)
+            wire.send(
+                b"POST /clusters/x/api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: localhost\r\nContent-Le"
+            )
+            held.append(wire)
+        begun = time.perf_counter()
+        code = victim.ask(Attack("GET", f"/clusters/{siege.names.victim}{_MAPS}/first")).code
+        fresh = Wire(siege.site.port, trust, _victim_headers(siege))
+        new = fresh.ask(Attack("GET", f"/clusters/{siege.names.victim}{_MAPS}/first")).code
+        fresh.close()
+        took = time.perf_counter() - begun
+        if (code, new) != (200, 200) or took > 2 * BLOCKED_S:
+            yield f"300 half requests: the victim is answered {code} and {new} after {took:.2f} s"
+    except (OSError, ssl.SSLError) as error:
+        yield f"300 half requests: {error}"
+    finally:
+        for wire in held:
+            wire.close()
+
+
+def _victim_headers(siege: Siege) -> tuple[tuple[str, str], ...]:
+    return (("Authorization", f"Bearer {siege._token(siege.names.victim)}"),)
+
+
+def _wire(siege: Siege, name: str) -> Wire:
+    return next(each.wire for each in siege.credentials if each.name == name)
