@@ -135,7 +135,7 @@ async def test_what_is_no_answer(tmp_path: Path, reply: Reply, calls: int) -> No
 
 
 async def test_a_webhook_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_webhook, "CALL_S", 0.05)
+    monkeypatch.setattr(token_webhook, "CALL_S", 0.5)
     async with asking(tmp_path, lambda _: Hanging()) as (made, server):
         with pytest.raises(InvalidToken, match="cannot be asked"):
             await made.prove("t", API)
