@@ -15,6 +15,7 @@ import orjson
 
 from kcpshard.admission.service_ranges import ADDRESSES, DEFAULT_RANGE, address_object
 from kcpshard.api.errors import FieldError, invalid, object_invalid
+from kcpshard.definitions.kinds.services import address_faults
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import Put, Remove
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 RANGE = DEFAULT_RANGE
 NODE_PORTS = range(30_000, 32_768)
 _ALLOCATED = ("ClusterIP", "LoadBalancer", "NodePort")
-_FAMILIES = {"IPv4", "IPv6"}
-_POLICIES = (None, "PreferDualStack", "RequireDualStack", "SingleStack")
 _MOST = 100_000  # Services looked at
 
 Object = dict[str, Any]
@@ -43,9 +42,13 @@ def admit(attributes: "Attributes") -> None:
     before = (attributes.old or {}).get("spec") or {}
     faults: list[FieldError] = []
     if spec.get("type") in _ALLOCATED:
-        faults = [*_set_families(spec, before)] or [
-            *_give_address(attributes, spec, before), *_give_ports(attributes, spec, before),
-        ]  # fmt: skip
+        faults = (
+            [*_set_families(spec, before)]
+            or [*_give_address(attributes, spec, before)]
+            or [*_give_ports(attributes, spec, before)]
+        )
+    elif spec.get("type") != "ExternalName":
+        faults = [*address_faults(spec)]
     if faults:
         raise object_invalid("", "Service", attributes.name, faults)
     _note(attributes, _address_of(spec), _address_of(before))
@@ -91,29 +94,67 @@ def _removals(store: "ObjectStore", cluster: "LogicalCluster", address: str) -> 
     return [Remove(ADDRESSES, "", address, envelope.body_at(value, 0), envelope.hole(value))]
 
 
+_SINGLE, _PREFER = "SingleStack", "PreferDualStack"
+
+
 def _set_families(spec: Object, before: Object) -> Iterator[FieldError]:
     """Which kinds of addresses: this server has one, but what is headless and chooses no pods may name any."""
-    wanted, policy = spec.get("clusterIP", ""), spec.get("ipFamilyPolicy")
-    families = list(spec.get("ipFamilies") or ())
-    if not set(families) <= _FAMILIES or policy not in _POLICIES:
-        return  # validation says so
-    if wanted == "None" and not spec.get("selector"):
-        families = families or ["IPv4"]
-        policy = policy or "RequireDualStack"
-        other = "IPv6" if families[0] == "IPv4" else "IPv4"
-        spec["ipFamilies"] = [families[0]] if policy == "SingleStack" else [families[0], other]
-        spec["ipFamilyPolicy"] = policy
+    if _is_settled(spec, before):
         return
-    if wanted not in ("", "None") and ":" in wanted:
-        yield invalid("spec.clusterIPs[0]", wanted, "must be of an IP family that is configured on this cluster")
-    elif policy == "RequireDualStack" and before.get("ipFamilyPolicy") != policy:
-        yield invalid("spec.ipFamilyPolicy", policy, "this cluster is not configured for dual-stack services")
-    elif len(families) > 1 and policy in (None, "SingleStack"):
-        text = "must be RequireDualStack or PreferDualStack when multiple IP families are specified"
-        yield invalid("spec.ipFamilyPolicy", policy or "SingleStack", text)
-    elif families[:1] == ["IPv6"]:
-        yield invalid("spec.ipFamilies[0]", "IPv6", "not configured on this cluster")
-    spec["ipFamilies"], spec["ipFamilyPolicy"] = ["IPv4"], policy or "SingleStack"
+    is_bare = spec.get("clusterIP") == "None" and not spec.get("selector")
+    if spec.get("ipFamilyPolicy") is None:
+        spec["ipFamilyPolicy"] = before.get("ipFamilyPolicy") or ("RequireDualStack" if is_bare else _SINGLE)
+    faults = [*address_faults(spec)] or [*_count_faults(spec, before)]
+    yield from faults
+    if not faults and is_bare:
+        families = spec["ipFamilies"] = list(spec.get("ipFamilies") or ["IPv4"])
+        if len(families) < 2 and spec["ipFamilyPolicy"] != _SINGLE:
+            families.append("IPv6" if families[0] == "IPv4" else "IPv4")
+    elif not faults:
+        yield from _unserved(spec)
+        spec["ipFamilies"] = spec.get("ipFamilies") or ["IPv4"]
+
+
+def _is_settled(spec: Object, before: Object) -> bool:
+    """Nothing about addresses changes of what would take a second one and has none."""
+    same = all((spec.get(member) or None) == (before.get(member) or None) for member in ("clusterIPs", "ipFamilies"))
+    is_kept = spec.get("type") == before.get("type") and before.get("ipFamilyPolicy") in (None, _PREFER)
+    return bool(before) and same and is_kept and spec.get("ipFamilyPolicy") == _PREFER
+
+
+def _count_faults(spec: Object, before: Object) -> Iterator[FieldError]:
+    """One family or two, as the policy says; and the family of each address that is named."""
+    path, policy = "spec.ipFamilyPolicy", spec["ipFamilyPolicy"]
+    for member, one, several in (
+        ("clusterIPs", "cluster IP", "cluster IPs"), ("ipFamilies", "IP family", "IP families"),
+    ):  # fmt: skip
+        given, had = spec.get(member) or [], before.get(member) or []
+        if policy == _SINGLE and before and given == had and len(given) > 1:
+            given = spec[member] = given[:1]
+        if policy != _SINGLE and before and 0 < len(given) < len(had):
+            yield invalid(path, policy, f"must be 'SingleStack' to release the secondary {one}")
+        if policy == _SINGLE and len(given) == 2:
+            text = f"must be 'RequireDualStack' or 'PreferDualStack' when multiple {several} are specified"
+            yield invalid(path, policy, text)
+    families = spec["ipFamilies"] = list(spec.get("ipFamilies") or ())
+    for place, address in enumerate(spec.get("clusterIPs") or ()):
+        if address == "None":
+            break
+        if place >= len(families):
+            if ":" in address:
+                text = "IPv6 is not configured on this cluster"
+                yield invalid(f"spec.clusterIPs[{place}]", spec["clusterIPs"], text)
+            else:
+                families.append("IPv4")
+
+
+def _unserved(spec: Object) -> Iterator[FieldError]:
+    if spec["ipFamilyPolicy"] == "RequireDualStack":
+        text = "this cluster is not configured for dual-stack services"
+        yield invalid("spec.ipFamilyPolicy", "RequireDualStack", text)
+    for place, family in enumerate(spec.get("ipFamilies") or ()):
+        if family != "IPv4":
+            yield invalid(f"spec.ipFamilies[{place}]", family, "not configured on this cluster")
 
 
 def _values(attributes: "Attributes") -> list[bytes]:
@@ -124,13 +165,10 @@ def _values(attributes: "Attributes") -> list[bytes]:
 
 def _give_address(attributes: "Attributes", spec: Object, before: Object) -> Iterator[FieldError]:
     wanted = spec.get("clusterIP", "")
-    if wanted == "None" or (wanted and wanted == before.get("clusterIP")):
+    if wanted == "None" or before.get("type") in _ALLOCATED:
         return
     if wanted:
         yield from _address_faults(attributes, wanted)
-        return
-    if spec.get("clusterIPs"):
-        yield invalid("spec.clusterIPs", spec["clusterIPs"], "must be empty when `clusterIP` is not specified")
         return
     taken = {envelope.fields(value).get("spec.clusterIP") for value in _values(attributes)}
     assert attributes.object is not None

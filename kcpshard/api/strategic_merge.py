@@ -86,7 +86,7 @@ def _retained(original: Object, patch: Object) -> Object:
     keep = patch[_RETAIN_KEYS]
     if not isinstance(keep, list):
         raise BadRequest("invalid patch format of retainKeys")
-    given = {key for key, value in patch.items() if not key.startswith("$") and value is not None}
+    given = {key for key, value in patch.items() if not _is_directive(key) and value is not None}
     if not given.issubset(map(str, keep)):
         raise BadRequest("invalid patch format of retainKeys")
     return {key: value for key, value in original.items() if key in keep}
@@ -161,11 +161,15 @@ def _without_directives(value: Any) -> Any:
     if isinstance(value, dict):
         if value.get(_PATCH) == "delete":
             return {}
-        return {key: _without_directives(inner) for key, inner in value.items() if not key.startswith("$")}
+        return {key: _without_directives(inner) for key, inner in value.items() if not _is_directive(key)}
     if isinstance(value, list):
         kept = (item for item in value if not (isinstance(item, dict) and item.get(_PATCH) == "delete"))
         return [_without_directives(item) for item in kept if not _is_marker(item)]
     return value
+
+
+def _is_directive(key: str) -> bool:
+    return key in (_PATCH, _RETAIN_KEYS) or key.startswith((_DELETE_FROM_LIST, _ELEMENT_ORDER))
 
 
 def _is_marker(item: Any) -> bool:

@@ -7,7 +7,7 @@ is ever stored under componentstatuses, whose components are not ours.
 from collections.abc import Mapping
 
 from kcpshard.definitions import autoscaler_conversion, facts
-from kcpshard.definitions.contract import Resource, Subresource
+from kcpshard.definitions.contract import MetadataRules, Resource, Subresource
 from kcpshard.definitions.converted_strategy import ConvertedStrategy
 from kcpshard.definitions.facts import ResourceFacts
 from kcpshard.definitions.kinds import RULES
@@ -42,11 +42,11 @@ _NAME_RULES = {
     "rolebindings.rbac.authorization.k8s.io": "path_segment",
     "customresourcedefinitions.apiextensions.k8s.io": "subdomain",
     "apiservices.apiregistration.k8s.io": "path_segment",
-    "services": "dns1035_label",
-    "certificatesigningrequests.certificates.k8s.io": "path_segment",
+    "services": "label",
+    "statefulsets.apps": "label",
+    "certificatesigningrequests.certificates.k8s.io": "any",
     "poddisruptionbudgets.policy": "path_segment",
     "events": "path_segment",
-    "events.events.k8s.io": "path_segment",
     "ipaddresses.networking.k8s.io": "ip_address",
 }
 
@@ -54,20 +54,42 @@ _CREATE_ON_UPDATE = frozenset(
     {
         "events", "limitranges", "leases.coordination.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io",
         "clusterroles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
-        "roles.rbac.authorization.k8s.io", "endpoints", "endpointslices.discovery.k8s.io",
-        "runtimeclasses.node.k8s.io", "priorityclasses.scheduling.k8s.io",
+        "roles.rbac.authorization.k8s.io", "endpoints", "runtimeclasses.node.k8s.io", "services",
     }
 )  # fmt: skip
 _NO_UNCONDITIONAL_UPDATE = frozenset(
     {
         "leases.coordination.k8s.io", "customresourcedefinitions.apiextensions.k8s.io",
-        "apiservices.apiregistration.k8s.io", "runtimeclasses.node.k8s.io", "networkpolicies.networking.k8s.io",
+        "apiservices.apiregistration.k8s.io", "runtimeclasses.node.k8s.io", "csidrivers.storage.k8s.io",
+        "csinodes.storage.k8s.io", "csistoragecapacities.storage.k8s.io", "volumeattachments.storage.k8s.io",
         "validatingadmissionpolicies.admissionregistration.k8s.io", "poddisruptionbudgets.policy",
         "validatingadmissionpolicybindings.admissionregistration.k8s.io",
         "mutatingadmissionpolicies.admissionregistration.k8s.io",
         "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
         "mutatingwebhookconfigurations.admissionregistration.k8s.io",
         "validatingwebhookconfigurations.admissionregistration.k8s.io",
+    }
+)  # fmt: skip
+# Whose own rules say nothing about metadata: what is general is judged once they have found no fault.
+_METADATA_LATER = frozenset({"events", "poddisruptionbudgets.policy"})
+# Whose rules for a new name hold for the `generateName` of an update too.
+_NAMED_ANEW = frozenset(
+    {
+        "apiservices.apiregistration.k8s.io", "configmaps", "controllerrevisions.apps", "csinodes.storage.k8s.io",
+        "endpoints", "endpointslices.discovery.k8s.io", "flowschemas.flowcontrol.apiserver.k8s.io",
+        "ingressclasses.networking.k8s.io", "ingresses.networking.k8s.io", "jobs.batch", "limitranges",
+        "mutatingwebhookconfigurations.admissionregistration.k8s.io", "namespaces", "nodes",
+        "persistentvolumeclaims", "persistentvolumes", "pods",
+        "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io", "resourceclaims.resource.k8s.io",
+        "runtimeclasses.node.k8s.io", "secrets", "serviceaccounts", "storageclasses.storage.k8s.io",
+        "validatingwebhookconfigurations.admissionregistration.k8s.io", "volumeattributesclasses.storage.k8s.io",
+    }
+)  # fmt: skip
+# Whose finalizers need no domain in their names: kube-apiserver never asked for one.
+_LENIENT_GROUPS = frozenset(
+    {
+        "admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "coordination.k8s.io",
+        "node.k8s.io", "policy",
     }
 )  # fmt: skip
 _DEPRECATED = {
@@ -130,7 +152,7 @@ def _resource(entry: ResourceFacts) -> Resource:
     found.strategy = KindStrategy(rules, found.schema)
     found.fingerprint = 0
     found.retention = _RETENTION.get(key, 0)
-    found.name_rule = _NAME_RULES.get(name, "subdomain")
+    found.metadata_rules = _metadata_rules(entry.group, name)
     found.field_names = rules.field_aliases or frozenset(
         {"metadata.name", "metadata.namespace", *found.strategy.field_names}
     )
@@ -140,6 +162,12 @@ def _resource(entry: ResourceFacts) -> Resource:
     found.virtual = found.verbs == {"create"}
     found.deprecation, found.definition = _DEPRECATED.get(name, ""), None
     return found
+
+
+def _metadata_rules(group: str, name: str) -> MetadataRules:
+    rule = _NAME_RULES.get(name, "subdomain")
+    is_lenient = group in _LENIENT_GROUPS or name == "events"
+    return MetadataRules(rule, rule if name in _NAMED_ANEW else "path_segment", is_lenient, name in _METADATA_LATER)
 
 
 def _subresources(entry: ResourceFacts) -> Mapping[str, Subresource]:

@@ -5,7 +5,7 @@ Each check yields nothing for a good value; the words are kube-apiserver's.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from typing import Any
 
 from kcpshard.api.errors import FieldError, forbidden, invalid, required
@@ -135,15 +135,43 @@ def is_ip(text: str) -> bool:
 def address(path: str, text: str) -> Faults:
     if not is_ip(text):
         yield invalid(path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+    elif getattr(ip_address(text), "ipv4_mapped", None) is not None:
+        yield invalid(path, text, "must not be an IPv4-mapped IPv6 address")
 
 
 def network(path: str, text: str) -> Faults:
     try:
-        valid = "/" in text and bool(ip_network(text, strict=False))
+        found = ip_interface(text) if text.rpartition("/")[2].isdigit() and "/" in text else None
     except ValueError:
-        valid = False
-    if not valid:
+        found = None
+    if found is None:
         yield invalid(path, text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")
+    elif getattr(found.ip, "ipv4_mapped", None) is not None:
+        yield invalid(path, text, "must not have an IPv4-mapped IPv6 address")
+    elif found.ip != found.network.network_address:
+        yield invalid(path, text, "must not have bits set beyond the prefix length")
+
+
+_LINK_MULTICAST = ip_network("224.0.0.0/24")
+_LOCAL_NETWORKS = (
+    (lambda found: found.is_unspecified, "may not be unspecified"),
+    (lambda found: found.is_loopback, "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+    (lambda found: found.is_link_local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+    (
+        lambda found: found in _LINK_MULTICAST if found.version == 4 else _is_link_multicast(found),
+        "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)",
+    ),
+)  # fmt: skip
+
+
+def _is_link_multicast(found: IPv4Address | IPv6Address) -> bool:
+    return found.is_multicast and found.packed[1] & 0xF == 2
+
+
+def outside_address(path: str, text: str) -> Faults:
+    """An address that somebody else can reach. It is one."""
+    found = ip_address(text)
+    yield from (invalid(path, text, words) for is_local, words in _LOCAL_NETWORKS if is_local(found))
 
 
 def selector(path: str, given: Object | None) -> Faults:
@@ -207,6 +235,12 @@ def one_supported(path: str, value: str | None, supported: Sequence[str], *, opt
         listed = ", ".join(f'"{word}"' for word in supported)
         text = f'Unsupported value: "{value}": supported values: {listed}'
         yield FieldError(path, "FieldValueNotSupported", text)
+
+
+def supported(path: str, value: str, words: Sequence[str]) -> Faults:
+    """One of these words; the empty text is a wrong word, not a missing one."""
+    if value not in words:
+        yield unsupported(path, value, words)
 
 
 def unsupported(path: str, value: str, supported: Sequence[str]) -> FieldError:

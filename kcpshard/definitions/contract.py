@@ -55,11 +55,23 @@ class Strategy(Protocol):
     def field_names(self) -> tuple[str, ...]:
         """The labels that `selectable_fields` may give."""
 
+    def has_empties(self, obj: Object) -> bool:
+        """Whether what a client sent says with an empty list or map what counts as a change of this kind."""
+
     def has_generation(self) -> bool:
         """metadata.generation is 1 at creation and counts changes outside metadata and status."""
 
     def graceful(self, obj: Object, grace_period_s: int | None) -> int:
         """Seconds that a deletion takes (pods); 0: at once."""
+
+
+class MetadataRules(NamedTuple):
+    """How the metadata of a type is judged; names of rules are those of `verbs.metadata.NAME_RULES`."""
+
+    name: str = "subdomain"
+    update_name: str = "path_segment"  # of `generateName` in an update
+    is_lenient: bool = False  # names of finalizers need no domain
+    is_later: bool = False  # the kind's own rules say nothing of it: judged, as everybody's is, once they find no fault
 
 
 class Resource:
@@ -68,7 +80,7 @@ class Resource:
     __slots__ = (
         "api_version", "categories", "columns", "create_on_update", "definition", "deprecation", "field_names",
         "fingerprint", "group",
-        "group_resource", "kind", "list_kind", "name_rule", "namespaced", "plural", "retention", "schema",
+        "group_resource", "kind", "list_kind", "metadata_rules", "namespaced", "plural", "retention", "schema",
         "short_names", "singular", "storage_resource", "storage_version", "storage_version_hash", "strategy",
         "subresources", "unconditional_update", "verbs", "version", "virtual",
     )  # fmt: skip
@@ -93,7 +105,7 @@ class Resource:
     schema: Any  # structural schema with merge keys and list types, None if unknown; see definitions.facts
     fingerprint: int
     retention: int  # class of the log records: 0 default, 1 events, 2 leases
-    name_rule: str  # how metadata.name is validated: one of `verbs.metadata.NAME_RULES`
+    metadata_rules: MetadataRules
     # Labels legal in a field selector; a mapping where stored objects have them under others.
     field_names: Collection[str]
     columns: bytes  # JSON additionalPrinterColumns; empty: the front has a printer of its own

@@ -58,6 +58,9 @@ class ConvertedStrategy:
     def selectable_fields(self, obj: Object) -> Mapping[str, str]:
         return self._stored.selectable_fields(self._inward(obj))
 
+    def has_empties(self, obj: Object) -> bool:
+        return self._own.has_empties(obj)
+
     def has_generation(self) -> bool:
         return self._stored.has_generation()
 

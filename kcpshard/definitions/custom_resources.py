@@ -14,7 +14,7 @@ import orjson
 from kcpshard.api.errors import FieldError
 from kcpshard.api.requests import Identity
 from kcpshard.cel.rules import Rules, compile_rules
-from kcpshard.definitions.contract import Object, Resource, Subresource
+from kcpshard.definitions.contract import MetadataRules, Object, Resource, Subresource
 from kcpshard.definitions.crd_documents import Summary, Version
 from kcpshard.definitions.custom_fields import SelectableField, scale_faults, selectable_fields
 from kcpshard.definitions.discovery import storage_version_hash
@@ -189,7 +189,7 @@ def _resource(definition: Definition, version: Version) -> Resource:
     found.schema = None
     found.fingerprint = 1
     found.retention = 0
-    found.name_rule = "subdomain"
+    found.metadata_rules = MetadataRules(is_lenient=True)
     found.field_names = _MARKERS
     found.columns = b""
     found.unconditional_update = False
@@ -256,6 +256,9 @@ class CustomStrategy:
 
     def selectable_fields(self, obj: Object) -> Mapping[str, str]:
         return selectable_fields(obj, self._stored_fields) if self._stored_fields else {}
+
+    def has_empties(self, obj: Object) -> bool:
+        return False
 
     def has_generation(self) -> bool:
         return True

@@ -37,6 +37,10 @@ def _go_fields(table: str) -> Mapping[str, Sequence[str]]:
 _NULL_WHEN_UNSET, _POINTERS, _VALUES = _go_fields("nulls"), _go_fields("pointers"), _go_fields("values")
 
 
+# Lists whose emptiness means something until it is refused.
+_KEPT_EMPTY = frozenset({"io.k8s.api.autoscaling.v2.HPAScalingRules.policies"})
+
+
 class Schema:
     """The structure of one value. Shared and never changed once built; definitions may refer to themselves.
 
@@ -226,7 +230,11 @@ def _property(owner: Schema, name: str, raw: Mapping[str, Any]) -> Schema:
     omit_empty = name not in owner.required and ("default" not in raw or name == "name")
     if _type_of(raw) in ("integer", "number", "boolean"):
         omit_empty = name in _VALUES.get(owner.name, ())
-    elif name in _POINTERS.get(owner.name, ()) or name in _NULL_WHEN_UNSET.get(owner.name, ()):
+    elif (
+        f"{owner.name}.{name}" in _KEPT_EMPTY
+        or name in _POINTERS.get(owner.name, ())
+        or name in _NULL_WHEN_UNSET.get(owner.name, ())
+    ):
         omit_empty = False
     if name == "managedFields":
         omit_empty = False  # an empty list is a wish to have none
@@ -284,7 +292,9 @@ def _refined(schema: Schema, raw: Mapping[str, Any], omit_empty: bool) -> Schema
     keys = tuple(raw.get("x-kubernetes-list-map-keys", ()))
     strategy, merge_key = raw.get("x-kubernetes-patch-strategy", ""), raw.get("x-kubernetes-patch-merge-key", "")
     map_type = raw.get("x-kubernetes-map-type", "") or schema.map_type
-    wanted = (list_type, keys, strategy, merge_key, map_type, omit_empty)
+    # A struct without members is not empty: where it is optional it is a pointer.
+    is_struct = bool(schema.name) and schema.type == "object"
+    wanted = (list_type, keys, strategy, merge_key, map_type, omit_empty and not is_struct)
     if schema.name and not (list_type or strategy or merge_key or map_type != schema.map_type):
         return schema
     twin = schema.copy() if schema.name else schema

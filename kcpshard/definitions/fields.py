@@ -84,6 +84,21 @@ def _read_struct(value: Any, schema: Schema, unknown: list[str]) -> Any:
 _EMPTY: dict[str, Any] = {"string": "", "bytes": "", "object": {}, "array": [], "boolean": False}
 
 
+def has_empty(schema: Schema, value: Any) -> bool:
+    """Whether there is a list or map in `value` that is empty and will be dropped for that."""
+    if isinstance(value, dict):
+        if schema.omit_empty and not value and schema.type == "object":
+            return True
+        properties = schema.properties or {}
+        inner = ((properties.get(key, schema.values), item) for key, item in value.items())
+        return any(found is not None and has_empty(found, item) for found, item in inner)
+    if isinstance(value, list):
+        items = schema.items
+        is_dropped = schema.omit_empty and not value
+        return is_dropped or (items is not None and any(has_empty(items, item) for item in value))
+    return False
+
+
 def _prefix(unknown: list[str], start: int, name: str) -> None:
     for place in range(start, len(unknown)):
         separator = "" if unknown[place].startswith("[") else "."

@@ -192,6 +192,9 @@ class LegacyStrategy:
     def selectable_fields(self, obj: Object) -> Mapping[str, str]:
         return self._current.selectable_fields(obj)
 
+    def has_empties(self, obj: Object) -> bool:
+        return False
+
     def has_generation(self) -> bool:
         return self._current.has_generation()
 

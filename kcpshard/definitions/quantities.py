@@ -120,7 +120,28 @@ def canonical_quantity(text: str) -> str:
     """The form in which it is stored. Raises InvalidQuantity. Most texts are canonical, which one match shows."""
     if _PLAIN.fullmatch(text):
         return text
-    return str(parse_quantity(text))
+    found = parse_quantity(text)
+    return text if _is_kept(text, found.format) else str(found)
+
+
+_DIGITS, _NANO = 18, -9
+
+
+def _is_kept(text: str, format_: Format) -> bool:
+    """Whether Go keeps the text as it was written: it does where the digits look canonical, sign and zeros aside."""
+    shape = _SHAPE.fullmatch(text)
+    assert shape is not None
+    whole, fraction, suffix = shape[2].lstrip("0"), shape[3] or "", shape[4]
+    digits = whole + fraction
+    if format_ is Format.BINARY_SI:
+        exponent = _BINARY[suffix]
+        precision = 15 - len(whole) - exponent * 3 // 10 - 1
+        is_small = not fraction and precision >= 0 and int(digits or "0") << exponent < 2**63
+        return is_small and int(digits or "0") & 7 != 0
+    found = _EXPONENT.fullmatch(suffix)
+    scale = (int(found[1]) if found else _DECIMAL[suffix]) - len(fraction)
+    is_small = len(digits) <= _DIGITS and scale >= _NANO
+    return is_small and scale % 3 == 0 and not digits.endswith("000") and digits[:1] not in ("", "0")
 
 
 def rounded_to_milli(text: str) -> str:

@@ -12,7 +12,7 @@ from kcpshard.api.errors import FieldError
 from kcpshard.api.requests import Identity
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.facts import Schema
-from kcpshard.definitions.fields import check_fields
+from kcpshard.definitions.fields import check_fields, has_empty
 
 Check = Callable[[Object], Iterable[FieldError]]
 UpdateCheck = Callable[[Object, Object], Iterable[FieldError]]
@@ -37,9 +37,11 @@ class Rules(NamedTuple):
     field_aliases: Mapping[str, str] = {}  # instead of `fields`: label → the stored version's label
     generation: bool = False
     keeps_status: bool = False  # status may be written through the main resource
+    counts_empties: str = ""  # in this member a list or map that is empty differs from none: a new generation
     status_alone: bool = False  # a status update takes nothing of metadata
     creates_status: bool = False  # a creator may set status
     graceful: Callable[[Object, int | None], int] | None = None  # seconds that a deletion takes
+    disabled: Callable[[Object, Object | None], None] | None = None  # drops fields behind gates that are off (new, old)
 
 
 def _generation(obj: Object) -> object:
@@ -49,10 +51,19 @@ def _generation(obj: Object) -> object:
 class KindStrategy:
     """One kind's Strategy."""
 
-    __slots__ = ("_defaults", "_field_paths", "_has_status", "_rules", "_status", "_validators", "field_names")
+    __slots__ = (
+        "_defaults",
+        "_field_paths",
+        "_has_status",
+        "_rules",
+        "_schema",
+        "_status",
+        "_validators",
+        "field_names",
+    )
 
     def __init__(self, rules: Rules, schema: Schema | None) -> None:
-        self._rules = rules
+        self._rules, self._schema = rules, schema
         properties = schema.properties if schema is not None and schema.properties else {}
         self._status = properties.get("status")
         self._has_status = "status" in properties and not rules.keeps_status
@@ -72,6 +83,8 @@ class KindStrategy:
     def prepare_create(self, obj: Object) -> None:
         if self._has_status and obj.get("status") and not self._rules.creates_status:
             obj["status"] = self._zero_status()
+        if self._rules.disabled:
+            self._rules.disabled(obj, None)
         for prepare in self._rules.prepare_create:
             prepare(obj)
 
@@ -86,6 +99,8 @@ class KindStrategy:
     def prepare_update(self, new: Object, old: Object, subresource: str) -> None:
         if subresource == "scale":  # a write of the object itself, seen through its Scale
             subresource = ""
+        if self._rules.disabled and not subresource:
+            self._rules.disabled(new, old)
         if (own := self._rules.prepare_update.get(subresource)) is not None:
             own(new, old)
         elif subresource:
@@ -120,6 +135,11 @@ class KindStrategy:
         if self._rules.fields_from:
             return self._rules.fields_from(obj)
         return {label: field_text(obj, path) for label, path in self._field_paths} if self._field_paths else {}
+
+    def has_empties(self, obj: Object) -> bool:
+        member = self._rules.counts_empties
+        schema = self._schema.properties.get(member) if member and self._schema and self._schema.properties else None
+        return schema is not None and has_empty(schema, obj.get(member))
 
     def has_generation(self) -> bool:
         return self._rules.generation

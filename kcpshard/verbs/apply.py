@@ -41,7 +41,7 @@ def apply(shard: Shard, target: Target, request: Request) -> Outcome:
     if value is None and request.subresource:
         raise object_not_found(resource.group, resource.plural, request.name)
     live = stored_object(shard, target, value) if value is not None else field_managers.unborn(resource)
-    applied, warnings = merged(shard, target, request, live)
+    applied, warnings, has_empties = merged(shard, target, request, live)
     obj, entries = applied.obj, managed_fields.encode(applied.managers)
     meta = metadata(obj)
     if value is None:
@@ -53,7 +53,7 @@ def apply(shard: Shard, target: Target, request: Request) -> Outcome:
     check_name(meta, request.name)
     check_namespace(meta, request.namespace)
     check_version(meta, value, resource, request)
-    return store_update(shard, target, request, obj, value, warnings, entries)
+    return store_update(shard, target, request, obj, value, warnings, entries, has_empties)
 
 
 def check_manager(request: Request) -> None:
@@ -61,9 +61,11 @@ def check_manager(request: Request) -> None:
         raise options_invalid("PatchOptions", [required("fieldManager", "is required for apply patch")])
 
 
-def merged(shard: Shard, target: Target, request: Request, live: Object) -> tuple[Applied, Sequence[str]]:
-    """The configuration in the body merged into `live`, in the kind's form and without managedFields; and warnings."""
+def merged(shard: Shard, target: Target, request: Request, live: Object) -> tuple[Applied, Sequence[str], bool]:
+    """The configuration in the body merged into `live`, in the kind's form and without managedFields; warnings; and
+    what its strategy says of empty members in the configuration."""
     config = _decoded(request)
+    has_empties = target.resource.strategy.has_empties(config)
     applied = _applied(shard, target, request, config, live)
     warnings = _duplicates(request)
     obj = dict(live) if applied.obj is live else applied.obj
@@ -71,7 +73,7 @@ def merged(shard: Shard, target: Target, request: Request, live: Object) -> tupl
     _read(request, target.resource, obj)
     obj["metadata"] = dict(metadata(obj))
     obj["metadata"].pop("managedFields", None)
-    return applied._replace(obj=obj), warnings
+    return applied._replace(obj=obj), warnings, has_empties
 
 
 def _read(request: Request, resource: Resource, obj: Object) -> None:

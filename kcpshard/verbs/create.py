@@ -143,8 +143,8 @@ def _prepare(resource: Resource, new: Object, request: Request) -> None:
 def check_created(resource: Resource, new: Object, given_version: object) -> None:
     """Raise Invalid with every fault of metadata and kind."""
     meta = new["metadata"]
-    faults = rules.created_faults(meta, resource.name_rule, rules.is_lenient(resource))
-    faults += resource.strategy.validate_create(new)
+    faults = rules.created_faults(meta, resource.metadata_rules) + resource.strategy.validate_create(new)
+    faults = faults or rules.later_faults(meta, resource.metadata_rules)
     if faults:
         raise object_invalid((resource.storage_resource or resource).group, resource.kind, meta.get("name", ""), faults)
     if isinstance(given_version, str) and given_version.isascii() and given_version.isdigit() and int(given_version):

@@ -15,7 +15,7 @@ from kcpshard.api.errors import FieldError, forbidden, invalid, required, too_lo
 from kcpshard.api.names import dns_label_faults, dns_subdomain_faults, ip_address_faults, path_segment_faults
 from kcpshard.api.objects import Object, drop_empty, timestamp
 from kcpshard.api.selectors import label_value_faults, qualified_name_faults
-from kcpshard.definitions.contract import Resource
+from kcpshard.definitions.contract import MetadataRules
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 _STANDARD_FINALIZERS = frozenset(("kubernetes", ORPHAN, FOREGROUND))
@@ -35,23 +35,12 @@ _MEMBERS = (
 _JUDGED = ("labels", "annotations", "ownerReferences", "finalizers")
 
 
-def _dns1035_label_faults(value: str) -> list[str]:
-    faults = dns_label_faults(value)
-    if faults or value[0].isalpha():
-        return faults
-    return [
-        "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
-        "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used "
-        "for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
-    ]
-
-
 NAME_RULES: dict[str, Callable[[str], list[str]]] = {
     "subdomain": dns_subdomain_faults,
     "label": dns_label_faults,
     "path_segment": path_segment_faults,
-    "dns1035_label": _dns1035_label_faults,
     "ip_address": ip_address_faults,
+    "any": lambda name: [],
 }
 
 
@@ -120,27 +109,31 @@ def deduplicate_owners(meta: Object) -> list[str]:
 
 # --- faults
 
-_LENIENT = frozenset(("coordination.k8s.io", "admissionregistration.k8s.io", "policy", "apiregistration.k8s.io"))
+_NAMED_LATER = MetadataRules(name="path_segment", is_lenient=True)
 
 
-def is_lenient(resource: Resource) -> bool:
-    """Whether names of finalizers need no domain: of custom types, and where kube-apiserver forgot to ask for one."""
-    return resource.definition is not None or resource.group in _LENIENT
+def created_faults(meta: Object, own: MetadataRules) -> list[FieldError]:
+    """Faults of a new object's metadata, as its kind's own rules see them."""
+    return [] if own.is_later else _created_faults(meta, own)
 
 
-def created_faults(meta: Object, name_rule: str, is_lenient: bool = False) -> list[FieldError]:
-    """Faults of a new object's metadata; `is_lenient`: as below, of its type."""
+def later_faults(meta: Object, own: MetadataRules) -> list[FieldError]:
+    """What holds for every kind, and is said once its own rules have found nothing."""
+    return _created_faults(meta, _NAMED_LATER) if own.is_later or own.name == "any" else []
+
+
+def _created_faults(meta: Object, own: MetadataRules) -> list[FieldError]:
     faults: list[FieldError] = []
-    rule = NAME_RULES[name_rule]
     generate, name = meta.get("generateName", ""), meta.get("name", "")
     if generate:
-        faults += _prefix_faults(generate, name_rule)
+        faults += _prefix_faults(generate, own.name)
     if not name:
-        return [*faults, required("metadata.name", "name or generateName is required")]
-    faults += [invalid("metadata.name", name, fault) for fault in rule(name)]
+        faults.append(required("metadata.name", "name or generateName is required"))
+    else:
+        faults += [invalid("metadata.name", name, fault) for fault in NAME_RULES[own.name](name)]
     if meta.get("generation", 0) < 0:
         faults.append(invalid("metadata.generation", meta["generation"], "must be greater than or equal to 0"))
-    return _common_faults(meta, faults, is_lenient)
+    return _common_faults(meta, faults, own.is_lenient)
 
 
 def _prefix_faults(generate: str, name_rule: str) -> list[FieldError]:
@@ -149,7 +142,7 @@ def _prefix_faults(generate: str, name_rule: str) -> list[FieldError]:
     return [invalid("metadata.generateName", generate, fault) for fault in NAME_RULES[name_rule](shown)]
 
 
-def updated_faults(new: Object, old: Object, is_lenient: bool = False, name_rule: str = "") -> list[FieldError]:
+def updated_faults(new: Object, old: Object, own: MetadataRules) -> list[FieldError]:
     """Faults of an update's metadata, filled by `fill_updated`; the old one was valid."""
     faults: list[FieldError] = []
     for member in ("name", "namespace", "uid", "deletionTimestamp", "deletionGracePeriodSeconds"):
@@ -163,11 +156,11 @@ def updated_faults(new: Object, old: Object, is_lenient: bool = False, name_rule
             text = "no new finalizers can be added if the object is being deleted, found new finalizers "
             faults.append(forbidden("metadata.finalizers", f"{text}[]string{{{shown}}}"))
     generate = new.get("generateName", "")
-    if name_rule and generate and generate != old.get("generateName"):
-        faults += _prefix_faults(generate, name_rule)
+    if generate and generate != old.get("generateName"):
+        faults += _prefix_faults(generate, own.update_name)
     if all(new.get(member) == old.get(member) for member in _JUDGED):
         return faults
-    return _common_faults(new, faults, is_lenient)
+    return _common_faults(new, faults, own.is_lenient)
 
 
 def _common_faults(meta: Object, faults: list[FieldError], is_lenient: bool) -> list[FieldError]:

@@ -6,7 +6,7 @@ retry belongs here.) Server-side apply is `verbs.apply`.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -53,14 +53,14 @@ def patch(shard: Shard, request: Request) -> Outcome:
     value = pending_value(shard, target, request)
     if value is None:
         raise object_not_found(resource.group, resource.plural, request.name)
-    obj, warnings = patched(shard, target, request, lambda: stored_object(shard, target, value))
+    obj, warnings, has_empties = patched(shard, target, request, lambda: stored_object(shard, target, value))
     meta = metadata(obj)
     check_name(meta, request.name)
     if request.namespace and not meta.get("namespace"):
         meta["namespace"] = request.namespace
     check_namespace(meta, request.namespace)
     check_version(meta, value, resource, request)
-    return store_update(shard, target, request, obj, value, warnings)
+    return store_update(shard, target, request, obj, value, warnings, has_empties=has_empties)
 
 
 def check_not_forced(request: Request) -> None:
@@ -77,16 +77,25 @@ def check_type(request: Request, resource: Resource) -> None:
     raise UnsupportedMediaType("415: Unsupported Media Type")
 
 
-def patched(shard: Shard, target: Target, request: Request, old: Callable[[], Object]) -> tuple[Object, Sequence[str]]:
-    """The patched object in the version asked for, without unknown fields; and warnings. `old` makes what changes."""
+class Patched(NamedTuple):
+    """In the version asked for, without unknown fields."""
+
+    obj: Object
+    warnings: Sequence[str]
+    has_empties: bool  # of the object as the patch has left it, in the words of its strategy
+
+
+def patched(shard: Shard, target: Target, request: Request, old: Callable[[], Object]) -> Patched:
+    """`old` makes what changes."""
     obj = _applied(request, target.resource, old())
     try:
         _check_kind(shard, target, obj)
         entries = _untouched_entries(request.body, obj)
+        has_empties = target.resource.strategy.has_empties(obj)
         warnings = checked_fields(request, target.resource, obj)
         if entries is not None:
             obj["metadata"]["managedFields"] = entries
-        return obj, warnings
+        return Patched(obj, warnings, has_empties)
     except FieldFault as found:
         # Reading changes the object as it goes, so what the client is shown is made again.
         again = _applied(request, target.resource, old())

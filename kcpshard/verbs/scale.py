@@ -17,6 +17,7 @@ from kcpshard.api.requests import Answer
 from kcpshard.definitions import facts
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.custom_fields import set_at, steps_of, value_at
+from kcpshard.definitions.strategies import KindStrategy, Rules
 from kcpshard.verbs.outcome import AfterSync
 
 SCALE = "scale"
@@ -105,4 +106,5 @@ def scale_resource() -> Resource:
     found.api_version, found.group_resource = SCALE_VERSION, "scales.autoscaling"
     found.definition, found.fingerprint, found.subresources = None, 0, {}
     found.schema = facts.schema_of("autoscaling", "v1", "Scale")
+    found.strategy = KindStrategy(Rules(), found.schema)
     return found

@@ -71,7 +71,7 @@ def patch_scale(shard: Shard, request: Request) -> Outcome:
         return _apply(shard, target, request)
     check_not_forced(request)
     stored = _stored(shard, target, request)
-    scale, warnings = patched(shard, _as_scale(target), request, lambda: _without_entries(stored.scale))
+    scale, warnings, _ = patched(shard, _as_scale(target), request, lambda: _without_entries(stored.scale))
     _check_given(target.resource, stored, scale)
     check_name(metadata(scale), request.name)
     check_namespace(metadata(scale), request.namespace)
@@ -81,7 +81,7 @@ def patch_scale(shard: Shard, request: Request) -> Outcome:
 def _apply(shard: Shard, target: Target, request: Request) -> Outcome:
     check_manager(request)
     stored = _stored(shard, target, request)
-    applied, warnings = merged(shard, _as_scale(target), request, stored.scale)
+    applied, warnings, _ = merged(shard, _as_scale(target), request, stored.scale)
     _check_given(target.resource, stored, applied.obj)
     check_name(metadata(applied.obj), request.name)
     check_namespace(metadata(applied.obj), request.namespace)

@@ -56,6 +56,7 @@ def update(shard: Shard, request: Request) -> Outcome:
         return found
     check_options(request, "UpdateOptions")
     obj = decode_object(request.body, resource, shard.catalog, cluster)
+    has_empties = resource.strategy.has_empties(obj)
     warnings = checked_fields(request, resource, obj)
     meta = metadata(obj)
     check_name(meta, request.name)
@@ -69,7 +70,7 @@ def update(shard: Shard, request: Request) -> Outcome:
         raise object_not_found(resource.group, resource.plural, request.name)
     check_uid(meta, value, resource, request)
     check_version(meta, value, resource, request)
-    return store_update(shard, target, request, obj, value, warnings)
+    return store_update(shard, target, request, obj, value, warnings, has_empties=has_empties)
 
 
 def check_name(meta: Object, name: str) -> None:
@@ -119,9 +120,10 @@ def store_update(
     value: bytes,
     warnings: Sequence[str],
     entries: list[Object] | None = None,
+    has_empties: bool = False,
 ) -> Answer | AfterSync:
     """Make `obj` the successor of the pending `value`. Its preconditions hold. `entries` are its managedFields where
-    they are known already."""
+    they are known already; `has_empties` is what its strategy says of what the client sent."""
     cluster, resource, stored = target
     assert cluster is not None
     old = stored_object(shard, target, value)
@@ -134,9 +136,9 @@ def store_update(
     noted = chain.mutate(attributes)
     if not request.subresource:
         escalation.confirm(shard, target, request, new, old)
-    _prepare(resource, request.subresource, new, old, entries)
+    _prepare(resource, request.subresource, new, old, entries, has_empties)
     chain.allocate(attributes)
-    faults = rules.updated_faults(new["metadata"], old["metadata"], rules.is_lenient(resource), resource.name_rule)
+    faults = rules.updated_faults(new["metadata"], old["metadata"], resource.metadata_rules)
     faults += resource.strategy.validate_update(new, old, request.subresource)
     if faults:
         raise object_invalid(stored.group, resource.kind, request.name, faults)
@@ -184,14 +186,17 @@ def _filled(
     return new, entries
 
 
-def _prepare(resource: Resource, subresource: str, new: Object, old: Object, entries: list[Object]) -> None:
+def _prepare(
+    resource: Resource, subresource: str, new: Object, old: Object, entries: list[Object], has_empties: bool
+) -> None:
     """Take from the old object the parts that this update may not change, once nobody changes the new one any more."""
     strategy = resource.strategy
     strategy.prepare_update(new, old, subresource)
     strategy.default(new)
     status_counts = resource.definition is not None and "status" not in resource.subresources
     not_counted = _NOT_COUNTED - {"status"} if status_counts else _NOT_COUNTED
-    if subresource not in _STATUSES and strategy.has_generation() and _has_changed(new, old, not_counted):
+    is_counted = subresource not in _STATUSES and strategy.has_generation()
+    if is_counted and (has_empties or _has_changed(new, old, not_counted)):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     field_managers.set_entries(new, old, entries)
 

@@ -21,6 +21,9 @@ GROUPS = {
     "core": "", "apps": "apps", "batch": "batch", "rbac": "rbac.authorization.k8s.io", "autoscaling": "autoscaling",
     "networking": "networking.k8s.io", "policy": "policy", "coordination": "coordination.k8s.io",
     "events": "events.k8s.io", "apiregistration": "apiregistration.k8s.io", "certificates": "certificates.k8s.io",
+    "discovery": "discovery.k8s.io", "storage": "storage.k8s.io", "scheduling": "scheduling.k8s.io",
+    "node": "node.k8s.io", "flowcontrol": "flowcontrol.apiserver.k8s.io", "resource": "resource.k8s.io",
+    "admission": "admissionregistration.k8s.io",
 }  # fmt: skip
 TEXTS = (
     "a", "b", "a-b", "a.b", "a.b/c", "A", "", "-a", "a b", "a_b", "x" * 64, "x" * 254, "1", "80", "10%", "120%", "1Gi",

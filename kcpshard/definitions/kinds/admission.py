@@ -120,8 +120,13 @@ def _client_faults(config: Object, path: str) -> Faults:
         yield from _service_faults(f"{path}.service", service)
 
 
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2}).{0,2}")
+
+
 def _url_faults(path: str, url: str) -> Faults:
     try:
+        if escape := _BAD_ESCAPE.search(url):
+            raise ValueError(f'parse "{url}": invalid URL escape "{escape[0]}"')
         parts = urlsplit(url)
         has_user = parts.username is not None
     except ValueError as fault:
@@ -140,9 +145,9 @@ def _url_faults(path: str, url: str) -> Faults:
 
 
 def _service_faults(path: str, service: Object) -> Faults:
-    for member in ("name", "namespace"):
+    for member, shown in (("namespace", "name"), ("name", "namespace")):  # mixed up by kube-apiserver
         if not service.get(member):
-            yield required(f"{path}.{member}")
+            yield required(f"{path}.{shown}")
     if not 1 <= service["port"] <= 65535:
         yield invalid(f"{path}.port", service["port"], "port is not valid: must be between 1 and 65535, inclusive")
     way = service.get("path")
@@ -561,7 +566,7 @@ def _policy_status(new: Object, old: Object) -> Faults:
                 yield required(f"{here}.{member}")
 
 
-_HOOKS = Rules(default=(_default_hooks,), validate=(_hooks,), generation=True)
+_HOOKS = Rules(default=(_default_hooks,), validate=(_hooks,), generation=True, counts_empties="webhooks")
 ROWS = {
     (GROUP, "MutatingWebhookConfiguration"): _HOOKS,
     (GROUP, "ValidatingWebhookConfiguration"): _HOOKS,

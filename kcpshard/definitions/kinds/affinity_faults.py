@@ -1,6 +1,6 @@
 """Validation of where a pod may run: affinity, tolerations, spreading; and of node selectors (also of volumes)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from kcpshard.api.errors import FieldError, duplicate, forbidden, invalid, required
 from kcpshard.api.selectors import label_value_faults
@@ -87,20 +87,66 @@ def _pod_term_faults(term: Object, path: str) -> Faults:
     yield from checks.selector(f"{path}.namespaceSelector", term.get("namespaceSelector"))
     for name in term.get("namespaces") or ():
         yield from checks.dns_label(f"{path}.namespace", name)
-    yield from _label_keys_faults(term, path, "matchLabelKeys", "mismatchLabelKeys")
+    yield from _label_keys_faults(term, path)
     key = term.get("topologyKey", "")
     if not key:
         yield required(f"{path}.topologyKey", "can not be empty")
     yield from checks.qualified_name(f"{path}.topologyKey", key)
 
 
-def _label_keys_faults(term: Object, path: str, *members: str) -> Faults:
-    for member in members:
+def _label_keys_faults(term: Object, path: str) -> Faults:
+    selector = term.get("labelSelector")
+    for member in ("matchLabelKeys", "mismatchLabelKeys"):
         keys = term.get(member) or ()
-        if keys and term.get("labelSelector") is None:
+        if keys and selector is None:
             yield forbidden(f"{path}.{member}", "must not be specified when labelSelector is not set")
-        for place, key in enumerate(keys):
+        for place, key in enumerate(keys if selector is not None else ()):
             yield from checks.qualified_name(f"{path}.{member}[{place}]", key)
+    matching, differing = term.get("matchLabelKeys") or [], term.get("mismatchLabelKeys") or ()
+    if selector is not None:
+        yield from _selected_twice(matching, selector, path)
+    for place, key in enumerate(matching):
+        if key in differing:
+            text = "exists in both matchLabelKeys and mismatchLabelKeys"
+            yield invalid(f"{path}.matchLabelKeys[{place}]", key, text)
+
+
+def _selected_twice(keys: Sequence[str], selector: Object, path: str) -> Faults:
+    """By the selector itself and once more by what was made of the keys, which comes last."""
+    seen = set(selector.get("matchLabels") or ())
+    for expression in selector.get("matchExpressions") or ():
+        key = expression.get("key", "")
+        if key in keys and key in seen:
+            place = len(keys) - 1 - list(reversed(keys)).index(key)
+            yield invalid(f"{path}[{place}]", key, "exists in both matchLabelKeys and labelSelector")
+        seen.add(key)
+
+
+def select_by_label_keys(spec: Object, labels: Mapping[str, str]) -> None:
+    """Of a new pod: let its selectors say what `matchLabelKeys` and `mismatchLabelKeys` mean for its own labels."""
+    affinity = spec.get("affinity") or {}
+    for member in ("podAffinity", "podAntiAffinity"):
+        rules = affinity.get(member) or {}
+        for term in rules.get(_REQUIRED) or ():
+            _select(term, labels)
+        for term in rules.get(_PREFERRED) or ():
+            _select(term.get("podAffinityTerm") or {}, labels)
+    for constraint in spec.get("topologySpreadConstraints") or ():
+        _select(constraint, labels)
+
+
+def _select(term: Object, labels: Mapping[str, str]) -> None:
+    selector = term.get("labelSelector")
+    if selector is None:
+        return
+    added = [
+        {"key": key, "operator": operator, "values": [labels[key]]}
+        for member, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn"))
+        for key in term.get(member) or ()
+        if key in labels
+    ]
+    if added:
+        selector["matchExpressions"] = [*(selector.get("matchExpressions") or ()), *added]
 
 
 def toleration_faults(tolerations: Sequence[Object], path: str) -> Faults:
@@ -127,21 +173,16 @@ def toleration_faults(tolerations: Sequence[Object], path: str) -> Faults:
 
 
 def spread_faults(constraints: Sequence[Object], path: str) -> Faults:
-    seen: set[tuple[str, str]] = set()
+    named = [(constraint.get("topologyKey", ""), constraint["whenUnsatisfiable"]) for constraint in constraints]
     for place, constraint in enumerate(constraints):
         here, key, action = f"{path}[{place}]", constraint.get("topologyKey", ""), constraint["whenUnsatisfiable"]
         if constraint.get("maxSkew", 0) <= 0:
             yield invalid(f"{here}.maxSkew", constraint.get("maxSkew", 0), "must be greater than zero")
         if not key:
             yield required(f"{here}.topologyKey", "can not be empty")
-        else:
-            yield from checks.qualified_name(f"{here}.topologyKey", key)
-        if action not in ("DoNotSchedule", "ScheduleAnyway"):
-            listed = ("DoNotSchedule", "ScheduleAnyway")
-            yield from checks.one_supported(f"{here}.whenUnsatisfiable", action or None, listed, optional=bool(action))
-        if (key, action) in seen:
+        yield from checks.supported(f"{here}.whenUnsatisfiable", action, ("DoNotSchedule", "ScheduleAnyway"))
+        if (key, action) in named[place + 1 :]:
             yield duplicate(f"{here}.{{topologyKey, whenUnsatisfiable}}", f"{{{key}, {action}}}")
-        seen.add((key, action))
         least = constraint.get("minDomains")
         if least is not None and least <= 0:
             yield invalid(f"{here}.minDomains", least, "must be greater than zero")
@@ -150,6 +191,6 @@ def spread_faults(constraints: Sequence[Object], path: str) -> Faults:
             yield invalid(f"{here}.minDomains", least, text)
         for member in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
             if constraint.get(member) is not None:
-                yield from checks.one_supported(f"{here}.{member}", constraint[member], ("Honor", "Ignore"))
-        yield from _label_keys_faults(constraint, here, "matchLabelKeys")
+                yield from checks.supported(f"{here}.{member}", constraint[member], ("Honor", "Ignore"))
+        yield from _label_keys_faults(constraint, here)
         yield from checks.selector(f"{here}.labelSelector", constraint.get("labelSelector"))

@@ -1,6 +1,7 @@
 """Deployment, ReplicaSet, StatefulSet, DaemonSet and ControllerRevision."""
 
 from kcpshard.definitions.contract import Object
+from kcpshard.definitions.kinds.disabled_fields import in_template
 from kcpshard.definitions.kinds.pod_defaults import default_template, fill
 from kcpshard.definitions.kinds.pod_warnings import made_warnings, name_warnings
 from kcpshard.definitions.kinds.workload_faults import (
@@ -76,10 +77,7 @@ def _default_stateful_set(obj: Object) -> None:
         kept = spec["persistentVolumeClaimRetentionPolicy"] = {}
     fill(kept, whenDeleted="Retain", whenScaled="Retain")
     for claim in spec.get("volumeClaimTemplates") or ():
-        claim["apiVersion"], claim["kind"] = (
-            claim.get("apiVersion") or "v1",
-            claim.get("kind") or "PersistentVolumeClaim",
-        )
+        claim["apiVersion"], claim["kind"] = "v1", "PersistentVolumeClaim"
         fill(claim["spec"], volumeMode="Filesystem")
         fill(claim["status"], phase="Pending")
 
@@ -128,6 +126,7 @@ ROWS = {
         prepare_update={"status": _prepare_deployment_status},
         validate_subresource={"status": (status_faults,)},
         generation=True,
+        disabled=in_template("spec", "template"),
     ),
     ("apps", "DaemonSet"): Rules(
         default=(_default_daemon_set,),
@@ -138,6 +137,7 @@ ROWS = {
         validate_update=(daemon_set_update,),
         validate_subresource={"status": (status_faults,)},
         generation=True,
+        disabled=in_template("spec", "template"),
     ),
     ("apps", "StatefulSet"): Rules(
         default=(_default_stateful_set,),
@@ -149,6 +149,7 @@ ROWS = {
         validate_subresource={"status": (status_faults,)},
         warnings=_endless_history,
         generation=True,
+        disabled=in_template("spec", "template"),
     ),
     ("apps", "ReplicaSet"): Rules(
         default=(_default_replica_set,),
@@ -159,6 +160,7 @@ ROWS = {
         validate_subresource={"status": (status_faults,)},
         fields=(("status.replicas", ("status", "replicas")),),
         generation=True,
+        disabled=in_template("spec", "template"),
     ),
     ("apps", "ControllerRevision"): Rules(
         validate_create=(controller_revision,), validate_update=(controller_revision_update,)

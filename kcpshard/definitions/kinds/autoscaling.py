@@ -7,7 +7,9 @@ from kcpshard.api.errors import FieldError, forbidden, invalid, required
 from kcpshard.api.names import path_segment_faults
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
+from kcpshard.definitions.kinds.container_faults import container_resource_faults
 from kcpshard.definitions.kinds.pod_defaults import fill
+from kcpshard.definitions.quantities import parse_quantity
 from kcpshard.definitions.strategies import Rules
 
 Faults = Iterator[FieldError]
@@ -102,7 +104,8 @@ def _metric_faults(metric: Object, path: str) -> Faults:
         yield required(f"{path}.type", "must specify a metric source type")
     if kind not in _SOURCES:
         yield from checks.one_supported(f"{path}.type", kind, tuple(_SOURCES), optional=True)
-    given = [member for member in ("object", "external", "pods", "resource", "containerResource") if metric.get(member)]
+    sources = ("object", "external", "pods", "resource", "containerResource")
+    given = [member for member in sources if metric.get(member) is not None]
     for member in given[:1]:
         yield from _source_faults(metric[member], member, f"{path}.{member}")
     expected = _SOURCES.get(kind, "")
@@ -124,6 +127,8 @@ def _source_faults(source: Object, member: str, path: str) -> Faults:
         yield from checks.present(source, path, "container")
         if source.get("container"):
             yield from checks.dns_label(f"{path}.container", source["container"])
+        if source.get("name"):
+            yield from container_resource_faults(f"{path}.name", source["name"])
     if member in ("pods", "object", "external"):
         metric = source.get("metric") or {}
         if not metric.get("name"):
@@ -151,8 +156,11 @@ def _source_faults(source: Object, member: str, path: str) -> Faults:
     if target.get("averageUtilization") is not None and target["averageUtilization"] < 1:
         yield invalid(f"{here}.averageUtilization", target["averageUtilization"], "must be greater than 0")
     for name in ("value", "averageValue"):
-        if target.get(name) is not None and str(target[name]).startswith(("-", "0")) and target[name][:2] != "0.":
+        if target.get(name) is not None and parse_quantity(target[name]).value <= 0:
             yield invalid(f"{here}.{name}", target[name], "must be positive")
+    if member == "external" and len(given) > 1:
+        text = "may not set both a target value for metric and a per-pod target"
+        yield forbidden(f"{here}.value", text)
     if len(given) > 1 and "averageUtilization" in given:
         text = "may not set both a target raw value and a target utilization"
         yield forbidden(f"{here}.averageValue", text)
@@ -165,7 +173,10 @@ def _rule_faults(rules: Object, path: str) -> Faults:
     if seconds is not None and seconds > 3600:
         yield invalid(f"{path}.stabilizationWindowSeconds", seconds, "must be less than or equal to 3600")
     policies = ("Disabled", "Max", "Min")
-    yield from checks.one_supported(f"{path}.selectPolicy", rules.get("selectPolicy"), policies)
+    if (select := rules.get("selectPolicy")) is not None:
+        yield from checks.supported(f"{path}.selectPolicy", select, policies)
+    if (tolerance := rules.get("tolerance")) is not None:
+        yield from checks.amount(f"{path}.tolerance", tolerance)
     if not rules.get("policies"):
         yield required(f"{path}.policies", "must specify at least one Policy")
     for place, policy in enumerate(rules.get("policies") or ()):

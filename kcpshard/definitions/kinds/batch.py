@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from kcpshard.api.errors import FieldError, duplicate, invalid, required, too_long
+from kcpshard.api.errors import FieldError, duplicate, invalid, required, too_long, too_many
+from kcpshard.api.names import dns_label_faults
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
+from kcpshard.definitions.kinds.disabled_fields import in_template
 from kcpshard.definitions.kinds.pod_defaults import default_template, fill
 from kcpshard.definitions.kinds.pod_faults import template_faults
 from kcpshard.definitions.kinds.pod_warnings import made_warnings, name_warnings, template_warnings
@@ -64,9 +66,15 @@ def _select_own(obj: Object) -> None:
     selector["matchLabels"] = {_OWNERS[1]: meta["uid"], **(selector.get("matchLabels") or {})}
 
 
-def _job(obj: Object) -> Faults:
-    spec, labels = obj["spec"], ((obj["spec"].get("template") or {}).get("metadata") or {}).get("labels") or {}
-    yield from _generated_faults(obj, labels)
+def _labels(job: Object) -> Object:
+    found: Object = ((job["spec"].get("template") or {}).get("metadata") or {}).get("labels") or {}
+    return found
+
+
+def _job(obj: Object, old: Object | None = None) -> Faults:
+    spec, labels, was = obj["spec"], _labels(obj), _labels(old or obj)
+    has_prefixed = old is None or (_JOB_NAMES[1] in was and _OWNERS[1] in was)
+    yield from _generated_faults(obj, labels, slice(None) if has_prefixed else slice(1))
     yield from job_spec_faults(spec, "spec")
     selector = spec.get("selector")
     if selector is None:
@@ -74,14 +82,18 @@ def _job(obj: Object) -> Faults:
     yield from checks.selector("spec.selector", selector)
     if checks.is_selected(selector, labels) is False:
         yield invalid("spec.template.metadata.labels", labels or None, "`selector` does not match template `labels`")
+    completions, name = spec.get("completions") or 0, obj["metadata"].get("name", "")
+    if spec.get("completionMode") == "Indexed" and completions > 0 and dns_label_faults(f"{name}-{completions - 1}"):
+        text = f"will not able to create pod with invalid DNS label: {name}-{completions - 1}"
+        yield invalid("metadata.name", name, text)
 
 
-def _generated_faults(obj: Object, labels: Object) -> Faults:
-    """Where the job's uid selects, its pods must carry uid and name."""
+def _generated_faults(obj: Object, labels: Object, which: slice) -> Faults:
+    """Where the job's uid selects, its pods must carry uid and name; older ones only under the names without prefix."""
     spec, meta = obj["spec"], obj["metadata"]
     if spec.get("manualSelector") or spec.get("selector") is None:
         return
-    wanted = {**dict.fromkeys(_OWNERS, meta["uid"]), **dict.fromkeys(_JOB_NAMES, meta.get("name", ""))}
+    wanted = {**dict.fromkeys(_OWNERS[which], meta["uid"]), **dict.fromkeys(_JOB_NAMES[which], meta.get("name", ""))}
     for key, value in wanted.items():
         path = f"spec.template.metadata.labels[{key}]"
         if key not in labels:
@@ -102,30 +114,112 @@ def job_spec_faults(spec: Object, path: str) -> Faults:
         if len(manager) > _MAX_MANAGER:
             yield too_long(f"{path}.managedBy", _MAX_MANAGER)
     mode = spec.get("completionMode")
-    yield from checks.one_supported(f"{path}.completionMode", mode, ("NonIndexed", "Indexed"))
+    if mode is not None:
+        yield from checks.supported(f"{path}.completionMode", mode, ("NonIndexed", "Indexed"))
     if mode == "Indexed":
         if spec.get("completions") is None:
             yield required(f"{path}.completions", "when completion mode is Indexed")
         if spec.get("parallelism", 0) > _MAX_INDEXED_PARALLELISM:
             text = f"must be less than or equal to {_MAX_INDEXED_PARALLELISM} when completion mode is Indexed"
             yield invalid(f"{path}.parallelism", spec["parallelism"], text)
-        if spec.get("completions") is not None and spec.get("maxFailedIndexes", 0) > spec["completions"]:
-            text = "must be less than or equal to completions"
-            yield invalid(f"{path}.maxFailedIndexes", spec["maxFailedIndexes"], text)
-        if (success := spec.get("successPolicy")) is not None and not success.get("rules"):
-            text = "at least one rules must be specified when the successPolicy is specified"
-            yield required(f"{path}.successPolicy.rules", text)
-    else:
-        for member in ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"):
-            if spec.get(member) is not None:
-                yield invalid(f"{path}.{member}", spec[member], "requires indexed completion mode")
+        failed = spec.get("maxFailedIndexes")
+        if spec.get("completions") is not None and failed is not None and failed > spec["completions"]:
+            yield invalid(f"{path}.maxFailedIndexes", failed, "must be less than or equal to completions")
+        yield from _many_index_faults(spec, path)
+    for member in ("backoffLimitPerIndex", "maxFailedIndexes") if mode in (None, "NonIndexed") else ():
+        if spec.get(member) is not None:
+            yield invalid(f"{path}.{member}", spec[member], "requires indexed completion mode")
+    if (success := spec.get("successPolicy")) is not None:
+        if mode == "Indexed":
+            yield from _success_faults(success, spec.get("completions"), f"{path}.successPolicy")
+        else:
+            yield invalid(f"{path}.successPolicy", success, "requires indexed completion mode")
     yield from _failure_policy_faults(spec, f"{path}.podFailurePolicy")
     policies = ("Failed",) if spec.get("podFailurePolicy") is not None else ("Failed", "TerminatingOrFailed")
     replacement = spec.get("podReplacementPolicy")
     if replacement is not None:
-        yield from checks.one_supported(f"{path}.podReplacementPolicy", replacement, policies)
+        yield from checks.supported(f"{path}.podReplacementPolicy", replacement, policies)
     yield from template_faults(spec.get("template") or {}, f"{path}.template")
     yield from _restart_faults(spec, f"{path}.template.spec.restartPolicy")
+
+
+_MAX_FAILED_INDEXES, _MANY_COMPLETIONS, _LIMIT_OF_MANY = 100_000, 100_000, 10_000
+
+
+def _many_index_faults(spec: Object, path: str) -> Faults:
+    failed, completions = spec.get("maxFailedIndexes"), spec.get("completions") or 0
+    if failed is not None and failed > _MAX_FAILED_INDEXES:
+        text = f"must be less than or equal to {_MAX_FAILED_INDEXES}"
+        yield invalid(f"{path}.maxFailedIndexes", failed, text)
+    if completions <= _MANY_COMPLETIONS or spec.get("backoffLimitPerIndex") is None:
+        return
+    if failed is None:
+        text = f"must be specified when completions is above {_MANY_COMPLETIONS}"
+        yield required(f"{path}.maxFailedIndexes", text)
+    for member in ("parallelism", "maxFailedIndexes"):
+        if (spec.get(member) or 0) > _LIMIT_OF_MANY:
+            text = (
+                f"must be less than or equal to {_LIMIT_OF_MANY} when completions are above {_MANY_COMPLETIONS} and "
+                "used with backoff limit per index"
+            )
+            yield invalid(f"{path}.{member}", spec[member], text)
+
+
+_MAX_RULES, _MAX_INDEXES_BYTES = 20, 64 * 1024
+
+
+def _success_faults(policy: Object, completions: int | None, path: str) -> Faults:
+    rules = policy.get("rules") or ()
+    if not rules:
+        text = "at least one rules must be specified when the successPolicy is specified"
+        yield required(f"{path}.rules", text)
+    if len(rules) > _MAX_RULES:
+        yield too_many(f"{path}.rules", len(rules), _MAX_RULES)
+    for place, rule in enumerate(rules if completions is not None else ()):
+        yield from _success_rule_faults(rule, completions or 0, f"{path}.rules[{place}]")
+
+
+def _success_rule_faults(rule: Object, completions: int, path: str) -> Faults:
+    count, indexes = rule.get("succeededCount"), rule.get("succeededIndexes")
+    if count is None and indexes is None:
+        yield required(path, "at least one of succeededCount or succeededIndexes must be specified")
+    total, fault = (0, "") if indexes is None else counted_indexes(indexes, completions)
+    if indexes is not None and len(indexes) > _MAX_INDEXES_BYTES:
+        yield too_long(f"{path}.succeededIndexes", _MAX_INDEXES_BYTES)
+    if fault:
+        yield invalid(f"{path}.succeededIndexes", indexes, f"error parsing succeededIndexes: {fault}")
+    if count is None:
+        return
+    yield from checks.nonnegative(rule, path, "succeededCount")
+    if count > completions:
+        text = f"must be less than or equal to {completions} (the number of specified completions)"
+        yield invalid(f"{path}.succeededCount", count, text)
+    if indexes is not None and count > total:
+        text = f"must be less than or equal to {total} (the number of indexes in the specified succeededIndexes field)"
+        yield invalid(f"{path}.succeededCount", count, text)
+
+
+def counted_indexes(text: str, completions: int) -> tuple[int, str]:
+    """How many indexes such as "1,3-5" names, and why it is no such list ("" if it is one)."""
+    total, last = 0, -1
+    for part in text.split(",") if text else ():
+        ends = part.split("-")
+        if len(ends) > 2:
+            text = "violates the requirement that an index interval can have at most two parts separated by '-'"
+            return 0, f'the fragment "{part}" {text}'
+        numbers = []
+        for end in ends:
+            if not re.fullmatch("[+-]?[0-9]+", end):
+                return 0, f'cannot convert string to integer for index: "{end}"'
+            if int(end) >= completions:
+                return 0, f'too large index: "{end}"'
+            numbers.append(int(end))
+        if numbers[0] <= last:
+            return 0, f"non-increasing order, previous: {last}, current: {numbers[0]}"
+        if len(numbers) == 2 and numbers[0] >= numbers[1]:
+            return 0, f"non-increasing order, previous: {numbers[0]}, current: {numbers[1]}"
+        total, last = total + numbers[-1] - numbers[0] + 1, numbers[-1]
+    return total, ""
 
 
 def _restart_faults(spec: Object, path: str) -> Faults:
@@ -141,7 +235,10 @@ def _restart_faults(spec: Object, path: str) -> Faults:
 def _failure_policy_faults(spec: Object, path: str) -> Faults:
     pod = (spec.get("template") or {}).get("spec") or {}
     names = {c.get("name") for c in [*(pod.get("containers") or ()), *(pod.get("initContainers") or ())]}
-    for place, rule in enumerate((spec.get("podFailurePolicy") or {}).get("rules") or ()):
+    rules = (spec.get("podFailurePolicy") or {}).get("rules") or ()
+    if len(rules) > _MAX_RULES:
+        yield too_many(f"{path}.rules", len(rules), _MAX_RULES)
+    for place, rule in enumerate(rules):
         here = f"{path}.rules[{place}]"
         actions = ("Count", "FailIndex", "FailJob", "Ignore")
         yield from checks.one_supported(f"{here}.action", rule.get("action"), actions)
@@ -154,6 +251,8 @@ def _failure_policy_faults(spec: Object, path: str) -> Faults:
             yield invalid(here, None, "specifying both OnExitCodes and OnPodConditions is not supported")
         if codes is not None:
             yield from _exit_code_faults(codes, names, f"{here}.onExitCodes")
+        if len(conditions or ()) > _MAX_RULES:
+            yield too_many(f"{here}.onPodConditions", len(conditions), _MAX_RULES)
         for number, pattern in enumerate(conditions or ()):
             where = f"{here}.onPodConditions[{number}]"
             yield from checks.qualified_name(f"{where}.type", pattern.get("type", ""))
@@ -168,6 +267,8 @@ def _exit_code_faults(codes: Object, names: set[Any], path: str) -> Faults:
         yield invalid(f"{path}.containerName", name, text)
     if not values:
         yield invalid(f"{path}.values", values or None, "at least one value is required")
+    elif len(values) > 255:
+        yield too_many(f"{path}.values", len(values), 255)
     for place, value in enumerate(values):
         if codes.get("operator") == "In" and value == 0:
             yield invalid(f"{path}.values[{place}]", value, "must not be 0 for the In operator")
@@ -182,7 +283,7 @@ _JOB_FIXED = ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "man
 
 def _job_update(new: Object, old: Object) -> Faults:
     after, before = new["spec"], old["spec"]
-    yield from _job(new)
+    yield from _job(new, old)
     if after.get("completions") != before.get("completions") and not (
         after.get("completionMode") == "Indexed" and after.get("completions") == after.get("parallelism")
     ):
@@ -247,6 +348,23 @@ def _cron_job(obj: Object) -> Faults:
         yield FieldError("spec.jobTemplate.spec.manualSelector", "FieldValueNotSupported", text)
     yield from job_spec_faults({"completionMode": "NonIndexed", **job}, "spec.jobTemplate.spec")
     yield from checks.nonnegative(spec, "spec", "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
+
+
+def _cron_job_update(new: Object, old: Object) -> Faults:
+    """A zone in the schedule, and a time zone that is unknown by now, may stay where they were."""
+    schedule, zone = (old["spec"].get(member) for member in ("schedule", "timeZone"))
+    for fault in _cron_job(new):
+        is_old_zone = fault.field == "spec.timeZone" and zone == new["spec"].get("timeZone")
+        is_zone = fault.field == "spec.schedule" and "cannot use TZ" in fault.detail and "TZ" in (schedule or "")
+        if is_zone and zone_is_given(new):
+            text = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
+            yield invalid("spec.schedule", new["spec"].get("schedule"), text)
+        elif not is_old_zone and not is_zone:
+            yield fault
+
+
+def zone_is_given(obj: Object) -> bool:
+    return obj["spec"].get("timeZone") is not None
 
 
 def _cron_job_create(obj: Object) -> Faults:
@@ -336,13 +454,15 @@ ROWS = {
         validate_subresource={"status": (_job_status,)},
         fields=(("status.successful", ("status", "succeeded")),),
         generation=True,
+        disabled=in_template("spec", "template"),
     ),
     ("batch", "CronJob"): Rules(
         default=(_default_cron_job,),
         create_warnings=name_warnings,
         spec_warnings=_cron_job_warnings,
         validate_create=(_cron_job_create,),
-        validate_update=(lambda new, old: _cron_job(new),),
+        validate_update=(_cron_job_update,),
         generation=True,
+        disabled=in_template("spec", "jobTemplate", "spec", "template"),
     ),
 }

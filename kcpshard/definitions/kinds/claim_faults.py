@@ -25,8 +25,8 @@ def claim_spec_faults(spec: Object, path: str) -> Faults:
         yield from positive_amount(f"{path}.resources[storage]", requests["storage"])
     if name := spec.get("storageClassName"):
         yield from checks.dns_subdomain(f"{path}.storageClassName", name)
-    if spec.get("volumeMode") not in (None, *VOLUME_MODES):
-        yield from checks.one_supported(f"{path}.volumeMode", spec["volumeMode"], VOLUME_MODES)
+    if (mode := spec.get("volumeMode")) is not None:
+        yield from checks.supported(f"{path}.volumeMode", mode, VOLUME_MODES)
     for member in ("dataSource", "dataSourceRef"):
         if source := spec.get(member):
             yield from _source_faults(source, f"{path}.{member}")
@@ -40,7 +40,9 @@ def _twin_faults(source: Object | None, reference: Object | None, path: str) -> 
         return
     if reference.get("namespace"):
         yield invalid(path, path, "may not be specified when dataSourceRef.namespace is specified")
-    elif any((source.get(m) or "") != (reference.get(m) or "") for m in ("apiGroup", "kind", "name")):
+    elif source.get("apiGroup") != reference.get("apiGroup") or any(
+        source.get(m, "") != reference.get(m, "") for m in ("kind", "name")
+    ):
         yield invalid(path, path, "must match dataSourceRef")
 
 
@@ -53,13 +55,15 @@ def _source_faults(source: Object, path: str) -> Faults:
         )
     if group:
         yield from checks.dns_subdomain(f"{path}.apiGroup", group)
+    if source.get("namespace"):
+        yield from checks.dns_label(f"{path}.namespace", source["namespace"])
 
 
 def access_mode_faults(modes: list[str] | tuple[str, ...], path: str) -> Faults:
     for mode in modes:
         if mode not in ACCESS_MODES:
             yield checks.unsupported(path, mode, ACCESS_MODES)
-    if "ReadWriteOncePod" in modes and len(modes) > 1:
+    if "ReadWriteOncePod" in modes and any(mode in ACCESS_MODES[:3] for mode in modes):
         yield forbidden(path, "may not use ReadWriteOncePod with other access modes")
 
 

@@ -1,6 +1,6 @@
 """Kinds about nodes and scheduling, and what configures the API server itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kcpshard.api.errors import FieldError, duplicate, forbidden, invalid, required
 from kcpshard.api.names import dns_label_faults
@@ -8,14 +8,14 @@ from kcpshard.api.selectors import label_value_faults
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.affinity_faults import EFFECTS, toleration_faults
+from kcpshard.definitions.kinds.container_faults import amount_faults, resource_faults
 from kcpshard.definitions.kinds.pod_defaults import fill
 from kcpshard.definitions.strategies import Rules, keep
 
 Faults = Iterator[FieldError]
-FLOW, DRA = "flowcontrol.apiserver.k8s.io", "resource.k8s.io"
+DRA = "resource.k8s.io"
 HIGHEST_USER_PRIORITY = 1_000_000_000
 SYSTEM_PRIORITIES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
-_MAX_PRECEDENCE = 10_000
 _NOT_READY = "node.kubernetes.io/not-ready"
 
 
@@ -50,20 +50,31 @@ def _node(obj: Object) -> Faults:
     for place, taint in enumerate(spec.get("taints") or ()):
         path, key, effect = f"metadata.taints[{place}]", taint.get("key", ""), taint.get("effect", "")
         yield from checks.qualified_name(f"{path}.key", key)
-        for text in label_value_faults(taint.get("value", "")):
-            yield invalid(f"{path}.value", taint["value"], text)
+        if faults := label_value_faults(taint.get("value", "")):
+            yield invalid(f"{path}.value", taint["value"], ";".join(faults))
         yield from checks.one_supported(f"{path}.effect", effect, EFFECTS)
         if (key, effect) in seen:
-            yield duplicate(path, taint)
+            found = duplicate(path, taint)
+            yield found._replace(detail=f"{found.detail}: taints must be unique by key and effect pair")
         seen.add((key, effect))
     for member in ("capacity", "allocatable"):
         for name, text in (status.get(member) or {}).items():
-            yield from checks.amount(f"status.{member}.{name}", text)
+            yield from amount_faults(f"status.{member}.{name}", name, text)
     cidrs = spec.get("podCIDRs") or ()
     for place, text in enumerate(cidrs):
         yield from checks.network(f"spec.podCIDRs[{place}]", text)
-    if len(cidrs) > 1 and (len(cidrs) > 2 or len({":" in text for text in cidrs}) == 1):
-        yield invalid("spec.podCIDRs", cidrs, "may specify no more than one CIDR for each IP family")
+    yield from _both_families(cidrs)
+
+
+def _both_families(cidrs: Sequence[str]) -> Faults:
+    wrong = [text for text in cidrs if any(True for _ in checks.network("", text))]
+    path = "spec.podCIDRs"
+    if len(cidrs) > 1 and wrong:
+        text = f"invalid CIDR[{list(cidrs).index(wrong[0])}]: <nil> (invalid CIDR address: {wrong[0]})"
+        text = f"Internal error: invalid PodCIDRs. failed to check with dual stack with error:{text}"
+        yield FieldError(path, "InternalError", text)
+    if len(cidrs) > 1 and (wrong or len(cidrs) > 2 or len({":" in text for text in cidrs}) == 1):
+        yield invalid(path, cidrs, "may specify no more than one CIDR for each IP family")
 
 
 def _node_update(new: Object, old: Object) -> Faults:
@@ -109,8 +120,8 @@ def _runtime(obj: Object) -> Faults:
         yield required("handler")
     else:
         yield from (invalid("handler", handler, text) for text in dns_label_faults(handler))
-    for name, text in ((obj.get("overhead") or {}).get("podFixed") or {}).items():
-        yield from checks.amount(f"overhead.podFixed[{name}]", text)
+    if (amounts := (obj.get("overhead") or {}).get("podFixed")) is not None:
+        yield from resource_faults({"limits": amounts}, "overhead", frozenset())
     scheduling = obj.get("scheduling") or {}
     yield from checks.labels("scheduling.nodeSelector", scheduling.get("nodeSelector"))
     yield from toleration_faults(scheduling.get("tolerations") or (), "scheduling.tolerations")
@@ -118,101 +129,6 @@ def _runtime(obj: Object) -> Faults:
 
 def _runtime_update(new: Object, old: Object) -> Faults:
     yield from checks.unchanged("handler", new.get("handler"), old.get("handler"))
-
-
-# --- flow control
-
-
-def _default_flow(obj: Object) -> None:
-    spec = obj.get("spec") or {}
-    if not spec.get("matchingPrecedence"):
-        spec["matchingPrecedence"] = 1000
-
-
-def _flow(obj: Object) -> Faults:
-    spec, path = obj.get("spec") or {}, "spec.matchingPrecedence"
-    precedence = spec.get("matchingPrecedence", 0)
-    if precedence <= 0:
-        yield invalid(path, precedence, "must be a positive value")
-    if precedence > _MAX_PRECEDENCE:
-        yield invalid(path, precedence, f"must not be greater than {_MAX_PRECEDENCE}")
-    if precedence == 1 and obj["metadata"].get("name") != "exempt":
-        yield invalid(path, precedence, "only the schema named 'exempt' may have matchingPrecedence 1")
-    if (method := spec.get("distinguisherMethod")) is not None:
-        kinds = ("ByNamespace", "ByUser")
-        yield from checks.one_supported("spec.distinguisherMethod.type", method.get("type", ""), kinds)
-    level = (spec.get("priorityLevelConfiguration") or {}).get("name", "")
-    if not level:
-        yield required("spec.priorityLevelConfiguration.name", "must reference a priority level")
-    else:
-        yield from checks.dns_subdomain("spec.priorityLevelConfiguration.name", level)
-    for place, rule in enumerate(spec.get("rules") or ()):
-        yield from _flow_rule(rule, f"spec.rules[{place}]")
-
-
-def _flow_rule(rule: Object, path: str) -> Faults:
-    if not rule.get("subjects"):
-        yield required(f"{path}.subjects", "subjects must contain at least one value")
-    for place, subject in enumerate(rule.get("subjects") or ()):
-        here = f"{path}.subjects[{place}]"
-        kinds = {"User": "user", "Group": "group", "ServiceAccount": "serviceAccount"}
-        member = kinds.get(subject.get("kind", ""))
-        if member is None:
-            yield from checks.one_supported(f"{here}.kind", subject.get("kind", ""), tuple(sorted(kinds)))
-        elif subject.get(member) is None:
-            yield required(f"{here}.{member}", f"{member} is required when subject kind is '{subject['kind']}'")
-    if not rule.get("resourceRules") and not rule.get("nonResourceRules"):
-        text = "at least one of resourceRules and nonResourceRules has to be non-empty"
-        yield required(path, text)
-    for place, given in enumerate(rule.get("resourceRules") or ()):
-        here = f"{path}.resourceRules[{place}]"
-        yield from checks.present(given, here, "verbs", "apiGroups", "resources")
-        if not given.get("namespaces") and not given.get("clusterScope"):
-            yield required(
-                f"{here}.namespaces", "resource rules that are not cluster scoped must supply at least one namespace"
-            )
-    for place, given in enumerate(rule.get("nonResourceRules") or ()):
-        yield from checks.present(given, f"{path}.nonResourceRules[{place}]", "verbs", "nonResourceURLs")
-
-
-def _default_level(obj: Object) -> None:
-    spec = obj.get("spec") or {}
-    if (exempt := spec.get("exempt")) is not None:
-        fill(exempt, nominalConcurrencyShares=0, lendablePercent=0)
-    if (limited := spec.get("limited")) is not None:
-        fill(limited, nominalConcurrencyShares=30, lendablePercent=0)
-        if (queuing := (limited.get("limitResponse") or {}).get("queuing")) is not None:
-            for member, value in (("handSize", 8), ("queues", 64), ("queueLengthLimit", 50)):
-                queuing[member] = queuing.get(member) or value
-
-
-def _level(obj: Object) -> Faults:
-    spec, kind = obj.get("spec") or {}, (obj.get("spec") or {}).get("type", "")
-    if (obj["metadata"].get("name") == "exempt") != (kind == "Exempt"):
-        yield invalid("spec.type", kind, "must be 'Exempt' if and only if `name` is 'exempt'")
-    yield from checks.one_supported("spec.type", kind, ("Exempt", "Limited"))
-    limited = spec.get("limited")
-    if kind == "Limited":
-        if spec.get("exempt") is not None:
-            yield forbidden("spec.exempt", "must be nil if the type is Limited")
-        if limited is None:
-            yield required("spec.limited", "must not be empty when type is Limited")
-    elif kind == "Exempt" and limited is not None:
-        yield forbidden("spec.limited", "must be nil if the type is not Limited")
-    if kind == "Limited" and limited is not None:
-        yield from checks.nonnegative(limited, "spec.limited", "nominalConcurrencyShares")
-        response = limited.get("limitResponse") or {}
-        yield from checks.one_supported(
-            "spec.limited.limitResponse.type", response.get("type", ""), ("Queue", "Reject")
-        )
-        if response.get("type") == "Queue" and response.get("queuing") is None:
-            yield required(
-                "spec.limited.limitResponse.queuing", "must not be empty if limited.limitResponse.type is Limited"
-            )
-        if response.get("type") == "Reject" and response.get("queuing") is not None:
-            yield forbidden(
-                "spec.limited.limitResponse.queuing", "must be nil if limited.limitResponse.type is not Limited"
-            )
 
 
 def _default_devices(obj: Object) -> None:
@@ -243,14 +159,10 @@ ROWS = {
     ("scheduling.k8s.io", "PriorityClass"): Rules(
         default=(lambda obj: fill(obj, preemptionPolicy="PreemptLowerPriority"),),
         prepare_create=(_first_generation,),
-        validate=(_priority,),
+        validate_create=(_priority,),
         validate_update=(_priority_update,),
     ),
     ("node.k8s.io", "RuntimeClass"): Rules(validate=(_runtime,), validate_update=(_runtime_update,)),
-    (FLOW, "FlowSchema"): Rules(default=(_default_flow,), validate=(_flow,), generation=True, status_alone=True),
-    (FLOW, "PriorityLevelConfiguration"): Rules(
-        default=(_default_level,), validate=(_level,), generation=True, status_alone=True
-    ),
     (DRA, "DeviceClass"): Rules(generation=True),
     (DRA, "ResourceClaim"): Rules(default=(_default_devices,), validate_update=(_claim_update,), status_alone=True),
     (DRA, "ResourceClaimTemplate"): Rules(default=(_default_devices,), validate_update=(_claim_update,)),

@@ -1,17 +1,20 @@
 """Validation of containers: names, images, ports, environment, mounts, probes, resources, security."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from kcpshard.api.errors import FieldError, duplicate, forbidden, invalid, required, too_many
+from kcpshard.api.errors import FieldError, duplicate, forbidden, invalid, required, too_long, too_many
+from kcpshard.api.names import dns_subdomain_faults
 from kcpshard.api.selectors import qualified_name_faults
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
+from kcpshard.definitions.kinds.volume_sources import descending_path, no_backsteps
 from kcpshard.definitions.naming import config_key_faults
-from kcpshard.definitions.quantities import parse_quantity
+from kcpshard.definitions.quantities import InvalidQuantity, parse_quantity
 
 Faults = Iterator[FieldError]
 Volumes = Mapping[str, Object]
+NameCheck = Callable[[str, str], Faults]  # of a path and a name
 
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -71,7 +74,8 @@ def _port_faults(ports: Sequence[Object], path: str) -> Faults:
             yield from (invalid(f"{here}.name", name, text) for text in faults)
             if not faults and name in names:
                 yield duplicate(f"{here}.name", name)
-            names.add(name)
+            elif not faults:
+                names.add(name)
         if not port.get("containerPort"):
             yield required(f"{here}.containerPort")
         else:
@@ -119,6 +123,8 @@ def _variable_faults(variable: Object, path: str) -> Faults:
     for member in ("configMapKeyRef", "secretKeyRef"):
         if (reference := source.get(member)) is not None:
             yield from _key_reference_faults(reference, f"{here}.{member}")
+    if (reference := source.get("fileKeyRef")) is not None:
+        yield from _file_reference_faults(reference, f"{here}.fileKeyRef")
     if not given:
         yield invalid(
             here, "", "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or "
@@ -136,6 +142,15 @@ def _key_reference_faults(reference: Object, path: str) -> Faults:
         yield required(f"{path}.key")
     else:
         yield from (invalid(f"{path}.key", reference["key"], t) for t in config_key_faults(reference["key"]))
+
+
+def _file_reference_faults(reference: Object, path: str) -> Faults:
+    yield from checks.present(reference, path, "key", "volumeName", "path")
+    if (key := reference.get("key")) and not _is_env_name(key):
+        yield invalid(f"{path}.key", key, _ENV_TEXT)
+    if name := reference.get("volumeName"):
+        yield from checks.dns_label(f"{path}.volumeName", name)
+    yield from no_backsteps(f"{path}.path", reference.get("path", ""))
 
 
 def field_reference_faults(reference: Object, path: str, fields: Sequence[str]) -> Faults:
@@ -156,6 +171,9 @@ def field_reference_faults(reference: Object, path: str, fields: Sequence[str]) 
             yield invalid(f"{path}.fieldPath", field, f"error converting fieldPath: field label not supported: {field}")
 
 
+_SIZED = {"memory": "memory", "ephemeral-storage": "local ephemeral storage"}
+
+
 def resource_reference_faults(reference: Object, path: str, *, volume: bool) -> Faults:
     resource = reference.get("resource", "")
     if volume and not reference.get("containerName"):
@@ -168,9 +186,15 @@ def resource_reference_faults(reference: Object, path: str, *, volume: bool) -> 
     if resource.endswith(".cpu") and divisor not in ("0", "1m", "1"):
         yield invalid(f"{path}.divisor", resource, "only divisor's values 1m and 1 are supported with the cpu resource")
     sizes = ("0", "1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei")
-    if resource.endswith((".memory", ".ephemeral-storage")) and divisor not in sizes:
-        text = f"only divisor's values {', '.join(sizes[1:])} are supported with the {resource} resource"
+    if (resource.endswith((".memory", ".ephemeral-storage")) or ".hugepages-" in resource) and divisor not in sizes:
+        word = _SIZED.get(resource.partition(".")[2], "hugepages")
+        text = f"only divisor's values {', '.join(sizes[1:])} are supported with the {word} resource"
         yield invalid(f"{path}.divisor", resource, text)
+
+
+def _prefix(name: str) -> str:
+    """As kube-apiserver judges a name that something may follow: a dash at the end is none."""
+    return f"{name[:-2]}a" if len(name) > 1 and name.endswith("-") else name
 
 
 def _source_faults(source: Object, path: str, all_sources: str) -> Faults:
@@ -180,6 +204,8 @@ def _source_faults(source: Object, path: str, all_sources: str) -> Faults:
     given = [member for member in ("configMapRef", "secretRef") if source.get(member) is not None]
     for member in given:
         yield from checks.present(source[member], f"{path}.{member}", "name")
+        if name := source[member].get("name"):
+            yield from (invalid(f"{path}.{member}.name", name, text) for text in dns_subdomain_faults(_prefix(name)))
     if not given:
         yield invalid(all_sources, "", "must specify one of: `configMapRef` or `secretRef`")
     elif len(given) > 1:
@@ -212,7 +238,7 @@ def _mount_faults(container: Object, path: str, volumes: Volumes) -> Faults:
                 yield from descending_path(f"{path}.volumeMounts.{member}", mount[member])
         if (propagation := mount.get("mountPropagation")) is not None:
             supported = ("Bidirectional", "HostToContainer", "None")
-            yield from checks.one_supported(f"{path}.volumeMounts.mountPropagation", propagation, supported)
+            yield from checks.supported(f"{path}.volumeMounts.mountPropagation", propagation, supported)
             if propagation == "Bidirectional" and not (container.get("securityContext") or {}).get("privileged"):
                 text = "Bidirectional mount propagation is available only to privileged containers"
                 yield forbidden(f"{path}.volumeMounts.mountPropagation", text)
@@ -228,17 +254,6 @@ def _recursive_faults(mount: Object, wanted: str, path: str) -> Faults:
             yield forbidden(path, "may only be specified when readOnly is true")
         if mount.get("mountPropagation") not in (None, "None"):
             yield forbidden(path, "may only be specified when mountPropagation is None or not specified")
-
-
-def descending_path(path: str, value: str) -> Faults:
-    if value.startswith("/"):
-        yield invalid(path, value, "must be a relative path")
-    yield from no_backsteps(path, value)
-
-
-def no_backsteps(path: str, value: str) -> Faults:
-    if ".." in value.split("/"):
-        yield invalid(path, value, "must not contain '..'")
 
 
 def _device_faults(container: Object, path: str, volumes: Volumes) -> Faults:
@@ -261,27 +276,34 @@ def _device_faults(container: Object, path: str, volumes: Volumes) -> Faults:
             yield required(f"{here}.devicePath")
         if point in points:
             yield invalid(f"{here}.devicePath", point, "must be unique")
-        yield from no_backsteps(f"{path}.volumeDevices.devicePath", point)
+        if ".." in point.split("/"):
+            yield invalid(f"{here}.devicePath", point, "can not contain backsteps ('..')")
+        else:
+            points.add(point)
         if name in mounts:
             yield invalid(f"{here}.name", name, "must not already exist in volumeMounts")
         if point in mounts.values():
             yield invalid(f"{here}.devicePath", point, "must not already exist as a path in volumeMounts")
-        seen.add(name)
-        points.add(point)
+        if name:
+            seen.add(name)
 
 
 # --- resources
 
 
-def resource_faults(resources: Object, path: str, claims: frozenset[str]) -> Faults:
+def resource_faults(resources: Object, path: str, claims: frozenset[str], named: NameCheck | None = None) -> Faults:
+    """`named` judges the names, those of containers' resources otherwise."""
+    named = named or container_resource_faults
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     for member, amounts in (("limits", limits), ("requests", requests)):
         for name, text in amounts.items():
             here = f"{path}.{member}[{name}]"
-            yield from _resource_name_faults(here, name)
+            yield from named(here, name)
             yield from amount_faults(here, name, text)
             if member == "requests":
                 yield from _limit_faults(path, name, text, limits.get(name))
+            if _is_huge(name) and not _is_page_multiple(name, text):
+                yield invalid(here, text, f"{text} is not positive integer multiple of {name}")
     names = {*limits, *requests}
     if any(map(_is_huge, names)) and not names & {"cpu", "memory"}:
         yield forbidden(path, "HugePages require cpu or memory")
@@ -317,17 +339,29 @@ def _is_native(name: str) -> bool:
     return "/" not in name or "kubernetes.io/" in name
 
 
-def _resource_name_faults(path: str, name: str) -> Faults:
+def resource_name_faults(path: str, name: str) -> Faults:
+    """A name that a resource may have anywhere."""
     faults = qualified_name_faults(name)
     yield from (invalid(path, name, text) for text in faults)
-    if "/" in name or faults:
-        if not faults and not _is_native(name) and name.startswith("requests."):
-            yield invalid(path, name, "doesn't follow extended resource name standard")
-        return
-    if name not in _STANDARD and not _is_huge(name):
+    if not faults and "/" not in name and name not in _STANDARD and not _is_huge(name):
         yield invalid(path, name, "must be a standard resource type or fully qualified")
-    if name not in _NATIVE and not _is_huge(name):
-        yield invalid(path, name, "must be a standard resource for containers")
+
+
+def container_resource_faults(path: str, name: str) -> Faults:
+    yield from resource_name_faults(path, name)
+    if "/" not in name:
+        if name not in _NATIVE and not _is_huge(name):
+            yield invalid(path, name, "must be a standard resource for containers")
+    elif not _is_native(name) and (name.startswith("requests.") or qualified_name_faults(f"requests.{name}")):
+        yield invalid(path, name, "doesn't follow extended resource name standard")
+
+
+def _is_page_multiple(name: str, text: str) -> bool:
+    try:
+        page = parse_quantity(name.removeprefix("hugepages-")).value
+    except InvalidQuantity:
+        return False
+    return page > 0 and parse_quantity(text).value % page == 0
 
 
 def amount_faults(path: str, name: str, text: str) -> Faults:
@@ -371,7 +405,7 @@ def _resize_faults(policies: Sequence[Object], path: str, restart_policy: str) -
 def _security_faults(context: Object, path: str) -> Faults:
     yield from id_faults(context, path, "runAsUser", "runAsGroup")
     if (mount := context.get("procMount")) is not None:
-        yield from checks.one_supported(f"{path}.procMount", mount, ("Default", "Unmasked"))
+        yield from checks.supported(f"{path}.procMount", mount, ("Default", "Unmasked"))
     yield from profile_faults(context, path)
     yield from windows_faults(context, path)
     if context.get("allowPrivilegeEscalation") is False:
@@ -391,15 +425,24 @@ def id_faults(context: Object, path: str, *members: str) -> Faults:
 
 
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
-_MAX_USER = 104
+_MAX_USER, _MAX_DOMAIN = 104, 255
+_MAX_SPEC = 64 * 1024
+_NETBIOS = re.compile(r"[^\\/:*?\"<>|.][^\\/:*?\"<>|]{0,14}")
+_DOMAIN_LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+_DOMAIN = re.compile(rf"{_DOMAIN_LABEL}(?:\.{_DOMAIN_LABEL})*")
 
 
 def windows_faults(context: Object, path: str) -> Faults:
     options, here = context.get("windowsOptions") or {}, f"{path}.windowsOptions"
     if (name := options.get("gmsaCredentialSpecName")) is not None:
         yield from checks.dns_subdomain(f"{here}.gmsaCredentialSpecName", name)
-    if options.get("gmsaCredentialSpec") == "":
-        yield invalid(f"{here}.gmsaCredentialSpec", "", "gmsaCredentialSpec cannot be an empty string")
+    if (text := options.get("gmsaCredentialSpec")) is not None and not 0 < len(text) <= _MAX_SPEC:
+        fault = (
+            "gmsaCredentialSpec cannot be an empty string"
+            if not text
+            else "gmsaCredentialSpec size must be under 64 KiB"
+        )
+        yield invalid(f"{here}.gmsaCredentialSpec", text, fault)
     if (name := options.get("runAsUserName")) is not None:
         yield from _user_name_faults(name, f"{here}.runAsUserName")
 
@@ -414,6 +457,7 @@ def _user_name_faults(name: str, path: str) -> Faults:
         yield invalid(path, name, "runAsUserName cannot contain more than one backslash")
     else:
         user = parts[-1]
+        yield from _domain_faults(name, parts[:-1], path)
         if not user:
             yield invalid(path, name, "runAsUserName's User cannot be empty")
         elif len(user) > _MAX_USER:
@@ -424,6 +468,14 @@ def _user_name_faults(name: str, path: str) -> Faults:
         if any(letter in user for letter in '/:;|=,+*?<>@[]"'):
             text = "runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]"
             yield invalid(path, name, text)
+
+
+def _domain_faults(name: str, given: Sequence[str], path: str) -> Faults:
+    for domain in given:
+        if len(domain) > _MAX_DOMAIN:
+            yield invalid(path, name, "runAsUserName's Domain length must be under 256 characters")
+        if not _NETBIOS.fullmatch(domain) and not _DOMAIN.fullmatch(domain):
+            yield invalid(path, name, "runAsUserName's Domain doesn't match the NetBios nor the DNS format")
 
 
 def profile_faults(context: Object, path: str) -> Faults:
@@ -439,12 +491,25 @@ def profile_faults(context: Object, path: str) -> Faults:
             f"{here}.type", type_ or None, ("Localhost", "RuntimeDefault", "Unconfined"), optional=True
         )
         if type_ == "Localhost":
-            if local is None:
-                yield required(f"{here}.localhostProfile", f"must be set when {word} type is Localhost")
-            elif member == "seccompProfile":
-                yield from descending_path(f"{here}.localhostProfile", local)
-        elif local is not None:
+            yield from _local_profile_faults(local, f"{here}.localhostProfile", word)
+        elif local is not None and (member == "seccompProfile" or type_ in ("RuntimeDefault", "Unconfined")):
             yield invalid(f"{here}.localhostProfile", profile, f"can only be set when {word} type is Localhost")
+
+
+_MAX_PROFILE = 4095
+
+
+def _local_profile_faults(name: str | None, path: str, word: str) -> Faults:
+    text = f"must be set when {word} type is Localhost"
+    if name is None or (word == "AppArmor" and not name):
+        yield required(path, text)
+    elif word == "seccomp":
+        yield from descending_path(path, name)
+    else:
+        if name.strip() != name:
+            yield invalid(path, name, "must not be padded with whitespace")
+        if len(name.encode()) > _MAX_PROFILE:
+            yield too_long(path, _MAX_PROFILE)
 
 
 # --- probes and hooks
@@ -495,7 +560,7 @@ def _handler_faults(handler: Object, path: str, grace_s: int) -> Faults:
 def _http_faults(call: Object, path: str) -> Faults:
     yield from checks.present(call, path, "path")
     yield from checks.port_or_name(f"{path}.port", call.get("port", 0))
-    yield from checks.one_supported(f"{path}.scheme", call.get("scheme", ""), ("HTTP", "HTTPS"))
+    yield from checks.supported(f"{path}.scheme", call.get("scheme", ""), ("HTTP", "HTTPS"))
     for header in call.get("httpHeaders") or ():
         name = header.get("name", "")
         if not _HEADER.fullmatch(name):
@@ -512,14 +577,16 @@ def restart_faults(container: Object, path: str) -> Faults:
         if rules:
             yield required(f"{path}.restartPolicy", "must specify restartPolicy when restart rules are used")
     else:
-        yield from checks.one_supported(f"{path}.restartPolicy", policy, ("Always", "Never", "OnFailure"))
+        yield from checks.supported(f"{path}.restartPolicy", policy, ("Always", "Never", "OnFailure"))
     if len(rules) > 20:
         yield too_many(f"{path}.restartPolicyRules", len(rules), 20)
     for place, rule in enumerate(rules):
         here = f"{path}.restartPolicyRules[{place}]"
-        yield from checks.one_supported(f"{here}.action", rule.get("action", ""), ("Restart", "RestartAllContainers"))
+        yield from checks.supported(f"{here}.action", rule.get("action", ""), ("Restart", "RestartAllContainers"))
         codes = rule.get("exitCodes")
         if codes is None:
             yield required(f"{here}.exitCodes", "must be specified")
         else:
-            yield from checks.one_supported(f"{here}.exitCodes.operator", codes.get("operator", ""), ("In", "NotIn"))
+            yield from checks.supported(f"{here}.exitCodes.operator", codes.get("operator", ""), ("In", "NotIn"))
+            if len(codes.get("values") or ()) > 255:
+                yield too_many(f"{here}.exitCodes.values", len(codes["values"]), 255)

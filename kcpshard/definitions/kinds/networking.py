@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from ipaddress import ip_interface, ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 
-from kcpshard.api.errors import FieldError, forbidden, invalid, required
-from kcpshard.api.names import dns_label_faults, path_segment_faults
+from kcpshard.api.errors import FieldError, duplicate, forbidden, invalid, required, too_many
+from kcpshard.api.names import dns_label_faults, dns_subdomain_faults, path_segment_faults
+from kcpshard.api.selectors import label_value_faults
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.pod_defaults import fill
@@ -267,7 +268,8 @@ def _endpoints(obj: Object) -> Faults:
 
 
 def _endpoint_address(entry: Object, path: str) -> Faults:
-    yield from checks.address(f"{path}.ip", entry.get("ip", ""))
+    faults = list(checks.address(f"{path}.ip", entry.get("ip", "")))
+    yield from faults or checks.outside_address(f"{path}.ip", entry.get("ip", ""))
     if entry.get("hostname"):
         yield from checks.dns_label(f"{path}.hostname", entry["hostname"])
     if entry.get("nodeName") is not None:
@@ -282,8 +284,12 @@ def _default_slice(obj: Object) -> None:
 
 
 def _slice(obj: Object) -> Faults:
-    kind, endpoints, ports = obj.get("addressType", ""), obj.get("endpoints") or (), obj.get("ports") or ()
-    yield from checks.one_supported("addressType", kind, ("FQDN", "IPv4", "IPv6"))
+    yield from checks.one_supported("addressType", obj.get("addressType", ""), ("FQDN", "IPv4", "IPv6"))
+    yield from _slice_ports(obj)
+
+
+def _slice_endpoints(obj: Object) -> Faults:
+    kind, endpoints = obj.get("addressType", ""), obj.get("endpoints") or ()
     if len(endpoints) > 1000:
         yield FieldError("endpoints", "FieldValueTooMany", f"Too many: {len(endpoints)}: must have at most 1000 items")
         return
@@ -291,14 +297,23 @@ def _slice(obj: Object) -> Faults:
         path, addresses = f"endpoints[{place}]", endpoint.get("addresses") or ()
         if not addresses:
             yield required(f"{path}.addresses", "must contain at least 1 address")
+        if len(addresses) > 100:
+            yield too_many(f"{path}.addresses", len(addresses), 100)
         for number, text in enumerate(addresses):
-            yield from _slice_address(f"{path}.addresses[{number}]", kind, text)
+            yield from _slice_address(f"{path}.addresses", number, kind, text)
         if endpoint.get("nodeName") is not None:
             yield from checks.dns_subdomain(f"{path}.nodeName", endpoint["nodeName"])
         if endpoint.get("hostname") is not None:
             yield from checks.dns_label(f"{path}.hostname", endpoint["hostname"])
         yield from checks.labels(f"{path}.deprecatedTopology", endpoint.get("deprecatedTopology"))
-    names: set[str] = set()
+        yield from _hint_faults(endpoint.get("hints") or {}, f"{path}.hints")
+
+
+def _slice_ports(obj: Object) -> Faults:
+    ports, names = obj.get("ports") or (), set[str]()
+    if len(ports) > 20_000:
+        yield too_many("ports", len(ports), 20_000)
+        return
     for place, port in enumerate(ports):
         path, name = f"ports[{place}]", port["name"]
         if name:
@@ -306,23 +321,67 @@ def _slice(obj: Object) -> Faults:
         if name in names:
             yield FieldError(f"{path}.name", "FieldValueDuplicate", f'Duplicate value: "{name}"')
         names.add(name)
-        yield from checks.one_supported(f"{path}.protocol", port["protocol"], ("SCTP", "TCP", "UDP"))
+        yield from checks.supported(f"{path}.protocol", port["protocol"], ("SCTP", "TCP", "UDP"))
         if port.get("appProtocol") is not None:
             yield from checks.qualified_name(f"{path}.appProtocol", port["appProtocol"])
 
 
-def _slice_address(path: str, kind: str, text: str) -> Faults:
+def _slice_address(path: str, number: int, kind: str, text: str) -> Faults:
+    here = f"{path}[{number}]"
     if kind == "FQDN":
-        yield from checks.dns_subdomain(path, text)
-    elif not checks.is_ip(text) or (":" in text) != (kind == "IPv6"):
-        yield from (
-            checks.address(path, text)
-            if not checks.is_ip(text)
-            else iter([invalid(path, text, f"must be an {kind} address")])
-        )
+        yield from _full_name_faults(here, text)
+    elif kind in ("IPv4", "IPv6"):
+        faults = list(checks.address(here, text))
+        if not faults and kind == "IPv6" and str(ip_address(text)) != text:
+            faults = [invalid(here, text, f'must be in canonical form ("{ip_address(text)}")')]
+        if not faults and (":" in text) != (kind == "IPv6"):
+            yield invalid(path, text, f"must be an {kind} address")
+        yield from faults or checks.outside_address(here, text)
+
+
+def _full_name_faults(path: str, name: str) -> Faults:
+    bare = name.removesuffix(".")
+    if not name:
+        yield required(path)
+    elif faults := list(checks.dns_subdomain(path, bare)):
+        yield from faults
+    elif "." not in bare:
+        yield invalid(path, name, "should be a domain with at least two segments separated by dots")
+
+
+_MOST_HINTS = 8
+
+
+def _hint_faults(hints: Object, path: str) -> Faults:
+    rules = {"forZones": label_value_faults, "forNodes": dns_subdomain_faults}
+    for member, rule in rules.items():
+        given = [hint.get("name", "") for hint in hints.get(member) or ()]
+        if len(given) > _MOST_HINTS:
+            yield too_many(f"{path}.{member}", len(given), _MOST_HINTS)
+            return
+        for place, name in enumerate(given):
+            here = f"{path}.{member}[{place}].name"
+            if name in given[:place]:
+                yield duplicate(here, name)
+            yield from (invalid(here, name, text) for text in rule(name))
+
+
+def _drop_topology(new: Object, old: Object | None) -> None:
+    """v1 knows nodes and zones; what older versions said in a map stays where nothing else changes."""
+    before = (old or {}).get("endpoints")
+    if old is not None and before == new.get("endpoints"):
+        return
+    host = "kubernetes.io/hostname"
+    known = {(endpoint.get("deprecatedTopology") or {}).get(host) for endpoint in before or ()}
+    for endpoint in new.get("endpoints") or ():
+        name = (endpoint.pop("deprecatedTopology", None) or {}).get(host)
+        if name and name in known and endpoint.get("nodeName") is None and not dns_subdomain_faults(name):
+            endpoint["nodeName"] = name
 
 
 def _slice_update(new: Object, old: Object) -> Faults:
+    if new.get("endpoints") != old.get("endpoints"):
+        yield from _slice_endpoints(new)
     yield from checks.unchanged("addressType", new.get("addressType"), old.get("addressType"))
 
 
@@ -389,7 +448,7 @@ def _service_cidr_update(new: Object, old: Object) -> Faults:
 
 
 ROWS = {
-    (GROUP, "IPAddress"): Rules(validate_create=(_ip_address,), validate_update=(_ip_address_update,)),
+    (GROUP, "IPAddress"): Rules(validate=(_ip_address,), validate_update=(_ip_address_update,)),
     (GROUP, "ServiceCIDR"): Rules(validate_create=(_service_cidr,), validate_update=(_service_cidr_update,)),
     (GROUP, "Ingress"): Rules(
         validate_create=(_ingress_create,),
@@ -400,9 +459,16 @@ ROWS = {
     (GROUP, "IngressClass"): Rules(
         default=(_default_class,), validate=(_class,), validate_update=(_class_update,), generation=True
     ),
-    (GROUP, "NetworkPolicy"): Rules(default=(_default_policy,), validate=(_policy,), generation=True),
+    (GROUP, "NetworkPolicy"): Rules(
+        default=(_default_policy,), validate=(_policy,), generation=True, counts_empties="spec"
+    ),
     ("", "Endpoints"): Rules(default=(_default_endpoints,), validate=(_endpoints,)),
     ("discovery.k8s.io", "EndpointSlice"): Rules(
-        default=(_default_slice,), validate=(_slice,), validate_update=(_slice_update,), generation=True
+        default=(_default_slice,),
+        validate=(_slice,),
+        validate_create=(_slice_endpoints,),
+        validate_update=(_slice_update,),
+        generation=True,
+        disabled=_drop_topology,
     ),
 }

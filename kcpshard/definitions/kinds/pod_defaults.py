@@ -95,6 +95,18 @@ _IMAGE = re.compile(
 )
 
 
+_MAX_NAME = 255
+
+
+def _full_name(image: str) -> str:
+    """With the registry, and without the tag."""
+    domain, slash, rest = image.partition("/")
+    if not slash or not (set(".:") & set(domain) or domain == "localhost" or domain != domain.lower()):
+        domain, rest = "docker.io", image if slash else f"library/{image}"
+    head, slash, last = rest.rpartition("/")
+    return f"{domain}/{head}{slash}{last.partition(':')[0]}"
+
+
 def _pull_policy(image: str) -> str:
     """Always for a tag that moves: latest, which is also meant where neither tag nor digest is given.
 
@@ -102,6 +114,8 @@ def _pull_policy(image: str) -> str:
     if not _IMAGE.fullmatch(image):
         return "IfNotPresent"
     name, _, digest = image.partition("@")
+    if len(_full_name(name)) > _MAX_NAME:
+        return "IfNotPresent"
     tag = name.rpartition("/")[2].partition(":")[2]
     return "Always" if tag == "latest" or not (tag or digest) else "IfNotPresent"
 

@@ -1,10 +1,12 @@
 """Validation of a pod's spec, in a Pod and in templates."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from kcpshard.api.errors import FieldError, duplicate, forbidden, invalid, required, too_long
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
+from kcpshard.definitions.kinds import pod_annotations, pod_level_faults
 from kcpshard.definitions.kinds.affinity_faults import affinity_faults, spread_faults, toleration_faults
 from kcpshard.definitions.kinds.container_faults import (
     container_faults,
@@ -31,9 +33,12 @@ _MAX_DEADLINE_S = 2**31 - 1
 def template_faults(template: Object, path: str) -> Faults:
     """A PodTemplateSpec."""
     meta, spec = template.get("metadata") or {}, template.get("spec") or {}
+    annotations = meta.get("annotations") or {}
     yield from checks.labels(f"{path}.labels", meta.get("labels"))
-    yield from checks.annotations(f"{path}.annotations", meta.get("annotations"))
+    yield from checks.annotations(f"{path}.annotations", annotations)
+    yield from pod_annotations.annotation_faults(annotations, spec, f"{path}.annotations")
     yield from pod_spec_faults(spec, f"{path}.spec", is_pod=False)
+    yield from pod_annotations.match_faults(annotations, spec, f"{path}.spec")
     if spec.get("ephemeralContainers"):
         yield forbidden(f"{path}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template")
 
@@ -44,6 +49,7 @@ def pod_spec_faults(spec: Object, path: str, *, is_pod: bool, known_volumes: Map
     yield from faults
     yield from _claim_faults(spec, f"{path}.resourceClaims")
     yield from _containers_faults(spec, path, {**volumes, **known_volumes})
+    yield from pod_level_faults.resources_faults(spec, path)
     if spec.get("hostNetwork"):
         yield from _host_port_faults(spec, path, is_pod)
     yield from checks.one_supported(f"{path}.restartPolicy", spec.get("restartPolicy"), _RESTART)
@@ -60,6 +66,8 @@ def pod_spec_faults(spec: Object, path: str, *, is_pod: bool, known_volumes: Map
         yield from checks.qualified_name(f"{path}.schedulingGates[{place}]", name)
     yield from checks.unique(f"{path}.schedulingGates", gates)
     yield from spread_faults(spec.get("topologySpreadConstraints") or (), f"{path}.topologySpreadConstraints")
+    yield from pod_level_faults.host_process_faults(spec, path)
+    yield from pod_level_faults.host_users_faults(spec, path)
     yield from _name_faults(spec, path)
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline <= _MAX_DEADLINE_S:
@@ -69,15 +77,14 @@ def pod_spec_faults(spec: Object, path: str, *, is_pod: bool, known_volumes: Map
         yield from checks.address(f"{path}.hostAliases[{place}].ip", alias.get("ip", ""))
         for number, name in enumerate(alias.get("hostnames") or ()):
             yield from checks.dns_subdomain(f"{path}.hostAliases[{place}].hostnames[{number}]", name)
-    if spec.get("overhead"):
+    if spec.get("overhead") is not None:
         yield from resource_faults({"limits": spec["overhead"]}, f"{path}.overhead", frozenset())
     if (name := spec.get("hostnameOverride")) is not None:
         yield from _override_faults(spec, name, f"{path}.hostnameOverride")
     yield from _file_key_faults(spec, path)
     if (policy := spec.get("preemptionPolicy")) is not None:
         yield from checks.one_supported(f"{path}.preemptionPolicy", policy, ("PreemptLowerPriority", "Never"))
-    if (system := spec.get("os")) is not None:
-        yield from checks.one_supported(f"{path}.os", system.get("name", ""), ("linux", "windows"))
+    yield from pod_level_faults.system_faults(spec, path)
 
 
 _MAX_HOSTNAME = 64
@@ -110,15 +117,14 @@ def _file_key_faults(spec: Object, path: str) -> Faults:
 
 
 def _name_faults(spec: Object, path: str) -> Faults:
-    for member in ("serviceAccountName", "nodeName"):
+    for member in ("serviceAccountName", "nodeName", "priorityClassName"):
         if spec.get(member):
             yield from checks.dns_subdomain(f"{path}.{member}", spec[member])
     for member in ("hostname", "subdomain"):
         if spec.get(member):
             yield from checks.dns_label(f"{path}.{member}", spec[member])
-    for member in ("priorityClassName", "runtimeClassName"):
-        if spec.get(member):
-            yield from checks.dns_subdomain(f"{path}.{member}", spec[member])
+    if (name := spec.get("runtimeClassName")) is not None:
+        yield from checks.dns_subdomain(f"{path}.runtimeClassName", name)
 
 
 def _claim_faults(spec: Object, path: str) -> Faults:
@@ -160,20 +166,24 @@ def _containers_faults(spec: Object, path: str, volumes: Mapping[str, Object]) -
         here = f"{path}.initContainers[{place}]"
         yield from container_faults(container, here, volumes, claims, policy)
         yield from restart_faults(container, here)
-        yield from _name_twice(container, here, names)
+        yield from _name_twice(container, here, names, counts_nameless=False)
         yield from host_port_conflicts([container], f"{path}.initContainers")
         if container.get("restartPolicy") == "Always":
             yield from lifecycle_faults(container, here, grace_s)
         else:
             yield from _too_long_lived(container, here)
+            for number, wanted in enumerate(container.get("resizePolicy") or ()):
+                if wanted.get("restartPolicy") == "RestartContainer":
+                    text = "must not be set to 'RestartContainer' for non-sidecar initContainers"
+                    yield invalid(f"{here}.resizePolicy[{number}].restartPolicy", "RestartContainer", text)
     yield from _ephemeral_faults(spec, path, volumes, claims, names)
 
 
-def _name_twice(container: Object, path: str, names: set[str]) -> Faults:
+def _name_twice(container: Object, path: str, names: set[str], *, counts_nameless: bool = True) -> Faults:
     name = container.get("name", "")
     if name in names:
         yield duplicate(f"{path}.name", name)
-    elif name:
+    elif name or counts_nameless:
         names.add(name)
 
 
@@ -192,6 +202,7 @@ def _ephemeral_faults(
         here = f"{path}.ephemeralContainers[{place}]"
         yield from container_faults(container, here, volumes, claims, spec.get("restartPolicy", ""))
         yield from _name_twice(container, here, names)
+        yield from image_faults(container, here)
         target = container.get("targetContainerName")
         if target and target not in others:
             yield checks.not_found(f"{here}.targetContainerName", target)
@@ -202,6 +213,13 @@ def _ephemeral_faults(
                 if mount.get(member):
                     text = "cannot be set for an Ephemeral Container"
                     yield forbidden(f"{here}.volumeMounts[{number}].{member}", text)
+
+
+def image_faults(container: Object, path: str) -> Faults:
+    """What is wrong with an image in a pod, though not in a template."""
+    image = container.get("image", "")
+    if image != image.strip():
+        yield invalid(f"{path}.image", image, "must not have leading or trailing whitespace")
 
 
 def _host_port_faults(spec: Object, path: str, is_pod: bool) -> Faults:
@@ -225,9 +243,9 @@ def _security_faults(spec: Object, path: str) -> Faults:
     yield from _sysctl_faults(context.get("sysctls") or (), f"{here}.sysctls")
     yield from _shared_sysctl_faults(spec, context.get("sysctls") or (), f"{here}.sysctls")
     if (policy := context.get("fsGroupChangePolicy")) is not None:
-        yield from checks.one_supported(f"{here}.fsGroupChangePolicy", policy, ("Always", "OnRootMismatch"))
+        yield from checks.supported(f"{here}.fsGroupChangePolicy", policy, ("Always", "OnRootMismatch"))
     if (policy := context.get("supplementalGroupsPolicy")) is not None:
-        yield from checks.one_supported(f"{here}.supplementalGroupsPolicy", policy, ("Merge", "Strict"))
+        yield from checks.supported(f"{here}.supplementalGroupsPolicy", policy, ("Merge", "Strict"))
     if (policy := context.get("seLinuxChangePolicy")) not in (None, "Recursive"):
         yield checks.unsupported(f"{here}.seLinuxChangePolicy", policy, ("Recursive",))
     yield from profile_faults(context, here)
@@ -257,13 +275,17 @@ def _shared_sysctl_faults(spec: Object, sysctls: Sequence[Object], path: str) ->
             yield invalid(f"{path}[{place}].name", sysctl["name"], "may not be specified when 'hostIPC' is true")
 
 
+_SYSCTL_PART = "[a-z0-9](?:[-_a-z0-9]*[a-z0-9])?"
+_SYSCTL = re.compile(rf"(?:{_SYSCTL_PART}[./])*{_SYSCTL_PART}")
+
+
 def _sysctl_faults(sysctls: Sequence[Object], path: str) -> Faults:
     names: set[str] = set()
     for place, sysctl in enumerate(sysctls):
         name, here = sysctl.get("name", ""), f"{path}[{place}].name"
         if not name:
             yield required(here)
-        elif not all(part and part[0].isalnum() for part in name.replace("/", ".").split(".")):
+        elif len(name) > 253 or not _SYSCTL.fullmatch(name):
             text = (
                 "must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*"
                 "[a-z0-9]([-_a-z0-9]*[a-z0-9])?$"
@@ -292,6 +314,9 @@ def _dns_faults(spec: Object, path: str) -> Faults:
         yield from checks.address(f"{path}.nameservers[{place}]", server)
     if len(searches) > 32:
         yield invalid(f"{path}.searches", searches, "must not have more than 32 search paths")
+    if len(" ".join(searches)) > 2048:
+        text = "must not have more than 2048 characters (including spaces) in the search list"
+        yield invalid(f"{path}.searches", searches, text)
     for place, search in enumerate(searches):
         if search != ".":
             name = search.removesuffix(".").replace("_", "0")

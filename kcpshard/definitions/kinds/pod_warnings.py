@@ -149,8 +149,9 @@ def _container_warnings(
     name, security = container.get("name", ""), container.get("securityContext") or {}
     if security.get("seccompProfile") is None and _SECCOMP + name in annotations:
         yield f"{root}metadata.annotations[{_SECCOMP}{name}]: {_NO_SECCOMP}"
-    noted = annotations.get(_APP_ARMOR + name)
-    if noted is not None and security.get("appArmorProfile") is None:
+    noted, own = annotations.get(_APP_ARMOR + name), security.get("appArmorProfile")
+    if noted is not None and (own is None or (not root and own == app_armor_profile(noted))):
+        # Of a pod the field has been filled in by now.
         profile = (spec.get("securityContext") or {}).get("appArmorProfile")
         if profile is None or profile != app_armor_profile(noted):
             yield f"{root}metadata.annotations[{_APP_ARMOR}{name}]: {_NO_APP_ARMOR}"

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from kcpshard.api.errors import FieldError, forbidden, invalid, required
+from kcpshard.api.names import dns_subdomain_faults
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
-from kcpshard.definitions.kinds import pod_changes
+from kcpshard.definitions.kinds import disabled_fields, pod_annotations, pod_changes
+from kcpshard.definitions.kinds.affinity_faults import select_by_label_keys
 from kcpshard.definitions.kinds.pod_defaults import default_pod, default_template, fill
-from kcpshard.definitions.kinds.pod_faults import pod_spec_faults, template_faults
+from kcpshard.definitions.kinds.pod_faults import image_faults, pod_spec_faults, template_faults
 from kcpshard.definitions.kinds.pod_warnings import made_warnings, name_warnings, pod_warnings, template_warnings
 from kcpshard.definitions.kinds.workload_faults import running_faults, status_faults
 from kcpshard.definitions.strategies import Rules, keep, keep_all_but
@@ -22,6 +24,8 @@ _MUTABLE = (
 
 
 def _prepare_create(obj: Object) -> None:
+    select_by_label_keys(obj["spec"], obj["metadata"].get("labels") or {})
+    pod_annotations.copy_profiles(obj)
     obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
     if obj["spec"].get("schedulingGates"):
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -59,7 +63,13 @@ def _prepare_status(new: Object, old: Object) -> None:
 
 
 def _pod(obj: Object) -> Faults:
+    annotations = obj["metadata"].get("annotations") or {}
+    yield from pod_annotations.annotation_faults(annotations, obj["spec"], "metadata.annotations")
     yield from pod_spec_faults(obj["spec"], "spec", is_pod=True)
+    yield from _made_claim_faults(obj)
+    for member in ("containers", "initContainers"):
+        for place, container in enumerate(obj["spec"].get(member) or ()):
+            yield from image_faults(container, f"spec.{member}[{place}]")
     if not obj["spec"].get("serviceAccountName"):
         for place, volume in enumerate(obj["spec"].get("volumes") or ()):
             for number, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
@@ -68,8 +78,24 @@ def _pod(obj: Object) -> Faults:
                     yield forbidden(path, "must not be specified when serviceAccountName is not set")
 
 
+def _made_claim_faults(obj: Object) -> Faults:
+    """Names of the claims that are made for ephemeral volumes."""
+    name, volumes = obj["metadata"].get("name", ""), obj["spec"].get("volumes") or ()
+    made = {f"{name}-{volume.get('name', '')}" for volume in volumes if volume.get("ephemeral") is not None}
+    for place, volume in enumerate(volumes if name else ()):
+        claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+        if claim in made:
+            text = "must not reference a PVC that gets created for an ephemeral volume"
+            yield invalid(f"spec.volumes[{place}].persistentVolumeClaim.claimName", claim, text)
+        if volume.get("ephemeral") is not None and volume.get("name"):
+            shown = f"{name}-{volume['name']}"
+            for text in dns_subdomain_faults(shown):
+                yield invalid(f"spec.volumes[{place}].name", volume["name"], f'PVC name "{shown}": {text}')
+
+
 def _pod_create(obj: Object) -> Faults:
     yield from _pod(obj)
+    yield from pod_annotations.match_faults(obj["metadata"].get("annotations") or {}, obj["spec"], "spec")
     if obj["spec"].get("ephemeralContainers"):
         yield forbidden("spec.ephemeralContainers", "cannot be set on create")
     if obj["spec"].get("schedulingGates") and obj["spec"].get("nodeName"):
@@ -78,6 +104,7 @@ def _pod_create(obj: Object) -> Faults:
 
 def _pod_update(new: Object, old: Object) -> Faults:
     yield from _pod(new)
+    yield from pod_annotations.changed_faults(new, old)
     after, before = new["spec"], old["spec"]
     for member in ("containers", "initContainers"):
         if len(after.get(member) or ()) != len(before.get(member) or ()):
@@ -228,12 +255,14 @@ ROWS = {
         create_warnings=pod_warnings,
         generation=True,
         graceful=graceful_s,
+        disabled=disabled_fields.in_pod,
     ),
     ("", "PodTemplate"): Rules(
         default=(lambda obj: default_template(obj.get("template")),),
         validate=(lambda obj: template_faults(obj.get("template") or {}, "template"),),
         spec_warnings=lambda obj: template_warnings(obj.get("template"), "template"),
         generation=True,
+        disabled=disabled_fields.in_template("template"),
     ),
     ("", "ReplicationController"): Rules(
         default=(_default_controller,),
@@ -243,5 +272,6 @@ ROWS = {
         validate_subresource={"status": (status_faults,)},
         fields=(("status.replicas", ("status", "replicas")),),
         generation=True,
+        disabled=disabled_fields.in_template("spec", "template"),
     ),
 }

@@ -75,6 +75,10 @@ _EXISTS_ONLY_TEXT = (
 )
 
 
+def _is_standard(name: str) -> bool:
+    return name in _QUOTA or name.startswith(_HUGEPAGES)
+
+
 def _applies(scope: str, resource: str) -> bool:
     if scope == "VolumeAttributesClass":
         return resource in ("persistentvolumeclaims", "requests.storage") or resource.endswith("requests.storage")
@@ -87,17 +91,19 @@ def _quota(obj: Object) -> Iterator[FieldError]:
     spec = obj.get("spec") or {}
     yield from _quota_amounts(spec.get("hard"), "spec.hard")
     yield from _scope_faults(spec.get("scopes") or [], spec.get("hard") or {})
-    for expression in (spec.get("scopeSelector") or {}).get("matchExpressions") or ():
+    expressions = (spec.get("scopeSelector") or {}).get("matchExpressions") or ()
+    for expression in expressions:
         yield from _expression_faults(expression, spec.get("hard") or {})
+    selected = {expression["scopeName"] for expression in expressions}
+    yield from (invalid("spec.scopes", spec.get("scopes"), "conflicting scopes") for p in _CONFLICTS if p <= selected)
 
 
 def _scope_faults(scopes: Sequence[str], hard: Mapping[str, str]) -> Iterator[FieldError]:
     for scope in scopes:
         if scope not in _SCOPES:
             yield invalid("spec.scopes", scopes, "unsupported scope")
-            continue
         for name in hard:
-            if "/" not in name and not _applies(scope, name):
+            if _is_standard(name) and not _applies(scope, name):
                 yield invalid("spec.scopes", scopes, "unsupported scope applied to resource")
     for pair in _CONFLICTS:
         if pair <= set(scopes):
@@ -109,7 +115,7 @@ def _expression_faults(expression: Object, hard: Mapping[str, str]) -> Iterator[
     scope, operator, values = expression["scopeName"], expression["operator"], expression.get("values") or []
     if scope not in _SCOPES:
         yield invalid(f"{path}.scopeName", scope, "unsupported scope")
-    if any("/" not in name and not _applies(scope, name) for name in hard):
+    if any(_is_standard(name) and not _applies(scope, name) for name in hard):
         yield invalid(path, [scope], "unsupported scope applied to resource")
     if scope in _EXISTS_ONLY and operator != "Exists":
         yield invalid(f"{path}.operator", operator, _EXISTS_ONLY_TEXT)

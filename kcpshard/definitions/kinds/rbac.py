@@ -5,7 +5,7 @@ from functools import partial
 
 from kcpshard.api.errors import FieldError, invalid, required
 from kcpshard.api.names import dns_subdomain_faults, path_segment_faults
-from kcpshard.api.selectors import label_value_faults, qualified_name_faults
+from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.naming import one_of
 from kcpshard.definitions.strategies import Rules
@@ -40,29 +40,10 @@ def _aggregation_faults(obj: Object) -> Iterator[FieldError]:
         text = "at least one clusterRoleSelector required if aggregationRule is non-nil"
         yield required(path, text)
     for place, selector in enumerate(rule.get("clusterRoleSelectors") or ()):
-        faults = list(_selector_faults(selector, f"{path}[{place}]"))
+        faults = list(checks.selector(f"{path}[{place}]", selector))
         yield from faults
         if faults:
             yield invalid(f"{path}[{place}]", None, "invalid label selector.")
-
-
-def _selector_faults(selector: Object, path: str) -> Iterator[FieldError]:
-    for key, value in (selector.get("matchLabels") or {}).items():
-        yield from (invalid(f"{path}.matchLabels", key, text) for text in qualified_name_faults(key))
-        yield from (invalid(f"{path}.matchLabels", value, text) for text in label_value_faults(value))
-    for place, expression in enumerate(selector.get("matchExpressions") or ()):
-        here, values = f"{path}.matchExpressions[{place}]", expression.get("values") or []
-        match expression["operator"]:
-            case "In" | "NotIn":
-                if not values:
-                    yield required(f"{here}.values", "must be specified when `operator` is 'In' or 'NotIn'")
-            case "Exists" | "DoesNotExist":
-                if values:
-                    text = "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                    yield FieldError(f"{here}.values", "FieldValueForbidden", text)
-            case other:
-                yield invalid(f"{here}.operator", other, "not a valid selector operator")
-        yield from (invalid(f"{here}.key", expression["key"], t) for t in qualified_name_faults(expression["key"]))
 
 
 def _default_binding(obj: Object) -> None:

@@ -1,6 +1,6 @@
 """Service. Its addresses and node ports come from the allocator (`admission/service_addresses`) before validation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from kcpshard.api.errors import FieldError, duplicate, forbidden, invalid, required
 from kcpshard.definitions import checks
@@ -46,7 +46,7 @@ def is_external(spec: Object) -> bool:
 
 
 def is_headless(spec: Object) -> bool:
-    return spec.get("clusterIP") == "None" or (spec.get("clusterIPs") or [""])[0] == "None"
+    return bool((spec.get("clusterIPs") or []) == ["None"])
 
 
 def _prepare_create(obj: Object) -> None:
@@ -57,35 +57,39 @@ def _prepare_create(obj: Object) -> None:
 
 
 def _prepare_update(new: Object, old: Object) -> None:
-    """What a client does not send of an address stays; what the new type has no use for goes."""
+    """What a client does not send of what was allocated stays; what the new type has no use for goes."""
     keep(new, old, "status")
     spec, before = new["spec"], old["spec"]
     if spec.get("type") in _ALLOCATED and before.get("type") in _ALLOCATED:
-        _keep_addresses(spec, before)
-    elif spec.get("type") in _ALLOCATED and spec.get("clusterIP") and not spec.get("clusterIPs"):
-        spec["clusterIPs"] = [spec["clusterIP"]]
+        for member in ("clusterIP", "clusterIPs"):
+            if not spec.get(member):
+                keep(spec, before, member)
+    _align_addresses(spec, before)
     if _needs_node_port(spec) and _needs_node_port(before):
-        known = {(p["protocol"], p["port"]): p.get("nodePort") for p in before.get("ports") or ()}
-        for port in spec.get("ports") or ():
-            found = known.get((port.get("protocol"), port.get("port")))
-            if not port.get("nodePort") and found:
-                port["nodePort"] = found
+        _keep_node_ports(spec.get("ports") or (), before.get("ports") or ())
     if _needs_health_check(spec) and _needs_health_check(before) and not spec.get("healthCheckNodePort"):
         spec["healthCheckNodePort"] = before.get("healthCheckNodePort", 0)
     _drop_unneeded(spec, before)
 
 
-def _keep_addresses(spec: Object, before: Object) -> None:
-    if not spec.get("clusterIP") and not spec.get("clusterIPs"):
-        for member in ("clusterIP", "clusterIPs"):
-            keep(spec, before, member)
-    elif spec.get("clusterIP") == before.get("clusterIP") and not spec.get("clusterIPs"):
-        keep(spec, before, "clusterIPs")
-    elif spec.get("clusterIP") != before.get("clusterIP") and spec.get("clusterIPs") == before.get("clusterIPs"):
-        spec["clusterIPs"] = [spec["clusterIP"]] if spec.get("clusterIP") else []
-    for member in ("ipFamilies", "ipFamilyPolicy"):
-        if not spec.get(member):
-            keep(spec, before, member)
+def _align_addresses(spec: Object, before: Object) -> None:
+    """Let `clusterIPs` follow where a client that does not know of it has changed `clusterIP`."""
+    one, was = spec.get("clusterIP", ""), before.get("clusterIP", "")
+    several, were = spec.get("clusterIPs") or [], before.get("clusterIPs") or []
+    if were and not several and one == was:
+        spec["clusterIPs"] = several = were
+    if one != was and several == were:
+        spec["clusterIPs"] = [one] if one else []
+
+
+def _keep_node_ports(ports: Sequence[Object], before: Sequence[Object]) -> None:
+    """By the names of the ports, unless another port has the number."""
+    used = {port.get("nodePort") for port in before} & {port.get("nodePort") for port in ports}
+    known = {port.get("name", ""): port.get("nodePort") for port in before}
+    for port in ports:
+        number = known.get(port.get("name", ""))
+        if not port.get("nodePort") and number and number not in used:
+            port["nodePort"] = number
 
 
 def _needs_node_port(spec: Object) -> bool:
@@ -119,13 +123,9 @@ def _drop_unneeded(spec: Object, before: Object) -> None:
 
 
 def _service(obj: Object) -> Faults:
-    """What is wrong with addresses is told alone: without them nothing can be allocated."""
-    faults = list(_address_faults(obj["spec"])) if obj["spec"]["type"] != "ExternalName" else []
-    yield from faults or _rest_faults(obj)
-
-
-def _rest_faults(obj: Object) -> Faults:
     spec, ports = obj["spec"], obj["spec"].get("ports") or []
+    annotations = (obj.get("metadata") or {}).get("annotations") or {}
+    yield from _topology_faults(annotations)
     if not ports and not is_headless(spec) and spec["type"] != "ExternalName":
         yield required("spec.ports")
     yield from _type_faults(spec)
@@ -140,11 +140,22 @@ def _rest_faults(obj: Object) -> Faults:
             path = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
             yield invalid(path, seconds, f"must be greater than 0 and less than {_MAX_AFFINITY_S}")
     for place, address in enumerate(spec.get("externalIPs") or ()):
-        yield from checks.address(f"spec.externalIPs[{place}]", address)
+        faults = list(checks.address(f"spec.externalIPs[{place}]", address))
+        yield from faults or checks.outside_address(f"spec.externalIPs[{place}]", address)
     yield from checks.one_supported("spec.type", spec["type"], _TYPES)
     yield from _port_twice(spec, ports)
-    yield from _balancer_faults(spec)
+    yield from _balancer_faults(spec, annotations)
     yield from _traffic_faults(spec)
+
+
+_HINTS, _MODE = "service.kubernetes.io/topology-aware-hints", "service.kubernetes.io/topology-mode"
+_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
+
+
+def _topology_faults(annotations: Mapping[str, str]) -> Faults:
+    if _HINTS in annotations and _MODE in annotations and annotations[_HINTS] != annotations[_MODE]:
+        text = f"must match annotations[{_HINTS}] when both are specified"
+        yield invalid(f"metadata.annotations[{_MODE}]", annotations[_MODE], text)
 
 
 def _type_faults(spec: Object) -> Faults:
@@ -194,7 +205,8 @@ def _port_twice(spec: Object, ports: list[Object]) -> Faults:
         numbers.add(key)
 
 
-def _address_faults(spec: Object) -> Faults:
+def address_faults(spec: Object) -> Faults:
+    """What is wrong with addresses and families is told alone: without them nothing can be allocated."""
     one, several = spec.get("clusterIP", ""), spec.get("clusterIPs") or []
     path = "spec.clusterIPs"
     if one and not several:
@@ -204,30 +216,51 @@ def _address_faults(spec: Object) -> Faults:
     elif several and not one:
         yield invalid(path, several, "must be empty when `clusterIP` is not specified")
     for place, family in enumerate(spec.get("ipFamilies") or ()):
-        if family not in ("IPv4", "IPv6"):
-            yield checks.unsupported(f"spec.ipFamilies[{place}]", family, ("IPv4", "IPv6"))
+        yield from checks.supported(f"spec.ipFamilies[{place}]", family, ("IPv4", "IPv6"))
     yield from checks.unique("spec.ipFamilies", spec.get("ipFamilies") or ())
     if (policy := spec.get("ipFamilyPolicy")) is not None:
         supported = ("PreferDualStack", "RequireDualStack", "SingleStack")
-        yield from checks.one_supported("spec.ipFamilyPolicy", policy, supported)
-    for place, address in enumerate(several):
-        if place == 0 and address == "None":
-            if len(several) > 1:
-                yield invalid(path, several, "'None' must be the first and only value")
-            continue
-        yield from checks.address(f"{path}[{place}]", address)
+        yield from checks.supported("spec.ipFamilyPolicy", policy, supported)
+    faults = list(_single_faults(several, path))
+    yield from faults
     if len(several) > 2:
         yield invalid(path, several, "may only hold up to 2 values")
-    elif len(several) == 2 and "None" not in several and len({":" in address for address in several}) == 1:
+    if not faults:
+        yield from _family_faults(spec, several, path)
+
+
+def _single_faults(several: Sequence[str], path: str) -> Faults:
+    for place, address in enumerate(several):
+        if place or address != "None":
+            yield from checks.address(f"{path}[{place}]", address)
+        elif len(several) > 1:
+            yield invalid(path, several, "'None' must be the first and only value")
+
+
+def _family_faults(spec: Object, several: Sequence[str], path: str) -> Faults:
+    if len(several) > 1 and len({":" in address for address in several}) == 1:
         yield invalid(path, several, "may specify no more than one IP for each IP family")
+    if is_headless(spec):
+        return
+    for place, (address, family) in enumerate(zip(several, spec.get("ipFamilies") or (), strict=False)):
+        if (":" in address) != (family == "IPv6"):
+            text = f"expected an {family} value as indicated by `ipFamilies[{place}]`"
+            yield invalid(f"{path}[{place}]", address, text)
 
 
-def _balancer_faults(spec: Object) -> Faults:
+def _balancer_faults(spec: Object, annotations: Mapping[str, str]) -> Faults:
     ranges, is_balancer = spec.get("loadBalancerSourceRanges") or (), spec["type"] == "LoadBalancer"
     if ranges and not is_balancer:
         yield forbidden("spec.LoadBalancerSourceRanges", "may only be used when `type` is 'LoadBalancer'")
     for place, text in enumerate(ranges):
         yield from checks.network(f"spec.LoadBalancerSourceRanges[{place}]", text.strip())
+    if not ranges and _RANGES in annotations:
+        path = f"metadata.annotations[{_RANGES}]"
+        if not is_balancer:
+            yield forbidden(path, "may only be used when `type` is 'LoadBalancer'")
+        given = annotations[_RANGES].strip()
+        for text in given.split(",") if given else ():
+            yield from checks.network(path, text.strip())
     if spec.get("allocateLoadBalancerNodePorts") is not None and not is_balancer:
         yield forbidden("spec.allocateLoadBalancerNodePorts", "may only be used when `type` is 'LoadBalancer'")
     if (name := spec.get("loadBalancerClass")) is not None:
@@ -244,28 +277,57 @@ def _traffic_faults(spec: Object) -> Faults:
             yield invalid(path, policy, "may only be set for externally-accessible services")
     else:
         yield from checks.one_supported(path, policy, ("Cluster", "Local"))
-    if not _needs_health_check(spec) and spec.get("healthCheckNodePort"):
+    if _needs_health_check(spec):
+        if not spec.get("healthCheckNodePort"):
+            yield required("spec.healthCheckNodePort")
+        else:
+            yield from checks.port_number("spec.healthCheckNodePort", spec["healthCheckNodePort"])
+    elif spec.get("healthCheckNodePort"):
         text = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
         yield invalid("spec.healthCheckNodePort", spec["healthCheckNodePort"], text)
     if (policy := spec.get("internalTrafficPolicy")) is not None:
-        yield from checks.one_supported("spec.internalTrafficPolicy", policy, ("Cluster", "Local"))
+        yield from checks.supported("spec.internalTrafficPolicy", policy, ("Cluster", "Local"))
     if (wanted := spec.get("trafficDistribution")) is not None:
         supported = ("PreferClose", "PreferSameZone", "PreferSameNode")
-        yield from checks.one_supported("spec.trafficDistribution", wanted, supported)
+        yield from checks.supported("spec.trafficDistribution", wanted, supported)
 
 
 def _update(new: Object, old: Object) -> Faults:
     after, before = new["spec"], old["spec"]
-    both = after["type"] in _ALLOCATED and before.get("type") in _ALLOCATED
-    if both and before.get("clusterIP") and after.get("clusterIP") != before["clusterIP"]:
-        yield invalid("spec.clusterIPs[0]", after.get("clusterIPs"), "may not change once set")
+    if "ExternalName" not in (after["type"], before.get("type")):
+        if not (is_headless(after) and is_headless(before)):
+            yield from _changed_address_faults(after, before)
+        if not is_headless(after) and not is_headless(before):
+            yield from _changed_family_faults(after, before)
     port, known = after.get("healthCheckNodePort", 0), before.get("healthCheckNodePort", 0)
-    if known and port != known and _needs_health_check(after):
+    if port != known and _needs_health_check(after) and _needs_health_check(before):
         yield forbidden("spec.healthCheckNodePort", "field is immutable")
     if after["type"] == before.get("type") == "LoadBalancer":
-        yield from checks.unchanged(
-            "spec.loadBalancerClass", after.get("loadBalancerClass"), before.get("loadBalancerClass")
-        )
+        name = after.get("loadBalancerClass")
+        if name != before.get("loadBalancerClass"):
+            yield invalid("spec.loadBalancerClass", name, "may not change once set")
+
+
+def _changed_address_faults(after: Object, before: Object) -> Faults:
+    given, had = after.get("clusterIPs") or [], before.get("clusterIPs") or []
+    changed = [place for place, (one, was) in enumerate(zip(given, had, strict=False)) if one != was]
+    if had and not given:
+        yield invalid("spec.clusterIPs[0]", given, "primary clusterIP can not be unset")
+    for place in changed if len(given) == len(had) else [p for p in changed if p == 0]:
+        yield invalid(f"spec.clusterIPs[{place}]", given, "may not change once set")
+    if len(had) > len(given) == 1 and after.get("ipFamilyPolicy") != "SingleStack":
+        text = "must be set to 'SingleStack' when releasing the secondary clusterIP"
+        yield invalid("spec.ipFamilyPolicy", after.get("ipFamilyPolicy"), text)
+
+
+def _changed_family_faults(after: Object, before: Object) -> Faults:
+    given, had = after.get("ipFamilies") or [], before.get("ipFamilies") or []
+    changed = [place for place, (one, was) in enumerate(zip(given, had, strict=False)) if one != was]
+    if changed if len(given) == len(had) else 0 in changed:
+        yield invalid("spec.ipFamilies[0]", given, "may not change once set")
+    if len(had) > len(given) == 1 and after.get("ipFamilyPolicy") != "SingleStack":
+        text = "must be set to 'SingleStack' when releasing the secondary ipFamily"
+        yield invalid("spec.ipFamilyPolicy", after.get("ipFamilyPolicy"), text)
 
 
 def _status(new: Object, old: Object) -> Faults:

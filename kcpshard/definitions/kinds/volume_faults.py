@@ -1,25 +1,19 @@
-"""Validation of the volumes of a pod: one source each, of the sorts that clusters still run."""
+"""Validation of the volumes of a pod: a name and one source each."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from kcpshard.api.errors import FieldError, duplicate, forbidden, invalid, required
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
+from kcpshard.definitions.kinds import volume_sources
 from kcpshard.definitions.kinds.claim_faults import claim_spec_faults
-from kcpshard.definitions.kinds.container_faults import (
-    descending_path,
-    field_reference_faults,
-    no_backsteps,
-    resource_reference_faults,
-)
+from kcpshard.definitions.kinds.container_faults import field_reference_faults, resource_reference_faults
+from kcpshard.definitions.kinds.volume_sources import descending_path
 
 Faults = Iterator[FieldError]
 
 _MODE_TEXT = "must be a number between 0 and 0777 (octal), both inclusive"
 _FILE_FIELDS = ("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid")
-_HOST_TYPES = (
-    "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket",
-)  # fmt: skip
 
 
 def volumes_faults(volumes: Sequence[Object], path: str) -> tuple[Mapping[str, Object], list[FieldError]]:
@@ -56,10 +50,12 @@ def _source_faults(volume: Object, path: str) -> Faults:
     if not given:
         yield required(path, "must specify a volume type")
         return
-    yield from (forbidden(f"{path}.{m}", "may not specify more than 1 volume type") for m in given[1:])
-    check = _SOURCES.get(given[0])
-    if check is not None:
-        yield from check(volume[given[0]], f"{path}.{given[0]}")
+    yield from (volume_sources.one_too_many(path, member) for member in given[1:])
+    if (check := _SOURCES.get(given[0])) is not None:
+        yield from volume_sources.source_faults(check, volume[given[0]], path, given[0])
+    name, portal = volume.get("name", ""), volume.get("iscsi")
+    if portal is not None and volume_sources.names_too_long(name, portal):
+        yield invalid(f"{path}.name", name, volume_sources.NAME_TEXT)
 
 
 def _mode_faults(source: Object, path: str, member: str) -> Faults:
@@ -87,15 +83,6 @@ def _empty_directory(source: Object, path: str) -> Faults:
         yield forbidden(f"{path}.sizeLimit", "SizeLimit field must be a valid resource quantity")
 
 
-def host_path_faults(source: Object, path: str) -> Faults:
-    if not source.get("path"):
-        yield required(f"{path}.path")
-        return
-    yield from no_backsteps(f"{path}.path", source["path"])
-    if source.get("type") not in (None, *_HOST_TYPES):
-        yield from checks.one_supported(f"{path}.type", source["type"], _HOST_TYPES)
-
-
 def _secret(source: Object, path: str) -> Faults:
     yield from checks.present(source, path, "secretName")
     yield from _mode_faults(source, path, "defaultMode")
@@ -106,10 +93,6 @@ def _config_map(source: Object, path: str) -> Faults:
     yield from checks.present(source, path, "name")
     yield from _mode_faults(source, path, "defaultMode")
     yield from _items_faults(source, path)
-
-
-def _claim(source: Object, path: str) -> Faults:
-    yield from checks.present(source, path, "claimName")
 
 
 def _downward(source: Object, path: str) -> Faults:
@@ -135,15 +118,32 @@ def _files_faults(source: Object, path: str) -> Faults:
 
 def _projected(source: Object, path: str) -> Faults:
     yield from _mode_faults(source, path, "defaultMode")
+    taken: set[str] = set()
     for place, part in enumerate(source.get("sources") or ()):
         here = f"{path}.sources[{place}]"
-        given = [member for member, value in part.items() if isinstance(value, dict)]
-        yield from (forbidden(f"{here}.{m}", "may not specify more than 1 volume type per source") for m in given[1:])
-        for member in given[:1]:
-            yield from _projection(member, part[member], f"{here}.{member}")
+        given = [member for member in _PARTS if part.get(member) is not None]
+        for member in given:
+            yield from _projection(member, part[member], f"{here}.{member}", path)
+            for file, shown in _files(member, part[member]):
+                if file in taken:
+                    yield invalid(path, shown, "conflicting duplicate paths")
+                taken.add(file)
+        if len(given) > 1:
+            yield forbidden(here, "may not specify more than 1 volume type per source")
 
 
-def _projection(member: str, part: Object, path: str) -> Faults:
+_PARTS = ("secret", "configMap", "downwardAPI", "serviceAccountToken")
+
+
+def _files(member: str, part: Object) -> Iterator[tuple[str, str]]:
+    """The files that a part makes, and what is said of one that another part makes too."""
+    if member in ("secret", "configMap", "downwardAPI"):
+        for item in part.get("items") or ():
+            if item.get("path"):
+                yield item["path"], item["path"] if member == "downwardAPI" else part.get("name", "")
+
+
+def _projection(member: str, part: Object, path: str, whole: str) -> Faults:
     if member in ("secret", "configMap"):
         yield from checks.present(part, path, "name")
         yield from _items_faults(part, path)
@@ -155,54 +155,43 @@ def _projection(member: str, part: Object, path: str) -> Faults:
             yield invalid(f"{path}.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")
         if seconds > 1 << 32:
             yield invalid(f"{path}.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds")
-        yield from checks.present(part, path, "path")
+        if not part.get("path"):
+            yield required(f"{whole}.path")
+        else:
+            yield from _local_path(f"{whole}.path", part["path"])
 
 
-def _server_and_path(source: Object, path: str) -> Faults:
-    yield from checks.present(source, path, "server", "path")
-    if source.get("path") and not source["path"].startswith("/"):
-        yield invalid(f"{path}.path", source["path"], "must be an absolute path")
-
-
-def _csi(source: Object, path: str) -> Faults:
-    yield from driver_name_faults(source.get("driver", ""), f"{path}.driver")
-    if (reference := source.get("nodePublishSecretRef")) is not None:
-        yield from checks.present(reference, f"{path}.nodePublishSecretRef", "name")
-
-
-def driver_name_faults(name: str, path: str) -> Faults:
-    if not name:
-        yield required(path)
-    if len(name) > 63:
-        yield FieldError(path, "FieldValueTooLong", "Too long: may not be more than 63 bytes")
-    if name:
-        yield from checks.dns_subdomain(path, name.lower())
+_TEMPLATE_MEMBERS = ("annotations", "labels")
+_UNSET = ("creationTimestamp", "managedFields")
 
 
 def _ephemeral(source: Object, path: str) -> Faults:
     template = source.get("volumeClaimTemplate")
     if template is None:
         yield required(f"{path}.volumeClaimTemplate")
-    else:
-        yield from claim_spec_faults(template.get("spec") or {}, f"{path}.volumeClaimTemplate.spec")
+        return
+    here, meta = f"{path}.volumeClaimTemplate", template.get("metadata") or {}
+    yield from checks.annotations(f"{here}.metadata.annotations", meta.get("annotations"))
+    yield from checks.labels(f"{here}.metadata.labels", meta.get("labels"))
+    for member, value in meta.items():
+        if value and member not in (*_TEMPLATE_MEMBERS, *_UNSET):
+            shown = {"uid": "uID"}.get(member, member)
+            yield forbidden(f"{here}.metadata.{shown}", "cannot be set")
+    yield from claim_spec_faults(template.get("spec") or {}, f"{here}.spec")
 
 
 def _image(source: Object, path: str) -> Faults:
-    yield from checks.present(source, path, "reference")
     policies = ("Always", "IfNotPresent", "Never")
     yield from checks.one_supported(f"{path}.pullPolicy", source.get("pullPolicy"), policies)
 
 
-_SOURCES: Mapping[str, Callable[[Object, str], Faults]] = {
+_SOURCES: Mapping[str, volume_sources.Check] = {
+    **volume_sources.POD,
     "configMap": _config_map,
-    "csi": _csi,
     "downwardAPI": _downward,
     "emptyDir": _empty_directory,
     "ephemeral": _ephemeral,
-    "hostPath": host_path_faults,
     "image": _image,
-    "nfs": _server_and_path,
-    "persistentVolumeClaim": _claim,
     "projected": _projected,
     "secret": _secret,
 }

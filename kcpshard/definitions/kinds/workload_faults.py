@@ -14,8 +14,11 @@ from kcpshard.definitions.kinds.pod_faults import pod_spec_faults, template_faul
 Faults = Iterator[FieldError]
 
 
-def selected_template_faults(spec: Object, word: str, *, known_volumes: Object | None = None) -> Faults:
-    """Selector and template, and that the one takes the other. `word` is how the kind calls itself."""
+def selected_template_faults(
+    spec: Object, word: str, *, known_volumes: Object | None = None, running: str = ""
+) -> Faults:
+    """Selector and template, and that the one takes the other. `word` is how the kind calls itself; `running`, where
+    the template is judged only under a good selector, also how it calls itself as what runs for ever."""
     selector, template = spec.get("selector"), spec.get("template") or {}
     if selector is None:
         if word != "daemonset":
@@ -40,6 +43,8 @@ def selected_template_faults(spec: Object, word: str, *, known_volumes: Object |
         yield from template_faults(template, "spec.template")
     else:
         yield from _set_template_faults(template, known_volumes)
+    if running:
+        yield from running_faults(spec, running)
 
 
 def _set_template_faults(template: Object, known_volumes: Object) -> Faults:
@@ -68,8 +73,7 @@ def running_faults(spec: Object, kind: str) -> Faults:
 def deployment(obj: Object) -> Faults:
     spec = obj["spec"]
     yield from checks.nonnegative(spec, "spec", "replicas")
-    yield from selected_template_faults(spec, "deployment")
-    yield from running_faults(spec, "ReplicaSet")
+    yield from selected_template_faults(spec, "deployment", running="ReplicaSet")
     yield from _strategy_faults(spec["strategy"], "spec.strategy")
     yield from checks.nonnegative(spec, "spec", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
     deadline = spec.get("progressDeadlineSeconds")
@@ -113,8 +117,7 @@ def _is_zero(value: int | str) -> bool:
 def replica_set(obj: Object) -> Faults:
     spec = obj["spec"]
     yield from checks.nonnegative(spec, "spec", "replicas", "minReadySeconds")
-    yield from selected_template_faults(spec, "deployment")
-    yield from running_faults(spec, "ReplicaSet")
+    yield from selected_template_faults(spec, "deployment", running="ReplicaSet")
 
 
 def workload_selector_update(new: Object, old: Object) -> Faults:

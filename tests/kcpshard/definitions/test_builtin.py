@@ -31,7 +31,7 @@ def test_traits() -> None:
     assert found["leases"].retention == 2
     assert found["configmaps"].unconditional_update and not found["configmaps"].create_on_update
     assert found["tokenreviews"].virtual and not found["secrets"].virtual
-    assert found["roles"].name_rule == "path_segment" and found["namespaces"].name_rule == "label"
+    assert found["roles"].metadata_rules.name == "path_segment" and found["namespaces"].metadata_rules.name == "label"
     assert "type" in found["secrets"].field_names and "status.phase" in found["namespaces"].field_names
     assert found["customresourcedefinitions"].strategy.has_generation()
 

@@ -2,12 +2,14 @@ from typing import Any
 
 import pytest
 
+from kcpshard.definitions.contract import MetadataRules
 from kcpshard.verbs.metadata import (
     created_faults,
     deduplicate_owners,
     fill_created,
     fill_updated,
     generated_name,
+    later_faults,
     updated_faults,
 )
 
@@ -66,7 +68,7 @@ def test_an_update_keeps_what_is_not_the_clients() -> None:
     ],
 )
 def test_faults_of_a_new_object(meta: dict[str, Any], fields: list[str]) -> None:
-    assert [fault.field for fault in created_faults(meta, "subdomain")] == fields
+    assert [fault.field for fault in created_faults(meta, MetadataRules())] == fields
 
 
 @pytest.mark.parametrize(
@@ -75,19 +77,37 @@ def test_faults_of_a_new_object(meta: dict[str, Any], fields: list[str]) -> None
         ("subdomain", "a.b", True),
         ("label", "a.b", False),
         ("label", "1a", True),
-        ("dns1035_label", "1a", False),
+        ("any", "a/b", True),
         ("path_segment", "system:A b", True),
         ("path_segment", "a/b", False),
         ("path_segment", "..", False),
     ],
 )
 def test_name_rules(rule: str, name: str, is_legal: bool) -> None:
-    assert (created_faults({"name": name}, rule) == []) == is_legal
+    assert (created_faults({"name": name}, MetadataRules(rule)) == []) == is_legal
+
+
+def test_what_is_general_is_said_once_the_kind_has_found_nothing() -> None:
+    later = MetadataRules("path_segment", is_lenient=True, is_later=True)
+    assert created_faults({"name": "a/b"}, later) == []
+    assert [fault.field for fault in later_faults({"name": "a/b"}, later)] == ["metadata.name"]
+    assert [fault.field for fault in later_faults({"name": "a/b"}, MetadataRules("any"))] == ["metadata.name"]
+    assert later_faults({"name": "a/b"}, MetadataRules()) == []
+
+
+def test_a_prefix_is_judged_anew_as_the_kind_says() -> None:
+    new = {**OLD, "generateName": "A"}
+    assert updated_faults(new, OLD, MetadataRules()) == []
+    assert [f.field for f in updated_faults(new, OLD, MetadataRules(update_name="subdomain"))] == [
+        "metadata.generateName"
+    ]
 
 
 def test_two_controllers_are_named() -> None:
     owner = {"apiVersion": "v1", "kind": "x", "name": "e", "uid": "u", "controller": True}
-    (fault,) = created_faults({"name": "a", "ownerReferences": [owner, {**owner, "name": "f", "uid": "v"}]}, "label")
+    (fault,) = created_faults(
+        {"name": "a", "ownerReferences": [owner, {**owner, "name": "f", "uid": "v"}]}, MetadataRules("label")
+    )
     assert 'Found "true" in references for x/e and x/f' in fault.detail
 
 
@@ -107,7 +127,7 @@ def test_two_controllers_are_named() -> None:
     ],
 )
 def test_faults_of_an_update(new: dict[str, Any], old: dict[str, Any], fields: list[str]) -> None:
-    assert [fault.field for fault in updated_faults(new, old)] == fields
+    assert [fault.field for fault in updated_faults(new, old, MetadataRules())] == fields
 
 
 def test_duplicate_owners_go_by_uid() -> None:
