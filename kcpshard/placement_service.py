@@ -104,6 +104,7 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
             "clustersSealed": found.clusters_sealed,
             "mapEpoch": self._placement.maps.current.epoch,
             "keeper": self._placement.keeper is not None,
+            "moves": self._placement.arrivals.figures(),
         }
         if self._census is not None and not request.without_census:
             placement["clusters"], placement["objects"] = await self._census()
@@ -138,6 +139,33 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
         assert rotation is not None  # abort raises
         async with _refusals(context):
             return pb.RotateKeysResponse(id=await rotation.rotate(request.purpose))
+
+    async def ExportCluster(self, request: pb.ExportClusterRequest, context: Any) -> AsyncIterator[pb.ClusterPage]:
+        async with _refusals(context), aclosing(self._placement.departures.export(request)) as pages:
+            async for page in pages:
+                yield page
+
+    async def SealCluster(self, request: pb.SealClusterRequest, context: Any) -> pb.OwnershipResponse:
+        async with _refusals(context):
+            return await self._placement.departures.seal(request)
+
+    async def KeepCluster(self, request: pb.SealClusterRequest, context: Any) -> pb.OwnershipResponse:
+        async with _refusals(context):
+            return await self._placement.commands.keep(request)
+
+    async def ShowOwnership(self, request: pb.ShowOwnershipRequest, context: Any) -> pb.ShowOwnershipResponse:
+        return self._placement.commands.show(request.cluster)
+
+    async def TakeCluster(self, request: pb.TakeClusterRequest, context: Any) -> pb.TakeClusterResponse:
+        async with _refusals(context):
+            return await self._placement.arrivals.take(request)
+
+    async def CancelTake(self, request: pb.TakeClusterRequest, context: Any) -> pb.TakeClusterResponse:
+        async with _refusals(context):
+            return await self._placement.arrivals.cancel(request)
+
+    async def FindClusters(self, request: pb.FindClustersRequest, context: Any) -> pb.FindClustersResponse:
+        return await self._placement.commands.find(request)
 
     async def GrantSlots(self, request: pb.GrantSlotsRequest, context: Any) -> pb.OwnershipResponse:
         async with _refusals(context):

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ import grpc.aio
 from kcpshard.api import loop_time
 from kcpshard.api.errors import TooManyRequests
 from kcpshard.api.resource_versions import revision_microseconds
+from kcpshard.api.slots import slot_of
 from kcpshard.authorization.bootstrap import bootstrap_objects
 from kcpshard.authorization.webhook import Webhook
 from kcpshard.bootstrap.authority import Authority
@@ -28,6 +29,7 @@ from kcpshard.bootstrap_service import BootstrapService
 from kcpshard.callouts.addresses import AddressPolicy, parse_networks
 from kcpshard.callouts.calls import Callouts
 from kcpshard.controllers import assembly, remote_api_probes, switches
+from kcpshard.controllers.arrived_clusters import ArrivedClusters
 from kcpshard.controllers.custom_definitions import CustomDefinitions
 from kcpshard.controllers.front_proxy_config import FrontProxyConfig
 from kcpshard.controllers.remote_api_probes import RemoteApiProbes
@@ -119,7 +121,15 @@ class ShardServer:
         shards = ShardObjects(self.store, now_us)
         keys = KeyObjects(self.store, now_us)
         self._placement = ShardPlacement(
-            self.store, entry, options.peers, self._dial, options.initial_shards, shards.write, keys, now_us
+            self.store,
+            entry,
+            options.peers,
+            self._dial,
+            options.initial_shards,
+            shards.write,
+            keys,
+            now_us,
+            self._settings.departed_grace_s,
         )
         self.tenant_authorities = TenantAuthorities(self.store, self._serves)
         self._keys = KeyRing()
@@ -162,15 +172,19 @@ class ShardServer:
         self._admin = AdminService(self._placement, self.statistics, self._checkpoint, self.store.census)
         self._custom_definitions = CustomDefinitions(self._shard, catalog)
         self._controllers = assembly.assemble(self._shard, enabled)
+        self._arrived = ArrivedClusters(self._controllers, self._custom_definitions, self.store, self.store.transfers)
         self._background = assembly.background(self._shard, enabled, self._settings)
         if remote_api_probes.NAME in enabled and catalog.remote is not None:
             config = FrontProxyConfig(self._shard, self._keys)
             probes = RemoteApiProbes(self._shard, catalog.remote, config, asyncio.get_running_loop().time)
             self._background.append(("remote APIs", probes.run))
+            self._arrived.also.append(probes.look_through)
         self._resealing: Resealing | None = None
         if sealed is not None:
             self._resealing = Resealing(sealed.engine, sealed.ring, now_us, self._put_record)
             self._background.append(("sealing anew", self._resealing.run))
+        self._background.append(("arrived logical clusters", self._arrived.run))
+        self._follow_moves()
         self._metrics = ProcessMetrics(options.data if options.engine == "rocksdb" else "")
         self._peers: Peers | None = None
         self._local: LocalShard | None = None
@@ -188,6 +202,7 @@ class ShardServer:
             self._servers.append(server)
         self._running.append(self._tasks.create_task(self._placement.run()))
         self._running.append(self._tasks.create_task(self._placement.keep_keys()))
+        self._running.append(self._tasks.create_task(self._placement.move_clusters()))
         for name, run in (
             ("custom definitions", self._custom_definitions.run),
             ("controllers", self._controllers.run),
@@ -232,6 +247,22 @@ class ShardServer:
         cluster, _ = births.bear(self._shard, path)
         if cluster.born_in is not None:
             await durable(cluster.born_in)
+
+    def _follow_moves(self) -> None:
+        """Watches go where their logical clusters go; what comes is looked after."""
+        hub, placement = self.watch.hub, self._placement
+        placement.departures.on_release = hub.release
+
+        def release_slots(slots: Collection[int], moved_to: int, revision: int) -> None:
+            gone = frozenset(slots)
+            hub.release_where(lambda path: slot_of(path) in gone, moved_to, revision)
+
+        def take_over(cluster: LogicalCluster, revision: int) -> None:
+            hub.history.arrived(cluster.id, revision)
+            self._arrived.add(cluster)
+
+        placement.commands.on_release = release_slots
+        placement.arrivals.on_arrival = take_over
 
     def _let_in(self, start: pb.StartWatch, identity: bytes) -> None:
         cluster_limits.check_watch(self.store, start.cluster, self.watch.hub.number(start.cluster))

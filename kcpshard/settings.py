@@ -46,6 +46,8 @@ class Settings:
     compaction_slice: int = 200
     # How often compaction looks for records past their retention; leases' five minutes set the scale.
     compaction_interval_s: float = 30.0
+    # How long the data of a logical cluster that has moved away stays: a list that has begun may still read it.
+    departed_grace_s: float = 65.0
     # Memory of RocksDB: unflushed writes of all families together, and blocks read from disk.
     write_buffer_bytes: int = 64 << 20
     block_cache_bytes: int = 64 << 20

@@ -133,11 +133,15 @@ class CustomDefinitions:
         for cluster_id in self._shard.store.clusters_with(CRDS):
             cluster = self._shard.store.cluster_by_id(cluster_id)
             if cluster is not None:
-                for item in self._all(cluster):
-                    found = summary_of(item.value)
-                    if found.terminating or not (found.established and found.accepted):
-                        self._names.add((cluster_id, item.name))
+                await self.look_through(cluster)
             await asyncio.sleep(0)
+
+    async def look_through(self, cluster: LogicalCluster) -> None:
+        """All of a logical cluster, at the start or when it has come from another shard."""
+        for item in self._all(cluster):
+            found = summary_of(item.value)
+            if found.terminating or not (found.established and found.accepted):
+                self._names.add((cluster.id, item.name))
 
     def _all(self, cluster: LogicalCluster) -> list[ScanItem]:
         store, found = self._shard.store, list[ScanItem]()

@@ -74,9 +74,8 @@ class RemoteApiProbes:
         self._active.clear()
         for cluster_id in self._shard.store.clusters_with(API_SERVICES):
             cluster = self._shard.store.cluster_by_id(cluster_id)
-            index = self._remote.index(cluster) if cluster is not None else None
-            for api in index.apis.values() if index is not None else ():
-                self._plan((cluster_id, api.name), self._clock(), 0.0)
+            if cluster is not None:
+                await self.look_through(cluster)
             await asyncio.sleep(0)
         async with asyncio.TaskGroup() as tasks:
             while True:
@@ -85,6 +84,12 @@ class RemoteApiProbes:
                     self._active.add(place)
                     tasks.create_task(self._look(place))
                 await self._sleep(now)
+
+    async def look_through(self, cluster: LogicalCluster) -> None:
+        """All of a logical cluster, at the start or when it has come from another shard."""
+        index = self._remote.index(cluster)
+        for api in index.apis.values() if index is not None else ():
+            self._plan((cluster.id, api.name), self._clock(), 0.0)
 
     # --- when
 

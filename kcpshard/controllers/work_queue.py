@@ -116,6 +116,14 @@ class WorkQueue:
         found += (revision for items in self._waiting.values() for revision in items.values())
         return min(found, default=None)
 
+    def has_of(self, cluster_id: int, upto: int) -> bool:
+        """Whether anything of that logical cluster is left to do that was asked for at or below that revision."""
+        if any(revision <= upto for revision in self._waiting.get(cluster_id, {}).values()):
+            return True
+        left = [(item, r) for found in (self._active, self._again) for item, r in found.items()]
+        left += [(item, revision) for item, (_, revision) in self._delayed.items()]
+        return any(item.cluster_id == cluster_id and revision <= upto for item, revision in left)
+
     def _delay(self, item: Item, due: float) -> None:
         revision = self._active[item]
         if item in self._again:

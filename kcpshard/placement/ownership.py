@@ -18,6 +18,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from kcpshard.api.slots import SLOT_MASK, SLOTS, slot_of
+from kcpshard.placement.expected_cluster import ExpectedCluster
 from kcpshard.placement.ownership_records import DataId, MetaStore, OwnershipRecords, read_records
 from kcpshard.placement.ownership_states import (
     CLUSTER_TRANSITIONS,
@@ -29,7 +30,7 @@ from kcpshard.placement.ownership_states import (
     OwnershipConflict,
     SlotState,
 )
-from kcpshard.storage.contract import Group, ReadOnly
+from kcpshard.storage.contract import Group, NotDurable, ReadOnly
 from kcpshard.verbs.outcome import NotOwned
 
 FIRST_EPOCH = 1  # of the initial claim; moves begin above it
@@ -56,6 +57,7 @@ class Ownership:
         self._records = read_records(store, number)
         self._clusters = self._records.clusters
         self._closed: set[int] = set()
+        self._expected: dict[str, ExpectedCluster] = {}
         self._serving = bytearray(SLOTS)
         self._adopted = {p for p, r in self._clusters.items() if r.state is ClusterState.ADOPTED}
         self._serve(self.granted())
@@ -78,14 +80,33 @@ class Ownership:
     # --- the hot question
 
     def check(self, path: str) -> None:
-        """Return if this shard serves `path`, else raise NotOwned. Under a microsecond where no record differs.
+        """Return if this shard serves `path`, else raise NotOwned. Under a microsecond where no record differs. Raises
+        NotDurable for one that is being handed over to us.
 
         A birth must ask in the loop turn in which it commits: slots may have been sealed while it waited.
         """
         if self._serving[crc32(path.encode()) & SLOT_MASK] and path not in self._clusters:
             return
         if path not in self._adopted:
+            if expected := self._expected.get(path):
+                raise NotDurable(expected)
             raise NotOwned(self._moved_to(path))
+
+    def serves(self, path: str) -> bool:
+        """As `check`."""
+        try:
+            self.check(path)
+        except (NotOwned, NotDurable):
+            return False
+        return True
+
+    def expect(self, path: str) -> ExpectedCluster:
+        """A logical cluster that will be ours in a moment: whoever asks for it waits (NotDurable) until it is, or until
+        the end of what is returned."""
+        expected = self._expected.get(path)
+        if expected is None:
+            expected = self._expected[path] = ExpectedCluster(lambda: self._expected.pop(path, None))
+        return expected
 
     def _moved_to(self, path: str) -> int:
         """0 also for what is ours, but closed or not durable: ask again."""
@@ -212,6 +233,18 @@ class Ownership:
         group.when_durable(partial(self._serve_cluster, path, epoch))
         return group
 
+    def keep(self, epoch: int, path: str) -> Group | None:
+        """Give one of ours a record of its own, so that it stays when its slot moves."""
+        if self.cluster_state(path) is ClusterState.ADOPTED:
+            return None
+        group = self._change_cluster(path, Command.KEEP, ClusterRecord(ClusterState.ADOPTED, epoch))
+        group.when_durable(partial(self._serve_cluster, path, epoch))
+        return group
+
+    def sealed(self) -> dict[str, ClusterRecord]:
+        """Logical clusters given up that have a record."""
+        return {path: record for path, record in self._clusters.items() if record.state is ClusterState.SEALED}
+
     def seal_cluster(self, epoch: int, path: str, moved_to: int, revision: int) -> Group | None:
         """Give up one logical cluster to `moved_to`; `revision` is the newest assigned in this loop turn."""
         if self._is_cluster_repeat(epoch, path, ClusterState.SEALED):
@@ -257,7 +290,10 @@ class Ownership:
             raise OwnershipConflict(f"shard {self.number} cannot {command.value} {path}: it is {before.value}")
         after = self._records.copy()
         after.clusters[path] = record
-        group = self._write(after, {slot_of(path)})
+        if record.epoch > after.epoch:
+            # The keeper knows of it: a directory that has not seen this command is an old copy.
+            after.epoch, after.last = record.epoch, LastCommand(f"{command.value} {path}")
+        group = self._write(after, {slot_of(path)}, with_table=False)
         self._adopted.discard(path)
         return group
 
@@ -265,8 +301,8 @@ class Ownership:
         after.epoch, after.last = epoch, last
         return self._write(after, cluster_slots)
 
-    def _write(self, after: OwnershipRecords, cluster_slots: set[int]) -> Group:
-        group = self._store.put_meta(after.items(cluster_slots))
+    def _write(self, after: OwnershipRecords, cluster_slots: set[int], with_table: bool = True) -> Group:
+        group = self._store.put_meta(after.items(cluster_slots, with_table))
         self._records, self._clusters = after, after.clusters
         group.when_refused(self._reread)
         return group

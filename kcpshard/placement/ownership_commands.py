@@ -1,18 +1,20 @@
 """Carries out the keeper's commands at this shard: looks, decides through `Ownership`, answers when it is durable."""
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
 from kcpshard import failpoints
+from kcpshard.api.events import Commit
 from kcpshard.api.slots import slot_of
 from kcpshard.placement.map_copy import durable
 from kcpshard.placement.ownership import Ownership
 from kcpshard.placement.ownership_records import MetaStore
-from kcpshard.placement.ownership_states import ClusterState, LastCommand
+from kcpshard.placement.ownership_states import ClusterState, LastCommand, OwnershipConflict
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.storage.contract import LogicalCluster
+from kcpshard.storage.contract import Group, LogicalCluster
+from kcpshard.storage.transfers import Transfers
 
 BARRIER_KEY = b"placement/barrier"
 CLUSTERS_SLICE = 256  # logical clusters looked at per loop turn
@@ -21,10 +23,17 @@ CLUSTERS_SLICE = 256  # logical clusters looked at per loop turn
 class PlacementStore(MetaStore, Protocol):
     """The part of ObjectStore that moving slots needs."""
 
+    transfers: Transfers
+
     @property
     def pending_revision(self) -> int: ...
-    def raise_clock(self, revision: int) -> object: ...
+    @property
+    def durable_revision(self) -> int: ...
+    def raise_clock(self, revision: int) -> Group | None: ...
     def clusters(self, after: str = "") -> Iterator[LogicalCluster]: ...
+    def find_cluster(self, path: str) -> LogicalCluster | None: ...
+    def pending_cluster(self, path: str) -> LogicalCluster | None: ...
+    def on_commit(self, listener: Callable[[Sequence[Commit]], None]) -> None: ...
 
 
 class OwnershipCommands:
@@ -35,6 +44,8 @@ class OwnershipCommands:
         self._store = store
         self._ownership = ownership
         self._lock = asyncio.Lock()
+        # Called with the slots given up, their new shard and our revision: nobody there was born here.
+        self.on_release: Callable[[Collection[int], int, int], None] = lambda _slots, _shard, _revision: None
 
     async def grant(self, request: pb.GrantSlotsRequest) -> pb.OwnershipResponse:
         async with self._lock:
@@ -73,8 +84,59 @@ class OwnershipCommands:
             self._ownership.reopen_slots()
         if failpoints.armed:
             failpoints.reach("placement.sealing")
+        group.when_durable(lambda: self.on_release(left, request.moved_to, self._store.durable_revision))
         await durable(group)
         return LastCommand("seal", refused, revision)
+
+    async def keep(self, request: pb.SealClusterRequest) -> pb.OwnershipResponse:
+        """A record of its own for a logical cluster that we serve. Who asks for it meanwhile waits."""
+        path = request.cluster
+        async with self._lock:
+            if not self._ownership.serves(path):
+                raise OwnershipConflict(f"shard {self._ownership.number} does not serve {path}")
+            expected = self._ownership.expect(path)
+            try:
+                group = self._ownership.keep(request.epoch, path)
+                if group is not None:
+                    await durable(group)
+            finally:
+                expected.end()
+        return pb.OwnershipResponse(epoch=self._ownership.epoch)
+
+    def show(self, path: str) -> pb.ShowOwnershipResponse:
+        """Durable or not: a record that is accepted is never taken back but by a disk that takes nothing."""
+        record = self._ownership.cluster_record(path)
+        state = self._ownership.cluster_state(path).value
+        if record is None:
+            return pb.ShowOwnershipResponse(state=state)
+        if record.state is ClusterState.ADOPTED and not self._ownership.serves(path):
+            return pb.ShowOwnershipResponse(state=ClusterState.ELSEWHERE.value)  # adopted, not durable yet
+        return pb.ShowOwnershipResponse(state=state, epoch=record.epoch, moved_to=record.moved_to)
+
+    async def find(self, request: pb.FindClustersRequest) -> pb.FindClustersResponse:
+        """Paths in order, of those served here."""
+        found, under = list[str](), request.under
+        if under and self._is_wanted(under, request) and self._store.pending_cluster(under) is not None:
+            found.append(under)
+        if request.alone:
+            return pb.FindClustersResponse(clusters=found)
+        after = f"{under}:" if under else ""
+        while batch := list(islice(self._store.clusters(after), CLUSTERS_SLICE)):
+            for cluster in batch:
+                if under and not cluster.path.startswith(f"{under}:"):
+                    return pb.FindClustersResponse(clusters=found)
+                if self._is_wanted(cluster.path, request):
+                    if request.limit and len(found) == request.limit:
+                        return pb.FindClustersResponse(clusters=found, more=True)
+                    found.append(cluster.path)
+            after = batch[-1].path
+            await asyncio.sleep(0)
+        return pb.FindClustersResponse(clusters=found)
+
+    def _is_wanted(self, path: str, request: pb.FindClustersRequest) -> bool:
+        if request.slots and slot_of(path) not in request.slots:
+            return False
+        return self._ownership.serves(path)
 
     async def _occupied(self, wanted: Collection[int]) -> set[int]:
         found: set[int] = set()

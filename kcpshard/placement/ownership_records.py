@@ -53,9 +53,11 @@ class OwnershipRecords:
         """To change: a command that cannot be written leaves the original as it was."""
         return replace(self, table=self.table[:], clusters=dict(self.clusters))
 
-    def items(self, cluster_slots: set[int]) -> Items:
+    def items(self, cluster_slots: set[int], with_table: bool = True) -> Items:
         """What to write; of cluster records only those in `cluster_slots`."""
-        found: Items = {RECORD_KEY: self._record(), TABLE_KEY: encode_table(self.table)}
+        found: Items = {RECORD_KEY: self._record()}
+        if with_table:
+            found[TABLE_KEY] = encode_table(self.table)
         if cluster_slots:
             found[EXCEPTIONS_KEY] = encode_slots({slot_of(path) for path in self.clusters})
         for slot in cluster_slots:

@@ -4,6 +4,7 @@ slot:    FREE ── GRANT ──► GRANTED ── SEAL ──► SEALED (knows
 cluster: follows its slot, unless it has a record of its own:
          ELSEWHERE ── ADOPT ──► ADOPTED ── SEAL ──► SEALED ── ADOPT ──► ADOPTED …      (moved in before its slot)
          HERE ── SEAL ──► SEALED                                                        (moved out before its slot)
+         HERE ── KEEP ──► ADOPTED                                                       (stays when its slot moves)
 """
 
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ class Command(Enum):
     GRANT = "grant"
     SEAL = "seal"
     ADOPT = "adopt"
+    KEEP = "keep"
 
 
 SLOT_TRANSITIONS: Mapping[tuple[SlotState, Command], SlotState] = {
@@ -38,6 +40,7 @@ SLOT_TRANSITIONS: Mapping[tuple[SlotState, Command], SlotState] = {
 CLUSTER_TRANSITIONS: Mapping[tuple[ClusterState, Command], ClusterState] = {
     (ClusterState.ELSEWHERE, Command.ADOPT): ClusterState.ADOPTED,
     (ClusterState.SEALED, Command.ADOPT): ClusterState.ADOPTED,
+    (ClusterState.HERE, Command.KEEP): ClusterState.ADOPTED,
     (ClusterState.HERE, Command.SEAL): ClusterState.SEALED,
     (ClusterState.ADOPTED, Command.SEAL): ClusterState.SEALED,
 }

@@ -5,11 +5,14 @@ await placement.start()                                                # raises 
 verbs use placement.ownership; placement_service serves placement; a task runs placement.run()
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import orjson
 
+from kcpshard.placement.arrivals import Arrivals
+from kcpshard.placement.departures import Departures
 from kcpshard.placement.keeper import Keeper, SlotCommands
 from kcpshard.placement.key_rotation import KeyRotation, Keys
 from kcpshard.placement.map_copy import MapCopy, durable
@@ -17,9 +20,9 @@ from kcpshard.placement.membership import Membership, is_keeper
 from kcpshard.placement.ownership import Ownership
 from kcpshard.placement.ownership_commands import OwnershipCommands, PlacementStore
 from kcpshard.placement.ownership_states import ClusterState
-from kcpshard.placement.shard_map import KEYS_CLUSTER, pins_of
+from kcpshard.placement.shard_map import KEYS_CLUSTER, entry_of, pins_of
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.placement_client import Dial, MapFollower, PlacementClient, connect
+from kcpshard.rpc.placement_client import Dial, MapFollower, PlacementClient, Unreachable, connect
 
 
 class ShardPlacement:
@@ -36,6 +39,7 @@ class ShardPlacement:
         show: Callable[[pb.ShardMap], None] = lambda shard_map: None,
         keys: Keys | None = None,
         now_us: Callable[[], int] = lambda: 0,
+        departed_grace_s: float = 0.0,
     ) -> None:
         self._dial = dial
         self._number = entry.number
@@ -44,6 +48,8 @@ class ShardPlacement:
         self.ownership = Ownership(store, entry.number)
         self.maps = MapCopy(store)
         self.commands = OwnershipCommands(store, self.ownership)
+        self.departures = Departures(store, self.ownership, self._shard_at, departed_grace_s)
+        self.arrivals = Arrivals(store, self.ownership, self.departures, self._shard_at)
         self.keeper = Keeper(store, self.maps, self._commands_of, show) if is_keeper(self.ownership) else None
         self.key_rotation: KeyRotation | None = None
         if self.keeper is not None and keys is not None:
@@ -58,6 +64,12 @@ class ShardPlacement:
     async def run(self) -> NoReturn:
         """As long as the shard serves. Raises MayNotServe when it must stop: another directory is this shard now."""
         await self._membership.run()
+
+    async def move_clusters(self) -> None:
+        """As long as the shard serves: logical clusters come and go."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.arrivals.run())
+            tasks.create_task(self.departures.run())
 
     async def close(self) -> None:
         """After `run` was cancelled."""
@@ -91,6 +103,12 @@ class ShardPlacement:
 
     def _commands_of(self, entry: pb.ShardEntry) -> SlotCommands:
         return self.commands if entry.number == self._number else self._client(entry.admin_address)
+
+    def _shard_at(self, number: int) -> PlacementClient:
+        entry = entry_of(self.maps.accepted, number)
+        if entry is None or not entry.admin_address:
+            raise Unreachable(f"the map does not say where shard {number} is")
+        return self._client(entry.admin_address)
 
     def _client(self, address: str) -> PlacementClient:
         """One channel per address, kept: gRPC reconnects."""

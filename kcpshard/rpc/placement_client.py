@@ -73,6 +73,49 @@ class PlacementClient:
     async def seal(self, request: pb.SealSlotsRequest) -> pb.OwnershipResponse:
         return await _answer(self._admin.SealSlots(request, timeout=CALL_TIMEOUT_S))
 
+    async def export_cluster(self, request: pb.ExportClusterRequest) -> AsyncGenerator[pb.ClusterPage, None]:
+        """Without a deadline: keepalive finds a shard that is gone, and whoever reads may stop."""
+        call = self._admin.ExportCluster(request)
+        try:
+            async for message in call:
+                yield message
+        except grpc.aio.AioRpcError as error:
+            raise translate(error) from error
+        finally:
+            call.cancel()
+
+    async def seal_cluster(self, request: pb.SealClusterRequest) -> pb.OwnershipResponse:
+        return await _answer(self._admin.SealCluster(request, timeout=CALL_TIMEOUT_S))
+
+    async def keep_cluster(self, request: pb.SealClusterRequest) -> pb.OwnershipResponse:
+        return await _answer(self._admin.KeepCluster(request, timeout=CALL_TIMEOUT_S))
+
+    async def show_ownership(self, cluster: str) -> pb.ShowOwnershipResponse:
+        return await _answer(
+            self._admin.ShowOwnership(pb.ShowOwnershipRequest(cluster=cluster), timeout=CALL_TIMEOUT_S)
+        )
+
+    async def take_cluster(self, request: pb.TakeClusterRequest) -> pb.TakeClusterResponse:
+        return await _answer(self._admin.TakeCluster(request, timeout=CALL_TIMEOUT_S))
+
+    async def cancel_take(self, request: pb.TakeClusterRequest) -> pb.TakeClusterResponse:
+        return await _answer(self._admin.CancelTake(request, timeout=CALL_TIMEOUT_S))
+
+    async def find_clusters(self, request: pb.FindClustersRequest) -> pb.FindClustersResponse:
+        return await _answer(self._admin.FindClusters(request, timeout=CALL_TIMEOUT_S))
+
+    async def change_shard(self, request: pb.ChangeShardRequest) -> pb.ShardMap:
+        """Of the keeper, as the two that follow."""
+        return await _answer(self._admin.ChangeShard(request, timeout=CALL_TIMEOUT_S))
+
+    async def move_clusters(self, request: pb.MoveClustersRequest) -> bytes:
+        reply: pb.MovesResponse = await _answer(self._admin.MoveClusters(request, timeout=CALL_TIMEOUT_S))
+        return reply.moves
+
+    async def show_moves(self) -> bytes:
+        reply: pb.MovesResponse = await _answer(self._admin.ShowMoves(pb.ShowMovesRequest(), timeout=CALL_TIMEOUT_S))
+        return reply.moves
+
     async def rotate_keys(self, purpose: str) -> str:
         """The id of the new key. Of the keeper."""
         request = pb.RotateKeysRequest(purpose=purpose)

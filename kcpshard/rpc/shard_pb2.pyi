@@ -935,6 +935,7 @@ class ShardEntry(_message.Message):
     CORDONED_FIELD_NUMBER: _builtins.int
     OWNERSHIP_EPOCH_FIELD_NUMBER: _builtins.int
     DATA_ID_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     name: _builtins.str
     address: _builtins.str
@@ -947,6 +948,8 @@ class ShardEntry(_message.Message):
     """the newest the keeper knows of; a shard that comes back with an older one is an old disk"""
     data_id: _builtins.bytes
     """of the data directory that registered first; empty until then"""
+    draining: _builtins.bool
+    """gives away all it has"""
     def __init__(
         self,
         *,
@@ -959,10 +962,11 @@ class ShardEntry(_message.Message):
         cordoned: _builtins.bool = ...,
         ownership_epoch: _builtins.int = ...,
         data_id: _builtins.bytes = ...,
+        draining: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "admin_address", b"admin_address", "cordoned", b"cordoned", "data_id", b"data_id", "name", b"name", "number", b"number", "ownership_epoch", b"ownership_epoch", "sync_address", b"sync_address", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "admin_address", b"admin_address", "cordoned", b"cordoned", "data_id", b"data_id", "draining", b"draining", "name", b"name", "number", b"number", "ownership_epoch", b"ownership_epoch", "sync_address", b"sync_address", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1269,6 +1273,412 @@ class OwnershipResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OwnershipResponse: _TypeAlias = OwnershipResponse  # noqa: Y015
+
+@_typing.final
+class ExportClusterRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    HAS_OBJECTS_FIELD_NUMBER: _builtins.int
+    OBJECTS_AFTER_FIELD_NUMBER: _builtins.int
+    RECORDS_AFTER_FIELD_NUMBER: _builtins.int
+    cluster: _builtins.str
+    epoch: _builtins.int
+    """of the move"""
+    to: _builtins.int
+    """the shard that takes it"""
+    has_objects: _builtins.bool
+    """all of them are copied"""
+    objects_after: _builtins.bytes
+    """key of the last one copied"""
+    records_after: _builtins.bytes
+    """of the log"""
+    def __init__(
+        self,
+        *,
+        cluster: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        to: _builtins.int = ...,
+        has_objects: _builtins.bool = ...,
+        objects_after: _builtins.bytes = ...,
+        records_after: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "epoch", b"epoch", "has_objects", b"has_objects", "objects_after", b"objects_after", "records_after", b"records_after", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportClusterRequest: _TypeAlias = ExportClusterRequest  # noqa: Y015
+
+@_typing.final
+class ClusterPage(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEAD_FIELD_NUMBER: _builtins.int
+    OBJECTS_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    CAUGHT_UP_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    objects: _builtins.bytes
+    """keys and values, see kcpshard/storage/cluster_pages.py"""
+    records: _builtins.bytes
+    more: _builtins.bool
+    """the page goes on in the next message"""
+    last: _builtins.bool
+    """of the objects"""
+    caught_up: _builtins.int
+    """nothing is left to copy; the shard's durable revision. Said once"""
+    summary: _builtins.bytes
+    """JSON; the last message"""
+    @_builtins.property
+    def head(self) -> Global___ClusterHead:
+        """first message"""
+
+    def __init__(
+        self,
+        *,
+        head: Global___ClusterHead | None = ...,
+        objects: _builtins.bytes = ...,
+        records: _builtins.bytes = ...,
+        more: _builtins.bool = ...,
+        last: _builtins.bool = ...,
+        caught_up: _builtins.int = ...,
+        summary: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "head", b"head", "last", b"last", "more", b"more", "objects", b"objects", "records", b"records", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClusterPage: _TypeAlias = ClusterPage  # noqa: Y015
+
+@_typing.final
+class ClusterHead(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    OLDEST_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    revision: _builtins.int
+    """durable"""
+    @_builtins.property
+    def oldest(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """per retention class"""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        revision: _builtins.int = ...,
+        oldest: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "oldest", b"oldest", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClusterHead: _TypeAlias = ClusterHead  # noqa: Y015
+
+@_typing.final
+class SealClusterRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    MOVED_TO_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    cluster: _builtins.str
+    moved_to: _builtins.int
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        cluster: _builtins.str = ...,
+        moved_to: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "epoch", b"epoch", "moved_to", b"moved_to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SealClusterRequest: _TypeAlias = SealClusterRequest  # noqa: Y015
+
+@_typing.final
+class ShowOwnershipRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    cluster: _builtins.str
+    def __init__(
+        self,
+        *,
+        cluster: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShowOwnershipRequest: _TypeAlias = ShowOwnershipRequest  # noqa: Y015
+
+@_typing.final
+class ShowOwnershipResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    MOVED_TO_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """here, elsewhere, adopted, sealed"""
+    epoch: _builtins.int
+    """of the record; 0: there is none"""
+    moved_to: _builtins.int
+    def __init__(
+        self,
+        *,
+        state: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        moved_to: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "moved_to", b"moved_to", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShowOwnershipResponse: _TypeAlias = ShowOwnershipResponse  # noqa: Y015
+
+@_typing.final
+class TakeClusterRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    BYTES_PER_SECOND_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    cluster: _builtins.str
+    source: _builtins.int
+    bytes_per_second: _builtins.int
+    """of copying; 0: as fast as it goes"""
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        cluster: _builtins.str = ...,
+        source: _builtins.int = ...,
+        bytes_per_second: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_per_second", b"bytes_per_second", "cluster", b"cluster", "epoch", b"epoch", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeClusterRequest: _TypeAlias = TakeClusterRequest  # noqa: Y015
+
+@_typing.final
+class TakeClusterResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGE_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    OBJECTS_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    stage: _builtins.str
+    """copying, handing-over, done, cancelled, failed"""
+    note: _builtins.str
+    """what it waits for, or why it failed: a sentence"""
+    objects: _builtins.int
+    """copied"""
+    records: _builtins.int
+    bytes: _builtins.int
+    def __init__(
+        self,
+        *,
+        stage: _builtins.str = ...,
+        note: _builtins.str = ...,
+        objects: _builtins.int = ...,
+        records: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "note", b"note", "objects", b"objects", "records", b"records", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakeClusterResponse: _TypeAlias = TakeClusterResponse  # noqa: Y015
+
+@_typing.final
+class FindClustersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNDER_FIELD_NUMBER: _builtins.int
+    ALONE_FIELD_NUMBER: _builtins.int
+    SLOTS_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    under: _builtins.str
+    """this path and what is below it; empty: everything"""
+    alone: _builtins.bool
+    """only the path itself"""
+    limit: _builtins.int
+    """0: no limit"""
+    @_builtins.property
+    def slots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """only in these; empty: in any"""
+
+    def __init__(
+        self,
+        *,
+        under: _builtins.str = ...,
+        alone: _builtins.bool = ...,
+        slots: _abc.Iterable[_builtins.int] | None = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alone", b"alone", "limit", b"limit", "slots", b"slots", "under", b"under"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindClustersRequest: _TypeAlias = FindClustersRequest  # noqa: Y015
+
+@_typing.final
+class FindClustersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLUSTERS_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
+    @_builtins.property
+    def clusters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        clusters: _abc.Iterable[_builtins.str] | None = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clusters", b"clusters", "more", b"more"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindClustersResponse: _TypeAlias = FindClustersResponse  # noqa: Y015
+
+@_typing.final
+class ChangeShardRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARD_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    shard: _builtins.str
+    """name"""
+    weight: _builtins.int
+    """0: as it is"""
+    change: _builtins.str
+    """cordon, uncordon, drain, remove; empty: none"""
+    def __init__(
+        self,
+        *,
+        shard: _builtins.str = ...,
+        weight: _builtins.int = ...,
+        change: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "shard", b"shard", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeShardRequest: _TypeAlias = ChangeShardRequest  # noqa: Y015
+
+@_typing.final
+class MoveClustersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    CHILDREN_FIELD_NUMBER: _builtins.int
+    SHARD_FIELD_NUMBER: _builtins.int
+    PIN_FIELD_NUMBER: _builtins.int
+    CANCEL_FIELD_NUMBER: _builtins.int
+    UNPIN_FIELD_NUMBER: _builtins.int
+    cluster: _builtins.str
+    children: _builtins.bool
+    """and what is below it"""
+    shard: _builtins.str
+    """name"""
+    pin: _builtins.bool
+    """and keep it there"""
+    cancel: _builtins.bool
+    """the moves of these that wait or copy"""
+    unpin: _builtins.bool
+    """rebalancing may move it"""
+    def __init__(
+        self,
+        *,
+        cluster: _builtins.str = ...,
+        children: _builtins.bool = ...,
+        shard: _builtins.str = ...,
+        pin: _builtins.bool = ...,
+        cancel: _builtins.bool = ...,
+        unpin: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "children", b"children", "cluster", b"cluster", "pin", b"pin", "shard", b"shard", "unpin", b"unpin"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveClustersRequest: _TypeAlias = MoveClustersRequest  # noqa: Y015
+
+@_typing.final
+class ShowMovesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShowMovesRequest: _TypeAlias = ShowMovesRequest  # noqa: Y015
+
+@_typing.final
+class MovesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVES_FIELD_NUMBER: _builtins.int
+    moves: _builtins.bytes
+    """JSON: see kcpshard/placement/keeper.py"""
+    def __init__(
+        self,
+        *,
+        moves: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["moves", b"moves"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MovesResponse: _TypeAlias = MovesResponse  # noqa: Y015
 
 @_typing.final
 class RotateKeysRequest(_message.Message):

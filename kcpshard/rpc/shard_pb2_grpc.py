@@ -382,6 +382,56 @@ class ShardAdminStub:
                 request_serializer=shard__pb2.SealSlotsRequest.SerializeToString,
                 response_deserializer=shard__pb2.OwnershipResponse.FromString,
                 _registered_method=True)
+        self.ExportCluster = channel.unary_stream(
+                '/kcp.shard.v1.ShardAdmin/ExportCluster',
+                request_serializer=shard__pb2.ExportClusterRequest.SerializeToString,
+                response_deserializer=shard__pb2.ClusterPage.FromString,
+                _registered_method=True)
+        self.SealCluster = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/SealCluster',
+                request_serializer=shard__pb2.SealClusterRequest.SerializeToString,
+                response_deserializer=shard__pb2.OwnershipResponse.FromString,
+                _registered_method=True)
+        self.ShowOwnership = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/ShowOwnership',
+                request_serializer=shard__pb2.ShowOwnershipRequest.SerializeToString,
+                response_deserializer=shard__pb2.ShowOwnershipResponse.FromString,
+                _registered_method=True)
+        self.TakeCluster = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/TakeCluster',
+                request_serializer=shard__pb2.TakeClusterRequest.SerializeToString,
+                response_deserializer=shard__pb2.TakeClusterResponse.FromString,
+                _registered_method=True)
+        self.CancelTake = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/CancelTake',
+                request_serializer=shard__pb2.TakeClusterRequest.SerializeToString,
+                response_deserializer=shard__pb2.TakeClusterResponse.FromString,
+                _registered_method=True)
+        self.KeepCluster = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/KeepCluster',
+                request_serializer=shard__pb2.SealClusterRequest.SerializeToString,
+                response_deserializer=shard__pb2.OwnershipResponse.FromString,
+                _registered_method=True)
+        self.FindClusters = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/FindClusters',
+                request_serializer=shard__pb2.FindClustersRequest.SerializeToString,
+                response_deserializer=shard__pb2.FindClustersResponse.FromString,
+                _registered_method=True)
+        self.ChangeShard = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/ChangeShard',
+                request_serializer=shard__pb2.ChangeShardRequest.SerializeToString,
+                response_deserializer=shard__pb2.ShardMap.FromString,
+                _registered_method=True)
+        self.MoveClusters = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/MoveClusters',
+                request_serializer=shard__pb2.MoveClustersRequest.SerializeToString,
+                response_deserializer=shard__pb2.MovesResponse.FromString,
+                _registered_method=True)
+        self.ShowMoves = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/ShowMoves',
+                request_serializer=shard__pb2.ShowMovesRequest.SerializeToString,
+                response_deserializer=shard__pb2.MovesResponse.FromString,
+                _registered_method=True)
         self.RotateKeys = channel.unary_unary(
                 '/kcp.shard.v1.ShardAdmin/RotateKeys',
                 request_serializer=shard__pb2.RotateKeysRequest.SerializeToString,
@@ -432,6 +482,76 @@ class ShardAdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportCluster(self, request, context):
+        """The shard that takes a logical cluster to the one that gives it up: its range, then its log as it grows. The last
+        message has the summary; it comes when the logical cluster is sealed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SealCluster(self, request, context):
+        """Give one logical cluster up, for good. Durable before it answers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShowOwnership(self, request, context):
+        """What the shard's records say of one logical cluster.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TakeCluster(self, request, context):
+        """The keeper to a shard: take a logical cluster from another one. Answers when that is done, or after a few seconds
+        with how far it is: asked again until it is done.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelTake(self, request, context):
+        """Stop that, if the logical cluster has not been sealed for it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def KeepCluster(self, request, context):
+        """The keeper to a shard: keep a logical cluster of yours whatever becomes of its slot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindClusters(self, request, context):
+        """Logical clusters that the shard serves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeShard(self, request, context):
+        """Administrators to the map's keeper.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MoveClusters(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShowMoves(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RotateKeys(self, request, context):
         """Administrators to the map's keeper: make a new signing key; it signs once every shard and front can know it.
         """
@@ -474,6 +594,56 @@ def add_ShardAdminServicer_to_server(servicer, server):
                     servicer.SealSlots,
                     request_deserializer=shard__pb2.SealSlotsRequest.FromString,
                     response_serializer=shard__pb2.OwnershipResponse.SerializeToString,
+            ),
+            'ExportCluster': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportCluster,
+                    request_deserializer=shard__pb2.ExportClusterRequest.FromString,
+                    response_serializer=shard__pb2.ClusterPage.SerializeToString,
+            ),
+            'SealCluster': grpc.unary_unary_rpc_method_handler(
+                    servicer.SealCluster,
+                    request_deserializer=shard__pb2.SealClusterRequest.FromString,
+                    response_serializer=shard__pb2.OwnershipResponse.SerializeToString,
+            ),
+            'ShowOwnership': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowOwnership,
+                    request_deserializer=shard__pb2.ShowOwnershipRequest.FromString,
+                    response_serializer=shard__pb2.ShowOwnershipResponse.SerializeToString,
+            ),
+            'TakeCluster': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeCluster,
+                    request_deserializer=shard__pb2.TakeClusterRequest.FromString,
+                    response_serializer=shard__pb2.TakeClusterResponse.SerializeToString,
+            ),
+            'CancelTake': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelTake,
+                    request_deserializer=shard__pb2.TakeClusterRequest.FromString,
+                    response_serializer=shard__pb2.TakeClusterResponse.SerializeToString,
+            ),
+            'KeepCluster': grpc.unary_unary_rpc_method_handler(
+                    servicer.KeepCluster,
+                    request_deserializer=shard__pb2.SealClusterRequest.FromString,
+                    response_serializer=shard__pb2.OwnershipResponse.SerializeToString,
+            ),
+            'FindClusters': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindClusters,
+                    request_deserializer=shard__pb2.FindClustersRequest.FromString,
+                    response_serializer=shard__pb2.FindClustersResponse.SerializeToString,
+            ),
+            'ChangeShard': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeShard,
+                    request_deserializer=shard__pb2.ChangeShardRequest.FromString,
+                    response_serializer=shard__pb2.ShardMap.SerializeToString,
+            ),
+            'MoveClusters': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveClusters,
+                    request_deserializer=shard__pb2.MoveClustersRequest.FromString,
+                    response_serializer=shard__pb2.MovesResponse.SerializeToString,
+            ),
+            'ShowMoves': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowMoves,
+                    request_deserializer=shard__pb2.ShowMovesRequest.FromString,
+                    response_serializer=shard__pb2.MovesResponse.SerializeToString,
             ),
             'RotateKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.RotateKeys,
@@ -622,6 +792,276 @@ class ShardAdmin:
             '/kcp.shard.v1.ShardAdmin/SealSlots',
             shard__pb2.SealSlotsRequest.SerializeToString,
             shard__pb2.OwnershipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/ExportCluster',
+            shard__pb2.ExportClusterRequest.SerializeToString,
+            shard__pb2.ClusterPage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SealCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/SealCluster',
+            shard__pb2.SealClusterRequest.SerializeToString,
+            shard__pb2.OwnershipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowOwnership(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/ShowOwnership',
+            shard__pb2.ShowOwnershipRequest.SerializeToString,
+            shard__pb2.ShowOwnershipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/TakeCluster',
+            shard__pb2.TakeClusterRequest.SerializeToString,
+            shard__pb2.TakeClusterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelTake(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/CancelTake',
+            shard__pb2.TakeClusterRequest.SerializeToString,
+            shard__pb2.TakeClusterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KeepCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/KeepCluster',
+            shard__pb2.SealClusterRequest.SerializeToString,
+            shard__pb2.OwnershipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindClusters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/FindClusters',
+            shard__pb2.FindClustersRequest.SerializeToString,
+            shard__pb2.FindClustersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeShard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/ChangeShard',
+            shard__pb2.ChangeShardRequest.SerializeToString,
+            shard__pb2.ShardMap.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveClusters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/MoveClusters',
+            shard__pb2.MoveClustersRequest.SerializeToString,
+            shard__pb2.MovesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowMoves(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/ShowMoves',
+            shard__pb2.ShowMovesRequest.SerializeToString,
+            shard__pb2.MovesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -16,6 +16,8 @@ from kcpshard.storage.contract import Group, KeyValueEngine, LogicalCluster
 from kcpshard.storage.range_removal import RangeRemoval
 from kcpshard.storage.writer import Writer
 
+ARRIVED = b"arrived/"  # + id; of the keys that are others' own
+
 Fence = Callable[[], Exception]
 
 
@@ -136,7 +138,20 @@ class Transfers:
         self.fences.pop(cluster.id, None)
         group.when_durable(lambda: self._list(cluster.id))
         self._compaction.take_over(cluster.id, group, oldest)
+        self._writer.put_meta(group, keyspace.OWN + ARRIVED + keyspace.number(cluster.id), b"")
         return cluster
+
+    def unsettled(self) -> list[int]:
+        """Ids of logical clusters that have come and that nobody has looked through yet; see `cross_out`."""
+        start = keyspace.OWN + ARRIVED
+        found = self._writer.scan_meta(start, keyspace.after_prefix(start), keyspace.MAX_CHANGES)
+        return [int.from_bytes(key[len(start) :], "big") for key in found]
+
+    def cross_out(self, cluster_id: int) -> Group:
+        """Whatever the old shard had left to do in it is done here."""
+        group = self._writer.gather()
+        self._writer.put_meta(group, keyspace.OWN + ARRIVED + keyspace.number(cluster_id), None)
+        return group
 
     def _unlist(self, cluster_id: int) -> None:
         self.unlisted.add(cluster_id)

@@ -160,7 +160,7 @@ class Cursor(Generic[C]):
         upto = source.durable_revision
         if self.revision >= upto:
             return ()
-        if history.covers(self.revision):
+        if history.covers(self.cluster.id, self.revision):
             return history.since(self.cluster.id, self.revision, self.limit)
         return source.log(self.cluster, self.revision, upto, self.limit, self.group_resource, self.retention)
 

@@ -1,6 +1,6 @@
 """A bounded window of recent commits, per logical cluster, so that watchers a little behind need not read the log.
 
-Decides what is kept: the newest commits of the shard up to a number of bytes. `covers(after)` tells whether the window
+Decides what is kept: the newest commits of the shard up to a number of bytes. `covers` tells whether the window
 holds everything after a revision; if not, the caller reads the log of the store.
 """
 
@@ -25,6 +25,12 @@ class History:
         self._bytes = 0
         self._all: deque[tuple[Commit, int]] = deque()
         self._of_cluster: dict[int, deque[Commit]] = {}
+        self._arrived: dict[int, int] = {}  # logical clusters from other shards: what is older is in the log alone
+
+    def arrived(self, cluster_id: int, revision: int) -> None:
+        """The logical cluster has come from another shard: its commits here are above that revision."""
+        self._arrived = {id_: since for id_, since in self._arrived.items() if since > self.floor}
+        self._arrived[cluster_id] = revision
 
     def append(self, commit: Commit) -> None:
         """The newest commit. The oldest ones go when the window is over its limit."""
@@ -38,11 +44,11 @@ class History:
         while self._bytes > self._limit:
             self._drop_oldest()
 
-    def covers(self, after: int) -> bool:
-        return after >= self.floor
+    def covers(self, cluster_id: int, after: int) -> bool:
+        return after >= self.floor and (not self._arrived or after >= self._arrived.get(cluster_id, 0))
 
     def since(self, cluster_id: int, after: int, limit: int) -> Sequence[Commit]:
-        """Commits of that cluster with after < revision, whole, about `limit` changes. Only if `covers(after)`."""
+        """Commits of that cluster with after < revision, whole, about `limit` changes. Only if it `covers` them."""
         own = self._of_cluster.get(cluster_id)
         if own is None or own[-1].revision <= after:
             return ()

@@ -278,6 +278,10 @@ class Hub:
         """
         self._end(lambda w: w.path == path, Ended(0, b"", True, moved_to, revision))
 
+    def release_where(self, concerns: Callable[[str], bool], moved_to: int, revision: int) -> None:
+        """The same for all paths that it concerns, of logical clusters that are not born."""
+        self._end(lambda w: w.unborn and concerns(w.path), Ended(0, b"", True, moved_to, revision))
+
     def _end(self, concerns: Callable[[Watch], bool], ended: Ended) -> None:
         # Rare, so that an index by path or cluster would cost idle watches more than it saves. Lagging ones find out
         # when they read on.

@@ -44,6 +44,15 @@ class FakeStore:
         self.clock = self.writes = 0
         self.synchronous = False
         self.wrote: Callable[[], None] = lambda: None
+        self.transfers: Any = SimpleNamespace(departed=list)
+
+    def on_commit(self, listener: Callable[..., None]) -> None:
+        pass
+
+    def find_cluster(self, path: str) -> Any:
+        return SimpleNamespace(path=path) if path in self.born else None
+
+    pending_cluster = find_cluster
 
     @property
     def pending_revision(self) -> int:
@@ -53,7 +62,7 @@ class FakeStore:
     def durable_revision(self) -> int:
         return self.clock
 
-    def raise_clock(self, revision: int) -> None:
+    def raise_clock(self, revision: int) -> Any:
         self.clock = max(self.clock, revision)
 
     def clusters(self, after: str = "") -> Iterator[Any]:

@@ -14,7 +14,7 @@ def test_a_cluster_without_commits_since_the_floor_is_unchanged() -> None:
     history = History(10, 10_000)
     history.append(commit(11, 1))
     assert list(history.since(2, 10, 100)) == []
-    assert not history.covers(9)
+    assert not history.covers(1, 9)
 
 
 def test_a_slice_ends_with_a_whole_commit() -> None:
@@ -32,7 +32,7 @@ def test_what_is_covered_is_complete_and_memory_is_bounded(made: list[tuple[int,
         known.append(commit(revision, cluster_id, size=size))
         history.append(known[-1])
         assert history.statistics()["bytes"] <= 5_000
-    if history.covers(after):
+    if history.covers(1, after):
         for cluster_id in range(1, 5):
             wanted = [c for c in known if c.cluster_id == cluster_id and c.revision > after]
             assert list(history.since(cluster_id, after, 1_000)) == wanted
