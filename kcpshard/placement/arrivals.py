@@ -54,6 +54,7 @@ class Source(Protocol):
 
     def export_cluster(self, request: pb.ExportClusterRequest) -> AsyncIterator[pb.ClusterPage]: ...
     async def seal_cluster(self, request: pb.SealClusterRequest) -> pb.OwnershipResponse: ...
+    async def show_ownership(self, cluster: str) -> pb.ShowOwnershipResponse: ...
 
 
 @dataclass(slots=True)
@@ -201,13 +202,22 @@ class Arrivals:
             await self._discard(path)
         except (Refused, OwnershipConflict, DamagedPage) as error:
             job.note = str(error)
-            if job.stage is Stage.COPYING:
+            if job.stage is Stage.COPYING or await self._is_not_sealed(job):
                 await self._clean_up(job, Stage.FAILED, str(error))
             else:
                 log.error("%s cannot be taken, though it may be sealed for us: %s", path, error)
         except Exception as error:
             job.note = f"{type(error).__name__}: {error}"
             log.exception("taking %s", path)
+
+    async def _is_not_sealed(self, job: Job) -> bool:
+        """Whether the other shard says that it has not given it up for this move (it was deleted there)."""
+        request = job.request
+        try:
+            found = await self._source(request.source).show_ownership(request.cluster)
+        except (Unreachable, Refused):
+            return False
+        return (found.state, found.epoch) != ("sealed", request.epoch)
 
     async def _clean_up(self, job: Job, stage: Stage, note: str) -> None:
         try:

@@ -29,7 +29,7 @@ from kcpshard.verbs.outcome import NotOwned
 log = logging.getLogger(__name__)
 
 MESSAGE_BYTES = 512 * 1024  # of a page in one message
-LOOK_S = 1.0  # between questions whether another shard serves what we have sealed
+LOOK_S = 0.25  # between questions whether another shard serves what we have sealed
 
 Released = Callable[[str, int, int], None]
 """Path, the shard that serves it from now on, our revision: nothing of it is newer here."""
@@ -147,6 +147,8 @@ class Departures:
         """Durable on return. Raises OwnershipConflict, ReadOnly."""
         path, moved_to = request.cluster, request.moved_to
         cluster = self._store.pending_cluster(path)
+        if cluster is None and path not in self._leaving:
+            raise OwnershipConflict(f"there is no logical cluster {path}")
         group = self._ownership.seal_cluster(request.epoch, path, moved_to, self._store.pending_revision)
         if group is not None:
             assert cluster is not None, "who exported it has seen it"

@@ -108,6 +108,7 @@ class Store:
         self._namespace_counts: dict[bytes, int] = {}  # of namespaces that somebody paged through, by type prefix
         self._template, self._templated = template, template.types
         self._deletions = Deletions(self._clock.last)
+        self.transfers.on_complete = self._deletions.forget
         self._everywhere = WildcardReads(
             engine, self._clusters, self._past, self._deletions, self._compaction.lost, self.scan, self._templated
         )
@@ -187,6 +188,8 @@ class Store:
         return group
 
     def remove_cluster(self, cluster: LogicalCluster, removals: Sequence[Remove]) -> Group:
+        if cluster.id in self._fences:
+            raise self._fences[cluster.id]()
         if removals:
             self.commit(cluster, removals)
         group = self._writer.gather()

@@ -32,6 +32,7 @@ class Transfers:
         self._compaction = compaction
         self._removal = RangeRemoval(engine, writer)
         self.fences: dict[int, Fence] = {}
+        self.on_complete: Callable[[int], None] = lambda _revision: None  # told the revision of each that has come
         self.unlisted = self._removal.unlisted()
         compaction.spared.update(self.unlisted)
 
@@ -127,7 +128,8 @@ class Transfers:
         group = self._writer.gather()
         progress = arrival.progress
         revision = self._clock.next(0)
-        self._writer.put_meta(group, keyspace.CLOCK_KEY, keyspace.number(revision))
+        promised = int.from_bytes(self._writer.get_meta(keyspace.CLOCK_KEY) or b"", "big")
+        self._writer.put_meta(group, keyspace.CLOCK_KEY, keyspace.number(max(promised, revision)))
         group.newest = max(group.newest, revision)
         oldest = list(summary.oldest)
         cluster = self._clusters.take(
@@ -136,6 +138,7 @@ class Transfers:
         cluster.objects, cluster.stored_bytes = progress.objects, progress.stored_bytes
         arrival.complete(group, summary.removed)
         self.fences.pop(cluster.id, None)
+        self.on_complete(revision)
         group.when_durable(lambda: self._list(cluster.id))
         self._compaction.take_over(cluster.id, group, oldest)
         self._writer.put_meta(group, keyspace.OWN + ARRIVED + keyspace.number(cluster.id), b"")

@@ -57,7 +57,7 @@ class Deletions:
 
     def deleted(self, group_resource: str, revision: int) -> None:
         if group_resource not in self._newest and len(self._newest) >= _MAX_TYPES:
-            self._forget_all(revision)
+            self.forget(revision)
         self._newest[group_resource] = revision
 
     def emptied(self, group_resource: str, cluster_id: int, revision: int) -> None:
@@ -77,7 +77,8 @@ class Deletions:
         found = self._emptied.get(group_resource)
         return sorted(id_ for id_, at in found.items() if at > revision) if found else []
 
-    def _forget_all(self, revision: int) -> None:
+    def forget(self, revision: int) -> None:
+        """Of what lies before that revision nothing is known: a logical cluster has come from another shard."""
         self._since = revision
         for each in (self._newest, self._emptied, self._known_since):
             each.clear()

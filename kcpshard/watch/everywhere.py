@@ -142,7 +142,7 @@ class WildcardCursor:
         upto = source.durable_revision
         if self.revision >= upto:
             return ()
-        if history.covers(self.revision):
+        if history.covers_all(self.revision):
             return history.since_all(self.revision, self.limit)
         return source.log_all(self.revision, upto, _REPLAYED, self.group_resource, self.retention)
 

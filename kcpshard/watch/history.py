@@ -44,6 +44,10 @@ class History:
         while self._bytes > self._limit:
             self._drop_oldest()
 
+    def covers_all(self, after: int) -> bool:
+        """The same for every logical cluster."""
+        return after >= max(self.floor, max(self._arrived.values(), default=0))
+
     def covers(self, cluster_id: int, after: int) -> bool:
         return after >= self.floor and (not self._arrived or after >= self._arrived.get(cluster_id, 0))
 
