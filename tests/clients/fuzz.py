@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 from kcpfront.protobuf import facts
 from kcpfront.protobuf.objects import encode_object
 from tests.clients.tier import Tenant, Tier, running_tier, tenant
-from tests.differential.exchanges import Exchange, exchanges
+from tests.contracts.custom_types import CRDS, SCHEMA, WIDGETS, crd, version, widget
+from tests.differential.exchanges import JSON_PATCH, MERGE, Exchange, exchanges
 from tests.differential.kinds import kinds
 from tests.differential.workload_kinds import workload_kinds
 from tests.kcpfront.protobuf.filled import filled
@@ -79,9 +80,52 @@ class Raw:
 def corpus() -> list[Exchange]:
     """Requests with a meaning; what they saved for each other is left out, which bends some of them already."""
     found = [*exchanges(), *kinds(), *workload_kinds()]
+    found += _custom()
     for api_version, kind, message in _kinds():
         found.append(Exchange(kind, "POST", _place(api_version, kind), (api_version, kind, message)))
     return found
+
+
+def _custom() -> Iterator[Exchange]:
+    """Of a type that the fuzzed logical cluster defines, in two versions: definitions, objects, scales, applies."""
+    url, one = WIDGETS.replace("/default/", "/{ns}/"), widget("a", {"size": 3, "color": "red", "replicas": 1})
+    crd_url = f"{CRDS}/widgets.example.com"
+    scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "a"}, "spec": {"replicas": 2}}
+    apply = "application/apply-patch+yaml"
+    yield Exchange("define", "POST", CRDS, definition())
+    yield Exchange("define applied", "PATCH", f"{crd_url}?fieldManager=f", definition(), apply)
+    yield Exchange("define merged", "PATCH", crd_url, {"spec": definition()["spec"]}, MERGE)
+    yield Exchange("create", "POST", url, one)
+    yield Exchange("update", "PUT", f"{url}/a", one)
+    yield Exchange("status", "PUT", f"{url}/a/status", {**one, "status": {"ready": 1, "selector": "a=b"}})
+    yield Exchange("apply", "PATCH", f"{url}/a?fieldManager=f&force=true", one, apply)
+    yield Exchange("apply v2", "PATCH", f"{url.replace('v1', 'v2')}/a?fieldManager=f", _of_v2(one), apply)
+    yield Exchange("merge", "PATCH", f"{url}/a", {"spec": {"color": None, "size": 1}}, MERGE)
+    yield Exchange("json", "PATCH", f"{url}/a", [{"op": "replace", "path": "/spec/size", "value": 2}], JSON_PATCH)
+    yield Exchange("scale", "PUT", f"{url}/a/scale", scale)
+    yield Exchange("scale applied", "PATCH", f"{url}/a/scale?fieldManager=f", scale, apply)
+    yield Exchange("list", "GET", f"{url}?fieldSelector=spec.color%3Dred&limit=1")
+    yield Exchange("delete some", "DELETE", f"{url}?labelSelector=x")
+    yield Exchange("documents", "GET", "/openapi/v3/apis/example.com/v1")
+
+
+def _of_v2(obj: dict[str, Any]) -> dict[str, Any]:
+    return {**obj, "apiVersion": "example.com/v2"}
+
+
+def definition() -> dict[str, Any]:
+    paths = {
+        "specReplicasPath": ".spec.replicas",
+        "statusReplicasPath": ".status.ready",
+        "labelSelectorPath": ".status.selector",
+    }
+    members: dict[str, Any] = {
+        "subresources": {"status": {}, "scale": paths},
+        "selectableFields": [{"jsonPath": ".spec.color"}],
+    }
+    schema = copy.deepcopy(SCHEMA)
+    schema["properties"]["spec"]["x-kubernetes-validations"] = [{"rule": "!has(self.size) || self.size >= 0"}]
+    return crd(version(schema=schema, **members), version("v2", storage=False, schema=schema, **members))
 
 
 def _kinds() -> Iterator[tuple[str, str, str]]:
@@ -267,6 +311,7 @@ def fuzz(tier: Tier, seed_number: int, examples: int) -> dict[int, int]:
     """Send that many; AssertionError with the least request that fails. Gives how often each code was answered."""
     fuzzed, other = tenant(tier, FUZZED), tenant(tier, OTHER)
     fuzzed.ask("/api/v1/namespaces", {"metadata": {"name": "fuzz"}})
+    fuzzed.ask(CRDS, definition())
     for plural in ("configmaps", "secrets"):
         body = {"metadata": {"name": SECRET, "labels": {"a": SECRET}}}
         other.ask(f"/api/v1/namespaces/default/{plural}", body)

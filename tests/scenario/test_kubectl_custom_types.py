@@ -118,9 +118,6 @@ def test_faults_are_named(kubectl: Kubectl, defined: str) -> None:
 def test_scale_status_and_wait(kubectl: Kubectl, defined: str) -> None:
     kubectl("scale", "shelf/a", "--replicas=7", "-n", defined)
     assert shown(kubectl, "shelf/a", "--subresource=scale", "-n", defined)["spec"] == {"replicas": 7}
-    applied = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "a"}, "spec": {"replicas": 8}}
-    apply = ("apply", "--server-side", "--subresource=scale", "--field-manager=scaler", "-n", defined, "-f", "-")
-    assert "conflict" in kubectl(*apply, text=json.dumps(applied), code=1).stderr
     status = {"size": 7, "conditions": [{"type": "Ready", "status": "True"}]}
     patch = json.dumps({"status": status, "spec": {"size": 1}})
     kubectl("patch", "shelf/a", "-n", defined, "--subresource=status", "--type=merge", "-p", patch)
@@ -168,4 +165,5 @@ def test_it_moves_to_a_new_version_and_goes(kubectl: Kubectl, defined: str) -> N
     kubectl("apply", "-f", "-", text=definition(version("v2", True, "note")))
     assert shown(kubectl, "sh/b", "-n", defined)["spec"] == {"size": 5, "colour": "blue"}
     kubectl("delete", *crd, "--timeout=30s")
-    assert "doesn't have a resource type" in kubectl("get", "shelves", "-n", defined, code=1).stderr
+    gone = kubectl("get", "shelves", "-n", defined, code=1).stderr
+    assert "doesn't have a resource type" in gone or "could not find the requested resource" in gone
