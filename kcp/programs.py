@@ -60,6 +60,7 @@ def shard_program(
     authorization_config: str = "",
     encryption_config: str = "",
     authentication: Sequence[str] = (),
+    url: str = "",
 ) -> Program:
     arguments = [*PYTHON, "kcpshard", "--data", str(installation.shard_directory(number) / "data")]
     arguments += ["--number", str(number), "--initial-shards", str(installation.initial_shards)]
@@ -75,6 +76,8 @@ def shard_program(
         arguments += ["--api-set", api_set]
         if endpoint:
             arguments += ["--endpoint", endpoint]
+    if url:
+        arguments += ["--url", url]
     if controllers != "*":
         # One word: it may begin with a dash.
         arguments.append(f"--controllers={controllers}")

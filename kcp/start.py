@@ -310,6 +310,7 @@ def _programs(made: Installation, options: Options, reserved: Reservation) -> Se
             options.authorization_config,
             options.encryption_config,
             shard_arguments(options.authentication),
+            _server(options, reserved),
         )
         for number in range(1, made.shards + 1)
     ]

@@ -216,6 +216,7 @@ class EmbeddedServer:
             authorities.update([pb.ShardEntry(number=1, address="here")])
             feed = tasks.create_task(authorities.run())
             port = await front.start(HOST, self._port)
+            shard.serve_at(f"https://{HOST}:{port}")
             ready.set_result(port)
             await front.run(stop)
             links.cancel()

@@ -35,6 +35,7 @@ class Options(NamedTuple):
     log_format: str
     service_account_issuer: str = DEFAULT_ISSUER
     api_audiences: tuple[str, ...] = ()
+    url: str = ""
     authorization: tuple[Step, ...] = ()  # who is asked, in order; empty: RBAC alone
 
 
@@ -61,6 +62,7 @@ def parse(arguments: Sequence[str]) -> Options:
         metavar="IP:PORT",
         help="where the fronts are for clients inside a logical cluster: the endpoint of its Service kubernetes",
     )
+    parser.add_argument("--url", default="", metavar="URL", help="where the fronts are: the URLs of workspaces")
     parser.add_argument(
         "--controllers",
         default="*",

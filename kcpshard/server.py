@@ -113,7 +113,7 @@ class ShardServer:
                 *local_api_services(catalog.resources(None)),
                 *shown_objects(catalog.resources(None)),
             ],
-            tenancy_objects(_url(options.endpoint)),
+            tenancy_objects(lambda: self._shard.url),
         )
         self.store = Store(self._engine, options.number, now_us, self._settings, template=template)
         entry = _entry(options)
@@ -143,7 +143,7 @@ class ShardServer:
         )
         # Where an operator's webhooks are is the operator's business, not that of the policy for tenants.
         self._operators_callouts = Callouts(AddressPolicy(parse_networks(("0.0.0.0/0", "::/0"))))
-        self._shard.url = _url(options.endpoint)
+        self._shard.url = options.url or f"https://{options.endpoint or 'localhost'}"
         steps = options.authorization
         self._shard.authorizer.ask_also(
             [None if isinstance(step, str) else Webhook(step, self._operators_callouts, tasks) for step in steps]
@@ -263,6 +263,10 @@ class ShardServer:
 
         placement.commands.on_release = release_slots
         placement.arrivals.on_arrival = take_over
+
+    def serve_at(self, url: str) -> None:
+        """Where the fronts are: what new workspaces have as their URL."""
+        self._shard.url = url
 
     def _let_in(self, start: pb.StartWatch, identity: bytes) -> None:
         cluster_limits.check_watch(self.store, start.cluster, self.watch.hub.number(start.cluster))
@@ -459,11 +463,6 @@ def _entry(options: Options) -> pb.ShardEntry:
         admin_address=address(options.admin_socket, options.listen),
         sync_address=address(options.sync_socket, ""),
     )
-
-
-def _url(endpoint: str) -> str:
-    """Of the fronts, as clients inside reach them."""
-    return f"https://{endpoint or 'localhost'}"
 
 
 def _root_certificate(path: str) -> str:

@@ -31,7 +31,7 @@ from kcpshard.tenancy.names import (
     parse_reference,
 )
 
-_PATH_WORD, _TYPE_WORD = "path.to.be.filled.in", "type.to.be.filled.in"
+_PATH_WORD, _TYPE_WORD, _URL_WORD = "path.to.be.filled.in", "type.to.be.filled.in", "url.to.be.filled.in"
 _INITIALIZER, _TERMINATOR = "initializer.internal.kcp.io/", "terminator.internal.kcp.io/"
 
 
@@ -152,19 +152,19 @@ class TopLevel(NamedTuple):
     document: Mapping[str, Any]
 
 
-def top_level_object(url: str) -> tuple[TopLevel, Callable[[str], Mapping[str, str] | None]]:
-    """`url` is that of the installation."""
+def top_level_object(url: Callable[[], str]) -> tuple[TopLevel, Callable[[str], Mapping[str, str] | None]]:
+    """`url` is that of the installation, when it is asked for."""
     shown = {
         "apiVersion": f"{CORE}/{VERSION}",
         "kind": "LogicalCluster",
         "metadata": {"name": NAME, "annotations": {PATH: _PATH_WORD, TYPE: _TYPE_WORD}, "generation": 1},
         "spec": {},
-        "status": {"URL": f"{url}/clusters/{_PATH_WORD}", "phase": READY},
+        "status": {"URL": f"{_URL_WORD}/clusters/{_PATH_WORD}", "phase": READY},
     }
-    return TopLevel(LOGICAL_CLUSTERS, "", NAME, shown), _top_level_texts
 
+    def texts(path: str) -> Mapping[str, str] | None:
+        if ":" in path:
+            return None
+        return {_PATH_WORD: path, _TYPE_WORD: str(top_level_type(path)), _URL_WORD: url()}
 
-def _top_level_texts(path: str) -> Mapping[str, str] | None:
-    if ":" in path:
-        return None
-    return {_PATH_WORD: path, _TYPE_WORD: str(top_level_type(path))}
+    return TopLevel(LOGICAL_CLUSTERS, "", NAME, shown), texts

@@ -211,7 +211,7 @@ def memory_shard(clock: Clock | None = None, api_set: str = "minimal", webhooks_
     catalog = Catalog(api_set)
     template = Template(
         [*bootstrap_objects(), *local_api_services(catalog.resources(None)), *shown_objects(catalog.resources(None))],
-        tenancy_objects("https://localhost"),
+        tenancy_objects(lambda: "https://localhost"),
     )
     store = Store(MemoryEngine(), 1, clock, template=template)
     callouts = Callouts(AddressPolicy(parse_networks(webhooks_at)), ServiceEndpoints(store).addresses)

@@ -73,8 +73,8 @@ def test_types() -> None:
 
 
 def test_those_without_a_parent_are_shown() -> None:
-    shown, texts = logical_clusters.top_level_object("https://x")
+    shown, texts = logical_clusters.top_level_object(lambda: "https://x")
     assert shown.document["status"]["phase"] == "Ready"
     assert texts("root:a") is None
     found = texts("tenant")
-    assert found is not None and set(found.values()) == {"tenant", "root:universal"}
+    assert found is not None and set(found.values()) == {"tenant", "root:universal", "https://x"}

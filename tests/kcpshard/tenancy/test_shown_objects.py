@@ -5,7 +5,7 @@ __all__ = ["tree"]
 
 
 def test_which_objects() -> None:
-    assert {source.group_resource for source, _ in tenancy_objects("https://x")} == {
+    assert {source.group_resource for source, _ in tenancy_objects(lambda: "https://x")} == {
         "workspacetypes.tenancy.kcp.io", "logicalclusters.core.kcp.io",
     }  # fmt: skip
 
