@@ -56,6 +56,7 @@ from kcpshard.placement.tenant_authorities import TenantAuthorities
 from kcpshard.placement_service import AdminService, PlacementService
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc import shard_pb2_grpc as pb_grpc
+from kcpshard.rpc.contract import Result
 from kcpshard.rpc.messages import PROTOCOL, SOFTWARE
 from kcpshard.rpc.roles import ADMIN, ANYONE, FRONT, SHARD, SYNCER, RoleInterceptor, RolesOf, certificate_roles
 from kcpshard.rpc.roles import fixed_roles as only
@@ -70,8 +71,9 @@ from kcpshard.storage.object_store import Store
 from kcpshard.storage.rocksdb_engine import RocksdbEngine
 from kcpshard.storage.template import Template
 from kcpshard.sync_service import SyncService
+from kcpshard.tenancy.copies import Copies
 from kcpshard.tenancy.shown_objects import tenancy_objects
-from kcpshard.verbs import births, cluster_limits
+from kcpshard.verbs import births, cluster_limits, inheritance
 from kcpshard.verbs.birth_contents import BirthContents, shown_objects
 from kcpshard.verbs.dispatch import dispatch
 from kcpshard.verbs.impersonation import claimed
@@ -400,6 +402,15 @@ class ShardServer:
         self.follow_map(self._peers.adopt)
         self._shard.ask = self._peers.call
         self._shard.directory.connect(self._peers.call, SYSTEM, self._tasks)
+        authorizer = self._shard.authorizer
+        self._shard.standing.copies = Copies(
+            self._handed_down, self._tasks, authorizer.inherited_changed, authorizer.template_role
+        )
+
+    async def _handed_down(self, path: str, tag: str, timeout_s: float) -> Result:
+        assert self._peers is not None
+        request = pb.Request(verb=pb.DOCUMENT, cluster=path, name=inheritance.PATH, if_none_match=tag, identity=SYSTEM)
+        return await self._peers.call(request, timeout_s)
 
     async def _clear(self) -> None:
         while True:

@@ -9,7 +9,8 @@ answer: whoever asks meanwhile is told to ask again.
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
+from weakref import WeakSet
 
 import orjson
 
@@ -17,6 +18,7 @@ from kcpshard.api.errors import Unauthorized
 from kcpshard.api.requests import Identity, decode_identity
 from kcpshard.authorization.attributes import Attributes, refused
 from kcpshard.authorization.bootstrap import BootstrapObject, bootstrap_objects
+from kcpshard.authorization.inheritance import Ancestor
 from kcpshard.authorization.layer import TYPES, Layer, Place
 from kcpshard.authorization.policy import ALLOWED, DENIED, MASTERS, Decision, Grants, Policy
 from kcpshard.authorization.rules import Rule
@@ -33,9 +35,21 @@ SYSTEM = "system:"
 CREATORS = "system:kcp:logical-cluster-creators"
 
 
+class InTree(NamedTuple):
+    """`ancestors` by path, nearest first: those whose rights hold in a logical cluster too."""
+
+    is_workspace: bool
+    ancestors: Sequence[tuple[str, Ancestor]] = ()
+
+
+Standing = Callable[[LogicalCluster], InTree]
+_ALONE = InTree(False)
+
+
 class Source(Protocol):
     """What is read; the ObjectStore is one."""
 
+    def pending_cluster(self, path: str) -> LogicalCluster | None: ...
     def scan_own(
         self, cluster: LogicalCluster, group_resource: str, after: tuple[str, str] | None, limit: int
     ) -> Sequence[ScanItem]: ...
@@ -69,6 +83,8 @@ class Authorizer:
         self._unborn = Policy(0, Layer(), self._template, lambda _type, _place: False)
         self._changed: list[Callable[[LogicalCluster], None]] = []
         self._chain: Sequence[Webhook | None] = ()  # None: RBAC
+        self._standing: Standing = lambda _cluster: _ALONE
+        self._heirs: dict[str, WeakSet[LogicalCluster]] = {}  # by the path of whom they inherit from
         source.follow_writes(TYPES, self._accepted, self._undone)
 
     def on_change(self, listener: Callable[[LogicalCluster], None]) -> None:
@@ -78,6 +94,26 @@ class Authorizer:
     def ask_also(self, chain: Sequence[Webhook | None]) -> None:
         """Who is asked, in order; None stands for RBAC. The first that has an opinion decides."""
         self._chain = chain
+
+    def stand_in_a_tree(self, standing: "Standing") -> None:
+        """`standing` tells of a logical cluster whether it is a workspace, and whose rights hold in it too."""
+        self._standing = standing
+
+    def inherited_changed(self, path: str) -> None:
+        """The rights of that ancestor are others, or can no longer be relied on."""
+        for heir in list(self._heirs.get(path, ())):
+            entry = heir.cached.get(_CACHED)
+            if type(entry) is _Entry:
+                entry.policy.forget()
+            self._tell(heir)
+
+    def template_role(self, place: Place) -> tuple[Rule, ...] | None:
+        """One that every logical cluster begins with."""
+        return self._template.roles.get(place)
+
+    def ancestor_here(self, path: str) -> Ancestor:
+        """One that this shard serves."""
+        return _Here(self, path)
 
     @property
     def is_rbac_alone(self) -> bool:
@@ -179,10 +215,20 @@ class Authorizer:
             self._refresh(cluster, entry)
         return entry.policy
 
+    def policy_at(self, path: str) -> Policy | None:
+        """Raises NotDurable while it is being read."""
+        cluster = self._source.pending_cluster(path)
+        return None if cluster is None else self._policy(cluster)
+
     def _load(self, cluster: LogicalCluster) -> _Entry:
         own = Layer()
         hidden = partial(self._is_hidden, cluster)
-        entry = _Entry(Policy(cluster.id, own, self._template, hidden), None)
+        standing = self._standing(cluster)
+        ancestors = tuple(ancestor for _, ancestor in standing.ancestors)
+        for path, _ in standing.ancestors:
+            self._heirs.setdefault(path, WeakSet()).add(cluster)
+        policy = Policy(cluster.id, own, self._template, hidden, ancestors, standing.is_workspace)
+        entry = _Entry(policy, None)
         loading = _Loading(self._source, cluster, own)
         if not loading.read():
             entry.loading = loading
@@ -206,6 +252,11 @@ class Authorizer:
         entry = cluster.cached.get(_CACHED)
         if type(entry) is _Entry:
             entry.stale[group_resource, (namespace, name)] = None
+        self._tell(cluster)
+        if cluster.path in self._heirs:
+            self.inherited_changed(cluster.path)
+
+    def _tell(self, cluster: LogicalCluster) -> None:
         cluster.cached.pop(GETS, None)
         for listener in self._changed:
             listener(cluster)
@@ -213,13 +264,31 @@ class Authorizer:
     def _undone(self, cluster: LogicalCluster) -> None:
         """The disk has refused writes: whatever they changed is as it was."""
         cluster.cached.pop(_CACHED, None)
-        cluster.cached.pop(GETS, None)
-        for listener in self._changed:
-            listener(cluster)
+        self._tell(cluster)
+        if cluster.path in self._heirs:
+            self.inherited_changed(cluster.path)
 
     @property
     def _nothing(self) -> Grants:
         return Grants(self._unborn, [], False, True)
+
+
+class _Here:
+    """An ancestor on this shard: its own policy, always as it is now."""
+
+    def __init__(self, authorizer: Authorizer, path: str) -> None:
+        self._authorizer, self._path = authorizer, path
+
+    def layer(self) -> Layer:
+        policy = self._authorizer.policy_at(self._path)
+        return _EMPTY if policy is None else policy.own
+
+    def role(self, kind: str, place: Place) -> tuple[Rule, ...] | None:
+        policy = self._authorizer.policy_at(self._path)
+        return None if policy is None else policy.role(kind, place)
+
+
+_EMPTY = Layer()
 
 
 class _Loading:

@@ -1,6 +1,7 @@
-"""The RBAC objects that every logical cluster begins with: those of kube-apiserver 1.36, read off a new one.
+"""The RBAC objects that every logical cluster begins with: those of kube-apiserver 1.36, read off a new one, and the
+roles for workspaces, under kcp's names.
 
-`scripts/generate_bootstrap_rbac.py` writes the data. Read once per process.
+`scripts/generate_bootstrap_rbac.py` writes the former. Read once per process.
 """
 
 from collections.abc import Sequence
@@ -28,8 +29,9 @@ class BootstrapObject(NamedTuple):
 
 @cache
 def bootstrap_objects() -> Sequence[BootstrapObject]:
-    raw = resources.files(__package__).joinpath(f"data/bootstrap-{VERSION}.jsonl").read_bytes()
-    return [_object(orjson.loads(line)) for line in raw.splitlines()]
+    data = resources.files(__package__).joinpath("data")
+    raw = [data.joinpath(name).read_bytes() for name in (f"bootstrap-{VERSION}.jsonl", "kcp.jsonl")]
+    return [_object(orjson.loads(line)) for each in raw for line in each.splitlines()]
 
 
 def _object(document: dict[str, Any]) -> BootstrapObject:

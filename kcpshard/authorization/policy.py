@@ -4,11 +4,13 @@ Decides exactly as Kubernetes' RBAC authoriser does, and remembers per identity 
 calls `forget`. A decision depends on a name only where rules carry names, so names of objects are not remembered.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from kcpshard.api.requests import Identity
+from kcpshard.authorization import inheritance
 from kcpshard.authorization.attributes import Attributes
+from kcpshard.authorization.inheritance import Ancestor
 from kcpshard.authorization.layer import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
@@ -23,6 +25,7 @@ from kcpshard.authorization.layer import (
 from kcpshard.authorization.rules import EVERYTHING, Rule
 
 MASTERS = "system:masters"
+ACCESS = Attributes("access", path="/")  # whether one may enter a workspace
 AUTHENTICATED, UNAUTHENTICATED = "system:authenticated", "system:unauthenticated"
 _MAX_IDENTITIES = 1024  # of one logical cluster, remembered; when full all are forgotten (about 20 µs to make one)
 _MAX_DECISIONS = 2048  # of one identity; likewise
@@ -148,19 +151,35 @@ class Grants:
         return found, list(dict.fromkeys(faults))
 
     def _grants(self, namespace: str) -> Iterator[_Grant]:
-        yield from self._policy.grants("", self._subjects)
+        """What ancestors grant comes last: without them the rest is decided all the same."""
+        policy = self._policy
+        yield from policy.grants("", self._subjects)
         if namespace:
-            yield from self._policy.grants(namespace, self._subjects)
+            yield from policy.grants(namespace, self._subjects)
+        if policy.ancestors:
+            for found in inheritance.grants(policy.own, policy.ancestors, self._subjects):
+                yield _Grant(*found)
 
 
 class Policy:
     """One logical cluster's. `hidden(type, place)`: what of the template it has removed. `id` 0: not born."""
 
-    __slots__ = ("_cluster_id", "_hidden", "_identities", "_template", "own")
+    __slots__ = ("_cluster_id", "_hidden", "_identities", "_template", "ancestors", "is_gated", "own")
 
-    def __init__(self, cluster_id: int, own: Layer, template: Layer, hidden: Hidden) -> None:
+    def __init__(
+        self,
+        cluster_id: int,
+        own: Layer,
+        template: Layer,
+        hidden: Hidden,
+        ancestors: Sequence[Ancestor] = inheritance.NOTHING,
+        is_gated: bool = False,
+    ) -> None:
+        """`ancestors`: whose rights hold here too, nearest first. Gated: whoever is not of this logical cluster needs
+        the verb `access` on `/` to be anybody here, as in kcp."""
         self._cluster_id = cluster_id
         self.own, self._template, self._hidden = own, template, hidden
+        self.ancestors, self.is_gated = ancestors, is_gated
         self._identities: dict[bytes, Grants] = {}
 
     def forget(self) -> None:
@@ -182,9 +201,10 @@ class Policy:
         a stranger: it is told what anybody is told."""
         groups = identity.groups
         subjects: list[Subject] = [("User", identity.username), *(("Group", group) for group in groups)]
-        is_stranger = not identity.scope and MASTERS not in groups and not self._names_one_of(subjects)
+        is_stranger = not identity.scope and MASTERS not in groups and not self._may_enter(subjects)
         if is_stranger:
-            subjects = [subject for subject in subjects if subject != ("Group", AUTHENTICATED)]
+            kept = [] if self.is_gated else subjects
+            subjects = [subject for subject in kept if subject != ("Group", AUTHENTICATED)]
             subjects.append(("Group", UNAUTHENTICATED))
         return Grants(self, subjects, MASTERS in groups, is_stranger)
 
@@ -193,14 +213,18 @@ class Policy:
         subjects: list[Subject] = [("User", identity.username), *(("Group", group) for group in identity.groups)]
         return Grants(self, subjects, MASTERS in identity.groups, False)
 
-    def _names_one_of(self, subjects: list[Subject]) -> bool:
+    def _may_enter(self, subjects: list[Subject]) -> bool:
         named = self.own.named
-        return any(subject in named for subject in subjects)
+        if not any(subject in named for subject in subjects) and not inheritance.names_one_of(self.ancestors, subjects):
+            return False
+        return not self.is_gated or Grants(self, subjects, False, False).decide(ACCESS).allowed
 
     def role(self, kind: str, place: Place) -> tuple[Rule, ...] | None:
         found = self.own.roles.get(place)
         if found is None and (found := self._template.roles.get(place)) is not None:
             return None if self._hidden(ROLES if kind == "Role" else CLUSTER_ROLES, place) else found
+        if found is None and self.ancestors and kind == "ClusterRole":
+            found = inheritance.role(self.ancestors, place)
         return found
 
     def grants(self, namespace: str, subjects: list[Subject]) -> Iterator[_Grant]:

@@ -18,9 +18,10 @@ from kcpshard.authorization.policy import MASTERS
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Result
 from kcpshard.storage import envelope
-from kcpshard.storage.contract import NotDurable, ObjectStore, ReadOnly
+from kcpshard.storage.contract import NotDurable, ObjectStore
 from kcpshard.tenancy import builtin_types
 from kcpshard.tenancy.names import ROOT, TENANCY, VERSION, WORKSPACE_TYPES, TypeReference
+from kcpshard.tenancy.questions import Question
 
 KEPT_S = 5.0
 _FAILED_S = 1.0  # after which a shard that did not answer is asked again
@@ -47,7 +48,7 @@ class Directory:
         self._tasks: asyncio.TaskGroup | None = None
         self._system = b""
         self._kept: dict[tuple[Any, ...], _Kept] = {}
-        self._asked: dict[tuple[Any, ...], _Question] = {}
+        self._asked: dict[tuple[Any, ...], Question] = {}
 
     def connect(self, ask: Ask, system: bytes, tasks: asyncio.TaskGroup) -> None:
         """Ask other shards by `ask`, as the identity `system`."""
@@ -95,11 +96,11 @@ class Directory:
             return kept.value
         question = self._asked.get(key)
         if question is None:
-            question = self._asked[key] = _Question()
+            question = self._asked[key] = Question()
             self._tasks.create_task(self._settle(key, ask, question))
         raise NotDurable(question)
 
-    async def _settle(self, key: tuple[Any, ...], ask: Callable[[], Awaitable[Any]], question: "_Question") -> None:
+    async def _settle(self, key: tuple[Any, ...], ask: Callable[[], Awaitable[Any]], question: Question) -> None:
         now = asyncio.get_running_loop().time
         kept = _Kept(now() + _FAILED_S, None, f"the shard of the logical cluster {key[1]} does not answer")
         try:
@@ -145,21 +146,3 @@ class Directory:
             identity=self._system, user_agent="kcpshard",
         )  # fmt: skip
         return await self._ask(request, _TIMEOUT_S)
-
-
-class _Question:
-    """A Group to those who wait for the answer."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Callable[[], None]] = []
-
-    def when_durable(self, callback: Callable[[], None]) -> None:
-        self._waiting.append(callback)
-
-    def when_refused(self, callback: Callable[[ReadOnly], None]) -> None:
-        """Never: a failure is an answer too."""
-
-    def settle(self) -> None:
-        for callback in self._waiting:
-            callback()
-        self._waiting.clear()

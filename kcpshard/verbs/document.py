@@ -8,6 +8,7 @@ import orjson
 from kcpshard.api.errors import PageNotFound
 from kcpshard.api.requests import Answer, Request
 from kcpshard.definitions.contract import Document
+from kcpshard.verbs import inheritance
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import check_path, nothing_there
@@ -21,6 +22,8 @@ def document(shard: Shard, request: Request) -> Outcome:
     check_path(cluster, request.cluster)
     if request.name == _METRICS:
         return Answer(200, orjson.dumps(shard.levels(cluster) if cluster is not None else []))
+    if request.name == inheritance.PATH:
+        return inheritance.inheritance(shard, request, cluster)
     found = shard.catalog.document(cluster, request.name, request.accept, request.if_none_match)
     if isinstance(found, Coroutine):
         return _wait(shard, request, found)

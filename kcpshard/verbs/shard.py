@@ -20,6 +20,7 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Result
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
 from kcpshard.tenancy.directory import Ask, Directory
+from kcpshard.tenancy.standing import TreeStanding
 from kcpshard.verbs.birth_contents import BirthContents
 from kcpshard.verbs.namespace_contents import NamespaceContents
 from kcpshard.verbs.outcome import AfterSync, NotOwned
@@ -54,7 +55,7 @@ class Shard:
 
     __slots__ = (
         "admission", "ask", "authorizer", "birth", "callouts", "catalog", "contents", "directory", "elsewhere",
-        "issuer", "levels", "now_us", "ownership", "staged", "store", "turn", "url",
+        "issuer", "levels", "now_us", "ownership", "staged", "standing", "store", "turn", "url",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +86,8 @@ class Shard:
         catalog.call_out(self.callouts)
         self.admission = Registry(store, catalog, self.authorizer)
         self.directory = self.admission.directory = Directory(store, self.authorizer, self.is_ours)
+        self.standing = TreeStanding(store, self.authorizer, self.is_ours)
+        self.authorizer.stand_in_a_tree(self.standing)
         self.ask: Ask | None = None  # a request to the shard that serves its path; None: there is no other shard
         self.url = "https://localhost"  # where the fronts are, without a path
 

@@ -9,7 +9,7 @@ def test_every_object_of_a_new_server_is_there() -> None:
         (each.group_resource.partition(".")[0], each.namespace, each.name): each.document
         for each in bootstrap_objects()
     }
-    assert len(found) == 133
+    assert len(found) == 135
     assert found["clusterroles", "", "cluster-admin"]["rules"][0]["verbs"] == ["*"]
     assert ("rolebindings", "kube-system", "system:controller:token-cleaner") in found
 
@@ -25,9 +25,9 @@ def test_aggregated_roles_are_filled_in() -> None:
 async def test_they_are_read_and_written_like_any_object(client: ApiClient) -> None:
     await client.create(CONFIGMAPS, configmap("a"))
     listed = (await client.do("GET", ROLES)).json["items"]
-    assert len(listed) == 69 and all(item["metadata"]["uid"] for item in listed)
+    assert len(listed) == 71 and all(item["metadata"]["uid"] for item in listed)
     first = (await client.do("GET", ROLES + "?limit=10")).json
-    assert first["metadata"]["remainingItemCount"] == 59
+    assert first["metadata"]["remainingItemCount"] == 61
     view = (await client.do("GET", ROLES + "/view")).json
     assert view == next(item for item in listed if item["metadata"]["name"] == "view")
     patched = await client.do("PATCH", ROLES + "/view", {"metadata": {"labels": {"x": "y"}}}, MERGE)

@@ -1,0 +1,62 @@
+"""Where a logical cluster stands in the tree: whether it is a workspace, and whose rights and APIs are its own too."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from kcpshard.api.errors import ServiceUnavailable
+from kcpshard.authorization.authorizer import Authorizer, InTree
+from kcpshard.authorization.inheritance import Ancestor
+from kcpshard.authorization.layer import Layer, Place
+from kcpshard.authorization.rules import Rule
+from kcpshard.storage import envelope
+from kcpshard.storage.contract import LogicalCluster, ObjectStore
+from kcpshard.tenancy.copies import Copies
+from kcpshard.tenancy.names import LOGICAL_CLUSTERS, NAME, RBAC, ancestors
+
+
+class TreeStanding:
+    """For `Authorizer.stand_in_a_tree`. `copies` where there are other shards."""
+
+    def __init__(self, store: ObjectStore, authorizer: Authorizer, is_ours: Callable[[str], bool]) -> None:
+        self._store, self._authorizer, self.is_ours = store, authorizer, is_ours
+        self.copies: Copies | None = None
+
+    def __call__(self, cluster: LogicalCluster) -> InTree:
+        document = self.document(cluster)
+        if document is None:
+            return InTree(False)
+        spec = document.get("spec") or {}
+        found: Sequence[tuple[str, Ancestor]] = ()
+        if RBAC in (spec.get("inherit") or ()):
+            found = [(path, _Anywhere(self, self._authorizer, path)) for path in ancestors(cluster.path)]
+        return InTree(bool(spec.get("owner")), found)
+
+    def document(self, cluster: LogicalCluster) -> Mapping[str, Any] | None:
+        """Its LogicalCluster, if it holds one itself."""
+        value = self._store.pending_own(cluster, LOGICAL_CLUSTERS, "", NAME)
+        return None if value is None else orjson.loads(envelope.body(value))
+
+    def copies_of(self, path: str) -> Copies:
+        if self.copies is None:
+            raise ServiceUnavailable(f"the logical cluster {path} is not served here", retry_after_s=1)
+        return self.copies
+
+
+class _Anywhere:
+    """An ancestor that may move from shard to shard."""
+
+    def __init__(self, standing: TreeStanding, authorizer: Authorizer, path: str) -> None:
+        self._standing, self._path = standing, path
+        self._here = authorizer.ancestor_here(path)
+
+    def layer(self) -> Layer:
+        if self._standing.is_ours(self._path):
+            return self._here.layer()
+        return self._standing.copies_of(self._path).layer(self._path)
+
+    def role(self, kind: str, place: Place) -> tuple[Rule, ...] | None:
+        if self._standing.is_ours(self._path):
+            return self._here.role(kind, place)
+        return self._standing.copies_of(self._path).role(self._path, place)
