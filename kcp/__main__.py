@@ -17,6 +17,7 @@ _COMMANDS = {
     "compat": ("kcp.compat", "compat", "Compare definitions of APIs; find what all of them accept."),
     "crd-pull": ("kcp.crd_pull", "crd_pull", "Write the APIs of a cluster as CustomResourceDefinitions."),
     "token": ("kcp.join_tokens", "token", "Make tokens with which other machines join."),
+    "ws": ("kcp.workspaces", "ws", "Move through the tree of workspaces; make and delete them."),
     "version": ("kcp.version", "version", "Print the version."),
 }
 

@@ -33,7 +33,7 @@ async def test_they_are_read_and_written_like_any_object(client: ApiClient) -> N
     patched = await client.do("PATCH", ROLES + "/view", {"metadata": {"labels": {"x": "y"}}}, MERGE)
     assert patched.code == 200 and patched.json["metadata"]["uid"] == view["metadata"]["uid"]
     assert (await client.do("PUT", ROLES + "/view", view)).code == 409, "its resourceVersion is old by now"
-    assert len((await client.do("GET", ROLES)).json["items"]) == 69
+    assert len((await client.do("GET", ROLES)).json["items"]) == 71
     assert (await client.do("POST", ROLES, {"metadata": {"name": "edit"}, "rules": []})).code == 409
     assert (await client.do("DELETE", ROLES + "/edit")).code == 200
     assert (await client.do("GET", ROLES + "/edit")).code == 404
