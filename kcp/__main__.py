@@ -11,6 +11,7 @@ _COMMANDS = {
     "shards": ("kcp.shards", "shards", "List shards."),
     "keys": ("kcp.keys", "keys", "Change what tokens and certificates are signed with."),
     "apply": ("kcp.apply", "apply", "Apply several objects at once: all or none."),
+    "backup": ("kcp.backup", "backup", "Back up, verify and restore the shards of an installation."),
     "get": ("kcp.history", "get", "Show objects as they were at some time."),
     "history": ("kcp.history", "history", "Show who changed an object, when and what."),
     "restore": ("kcp.restore", "restore", "Bring an object, a namespace or a logical cluster back to some time."),

@@ -141,6 +141,11 @@ def front_program(
     return Program(f"front-{number}", (*arguments, *logging.options()), stage=0)
 
 
+def backup_program(installation: Installation, place: str, every: str, options: Sequence[str]) -> Program:
+    arguments = [*PYTHON, "kcp", "backup", "create", "--root-directory", str(installation.root), "--place", place]
+    return Program("backup", (*arguments, "--every", every, *options, "--supervised"), stage=0)
+
+
 def shard_socket(installation: Installation, number: int, listener: str) -> Path:
     return installation.run_directory / f"shard-{number}" / f"{listener}.sock"
 

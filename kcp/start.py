@@ -24,6 +24,7 @@ from kcp.programs import (
     Audit,
     Logging,
     Program,
+    backup_program,
     front_program,
     join_address,
     shard_program,
@@ -67,6 +68,7 @@ class Options:
     encryption_config: str = ""
     authentication: Mapping[str, object] = field(default_factory=dict)  # option → value, as a command gets them
     audit: Audit = NO_AUDIT
+    backup: tuple[str, str, tuple[str, ...]] | None = None  # place, how often, further options
 
 
 def _networks(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -175,6 +177,9 @@ form_option = click.option(
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="A kubeconfig of the server that records are sent to.",
 )
+@click.option("--backup-to", default="", metavar="PLACE", help="Make backups: in a directory, or s3://BUCKET/PREFIX.")
+@click.option("--backup-every", default="6h", show_default=True, metavar="TIME", help="How often: 30m, 6h, 1d.")
+@click.option("--backup-keep", type=click.IntRange(1), metavar="N", help="Of those the newest N [default: all].")
 @click.option("--accept-clock", is_flag=True, help="Start although the clock is far behind the newest revision.")
 def start(
     root: Path,
@@ -198,6 +203,9 @@ def start(
     audit_log_maxsize: int,
     audit_log_mode: str,
     audit_webhook_config_file: Path | None,
+    backup_to: str,
+    backup_every: str,
+    backup_keep: int | None,
     **authentication: object,
 ) -> None:
     """Start kcp on this machine: shards, fronts and, the first time, everything they need.
@@ -233,8 +241,16 @@ def start(
                     "mode": audit_log_mode,
                 },
             ),
+            _backup(backup_to, backup_every, backup_keep),
         )
     )
+
+
+def _backup(place: str, every: str, keep: int | None) -> tuple[str, str, tuple[str, ...]] | None:
+    if not place:
+        return None
+    where = place if place.startswith("s3://") else str(Path(place).absolute())
+    return where, every, (() if keep is None else ("--keep", str(keep)))
 
 
 def _audit(policy: Path | None, log_path: str, webhook: Path | None, log: Mapping[str, object]) -> Audit:
@@ -320,7 +336,8 @@ def _programs(made: Installation, options: Options, reserved: Reservation) -> Se
         )
         for number in range(1, (options.fronts or default_processes()) + 1)
     ]
-    return [*shards, *fronts]  # in the order they are started: shards take longer
+    backups = [backup_program(made, *options.backup)] if options.backup else []
+    return [*shards, *fronts, *backups]  # in the order they are started: shards take longer
 
 
 def _hosts(options: Options) -> list[str]:

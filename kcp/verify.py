@@ -30,7 +30,7 @@ def verify(directory: Path, encryption: Path | None, form: str) -> None:
     from kcpshard.storage.verification import verify as violations_in
 
     _check_stopped(directory.absolute())
-    found = violations_in(str(directory), partial(_opened, encryption=encryption))
+    found = violations_in(str(directory), partial(opened, encryption=encryption))
     violations = [{"violation": each.name, "detail": each.detail} for each in found]
     if violations or form != "table":
         click.echo(render(violations, form), nl=False)
@@ -40,7 +40,7 @@ def verify(directory: Path, encryption: Path | None, form: str) -> None:
         click.echo(f"{directory}: no violations")
 
 
-def _opened(engine: "KeyValueEngine", encryption: Path | None) -> "KeyValueEngine":
+def opened(engine: "KeyValueEngine", encryption: Path | None) -> "KeyValueEngine":
     """The engine with sealed values in the clear. Makes no data key: the directory is only read."""
     from kcpshard.encryption import configuration
     from kcpshard.encryption.data_keys import DataKeyRing

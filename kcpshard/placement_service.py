@@ -24,6 +24,7 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc import shard_pb2_grpc
 from kcpshard.rpc.placement_client import NOT_KEEPER, REFUSED
 from kcpshard.rpc.roles import SHARD, RolesOf
+from kcpshard.storage.checkpoints import Checkpoints, NoSuchCheckpoint, TooManyCheckpoints
 from kcpshard.storage.contract import ReadOnly
 
 
@@ -79,7 +80,7 @@ class PlacementService(shard_pb2_grpc.ShardPlacementServicer):
 class AdminService(shard_pb2_grpc.ShardAdminServicer):
     """`statistics` is what the shard counts (JSON values); placement's figures are added. `checkpoint` makes one in a
     directory that does not exist yet, on a thread, and returns the revision up to which it has everything. `census`
-    counts logical clusters and objects."""
+    counts logical clusters and objects. `checkpoints` are those for backups; None: there are no files to copy."""
 
     def __init__(
         self,
@@ -87,11 +88,14 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
         statistics: Callable[[], Mapping[str, object]],
         checkpoint: Callable[[str], int],
         census: Callable[[], Awaitable[tuple[int, int]]] | None = None,
+        checkpoints: Checkpoints | None = None,
+        durable_revision: Callable[[], int] = lambda: 0,
     ) -> None:
         self._placement = placement
         self._statistics = statistics
         self._checkpoint = checkpoint
         self._census = census
+        self._checkpoints, self._durable_revision = checkpoints, durable_revision
 
     async def Statistics(self, request: pb.StatisticsRequest, context: Any) -> pb.StatisticsResponse:
         found = self._placement.ownership.statistics()
@@ -116,6 +120,39 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
         except OSError as error:
             await context.abort(REFUSED, f"no checkpoint in {request.directory!r}: {error}")
             raise
+
+    async def OpenCheckpoint(self, request: pb.OpenCheckpointRequest, context: Any) -> pb.OpenCheckpointResponse:
+        if self._checkpoints is None:
+            await context.abort(REFUSED, "this shard keeps its data in memory")
+        assert self._checkpoints is not None  # abort raises
+        revision = self._durable_revision()
+        try:
+            id_, files = await asyncio.to_thread(self._checkpoints.open)
+        except OSError as error:
+            await context.abort(REFUSED, f"no checkpoint: {error}")
+            raise
+        except TooManyCheckpoints as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+            raise
+        shown = [pb.CheckpointFile(name=file.name, size=file.size, sha256=file.sha256) for file in files]
+        epoch = self._placement.maps.current.epoch
+        return pb.OpenCheckpointResponse(id=id_, revision=revision, map_epoch=epoch, files=shown)
+
+    async def ReadCheckpoint(self, request: pb.ReadCheckpointRequest, context: Any) -> AsyncIterator[pb.FilePiece]:
+        if self._checkpoints is None:
+            await context.abort(REFUSED, "this shard keeps its data in memory")
+        assert self._checkpoints is not None  # abort raises
+        pieces = self._checkpoints.pieces(request.id, request.name)
+        try:
+            while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+                yield pb.FilePiece(data=piece)
+        except (NoSuchCheckpoint, OSError) as error:
+            await context.abort(REFUSED, str(error))
+
+    async def CloseCheckpoint(self, request: pb.CloseCheckpointRequest, context: Any) -> pb.CloseCheckpointResponse:
+        if self._checkpoints is not None:
+            await asyncio.to_thread(self._checkpoints.close, request.id)
+        return pb.CloseCheckpointResponse()
 
     def _make_checkpoint(self, directory: str) -> int:
         if not os.path.isabs(directory) or os.path.lexists(directory):

@@ -64,6 +64,7 @@ from kcpshard.rpc.transport import SERVER_OPTIONS, TlsFiles, dial, listen, read_
 from kcpshard.service import SessionService
 from kcpshard.settings import Settings, adjusted
 from kcpshard.storage import keyspace
+from kcpshard.storage.checkpoints import Checkpoints
 from kcpshard.storage.contract import KeyValueEngine, LogicalCluster
 from kcpshard.storage.damage import damage_of
 from kcpshard.storage.memory_engine import MemoryEngine
@@ -171,7 +172,18 @@ class ShardServer:
         self.watch.limit(self._let_in)
         self.watch.end_watches_of_the_dead(self.store)
         self._services: list[PlacementService] = []
-        self._admin = AdminService(self._placement, self.statistics, self._checkpoint, self.store.census)
+        self._checkpoints: Checkpoints | None = None
+        if options.engine == "rocksdb":
+            place = Path(options.data).absolute().parent / "checkpoints"  # on the same file system: they are links
+            self._checkpoints = Checkpoints(place, self._make_checkpoint, time.monotonic)
+        self._admin = AdminService(
+            self._placement,
+            self.statistics,
+            self._checkpoint,
+            self.store.census,
+            self._checkpoints,
+            lambda: self.store.durable_revision,
+        )
         self._custom_definitions = CustomDefinitions(self._shard, catalog)
         self._controllers = assembly.assemble(self._shard, enabled)
         self._arrived = ArrivedClusters(self._controllers, self._custom_definitions, self.store, self.store.transfers)
@@ -388,8 +400,14 @@ class ShardServer:
 
     def _checkpoint(self, directory: str) -> int:
         revision = self.store.durable_revision
-        self._engine.checkpoint(directory)
+        self._make_checkpoint(directory)
         return revision
+
+    def _make_checkpoint(self, directory: str) -> None:
+        """On a thread. Flushed first, which others do not notice: the checkpoint itself holds them up, and is short
+        then."""
+        self._engine.flush()
+        self._engine.checkpoint(directory)
 
     async def _put_record(self, key: bytes, value: bytes | None) -> None:
         """Durable on return; a record of the meta family that others than the store keep."""

@@ -134,6 +134,24 @@ class PlacementClient:
         reply: pb.CheckpointResponse = await _answer(call)
         return reply.revision
 
+    async def open_checkpoint(self) -> pb.OpenCheckpointResponse:
+        """As long as it takes: files that are new since the last one are read."""
+        return await _answer(self._admin.OpenCheckpoint(pb.OpenCheckpointRequest()))
+
+    async def read_checkpoint(self, id_: str, name: str) -> AsyncGenerator[bytes, None]:
+        """The content of one of its files, in pieces."""
+        call = self._admin.ReadCheckpoint(pb.ReadCheckpointRequest(id=id_, name=name))
+        try:
+            async for piece in call:
+                yield piece.data
+        except grpc.aio.AioRpcError as error:
+            raise translate(error) from error
+        finally:
+            call.cancel()
+
+    async def close_checkpoint(self, id_: str) -> None:
+        await _answer(self._admin.CloseCheckpoint(pb.CloseCheckpointRequest(id=id_), timeout=CALL_TIMEOUT_S))
+
     async def close(self) -> None:
         await self._channel.close()
 

@@ -28,6 +28,9 @@ METHOD_ROLES: Mapping[str, frozenset[str]] = {
     f"{_PACKAGE}ShardPlacement/FollowAuthorities": _FRONTS,
     f"{_PACKAGE}ShardAdmin/Statistics": _ADMINISTRATION | _FRONTS,  # a front shows them as metrics
     f"{_PACKAGE}ShardAdmin/Checkpoint": _ADMINISTRATION,
+    f"{_PACKAGE}ShardAdmin/OpenCheckpoint": frozenset({ADMIN}),
+    f"{_PACKAGE}ShardAdmin/ReadCheckpoint": frozenset({ADMIN}),
+    f"{_PACKAGE}ShardAdmin/CloseCheckpoint": frozenset({ADMIN}),
     f"{_PACKAGE}ShardAdmin/RegisterShard": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/GrantSlots": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/SealSlots": _ADMINISTRATION,

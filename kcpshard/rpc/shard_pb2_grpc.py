@@ -367,6 +367,21 @@ class ShardAdminStub:
                 request_serializer=shard__pb2.CheckpointRequest.SerializeToString,
                 response_deserializer=shard__pb2.CheckpointResponse.FromString,
                 _registered_method=True)
+        self.OpenCheckpoint = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/OpenCheckpoint',
+                request_serializer=shard__pb2.OpenCheckpointRequest.SerializeToString,
+                response_deserializer=shard__pb2.OpenCheckpointResponse.FromString,
+                _registered_method=True)
+        self.ReadCheckpoint = channel.unary_stream(
+                '/kcp.shard.v1.ShardAdmin/ReadCheckpoint',
+                request_serializer=shard__pb2.ReadCheckpointRequest.SerializeToString,
+                response_deserializer=shard__pb2.FilePiece.FromString,
+                _registered_method=True)
+        self.CloseCheckpoint = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/CloseCheckpoint',
+                request_serializer=shard__pb2.CloseCheckpointRequest.SerializeToString,
+                response_deserializer=shard__pb2.CloseCheckpointResponse.FromString,
+                _registered_method=True)
         self.RegisterShard = channel.unary_unary(
                 '/kcp.shard.v1.ShardAdmin/RegisterShard',
                 request_serializer=shard__pb2.RegisterShardRequest.SerializeToString,
@@ -455,6 +470,26 @@ class ShardAdminServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Checkpoint(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenCheckpoint(self, request, context):
+        """For backups: a checkpoint beside the data, its files by name and content, and their bytes. One that nobody has
+        read from for an hour is gone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadCheckpoint(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseCheckpoint(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -579,6 +614,21 @@ def add_ShardAdminServicer_to_server(servicer, server):
                     servicer.Checkpoint,
                     request_deserializer=shard__pb2.CheckpointRequest.FromString,
                     response_serializer=shard__pb2.CheckpointResponse.SerializeToString,
+            ),
+            'OpenCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenCheckpoint,
+                    request_deserializer=shard__pb2.OpenCheckpointRequest.FromString,
+                    response_serializer=shard__pb2.OpenCheckpointResponse.SerializeToString,
+            ),
+            'ReadCheckpoint': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadCheckpoint,
+                    request_deserializer=shard__pb2.ReadCheckpointRequest.FromString,
+                    response_serializer=shard__pb2.FilePiece.SerializeToString,
+            ),
+            'CloseCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseCheckpoint,
+                    request_deserializer=shard__pb2.CloseCheckpointRequest.FromString,
+                    response_serializer=shard__pb2.CloseCheckpointResponse.SerializeToString,
             ),
             'RegisterShard': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterShard,
@@ -711,6 +761,87 @@ class ShardAdmin:
             '/kcp.shard.v1.ShardAdmin/Checkpoint',
             shard__pb2.CheckpointRequest.SerializeToString,
             shard__pb2.CheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/OpenCheckpoint',
+            shard__pb2.OpenCheckpointRequest.SerializeToString,
+            shard__pb2.OpenCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/ReadCheckpoint',
+            shard__pb2.ReadCheckpointRequest.SerializeToString,
+            shard__pb2.FilePiece.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/CloseCheckpoint',
+            shard__pb2.CloseCheckpointRequest.SerializeToString,
+            shard__pb2.CloseCheckpointResponse.FromString,
             options,
             channel_credentials,
             insecure,

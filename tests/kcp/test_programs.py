@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from kcp.installation import Installation
-from kcp.programs import NO_AUDIT, Audit, Logging, front_program, shard_program, split_address
+from kcp.programs import NO_AUDIT, Audit, Logging, backup_program, front_program, shard_program, split_address
 
 MADE = Installation(Path("/x/.kcp"), "id", 2, 3)
 
@@ -45,6 +45,14 @@ def test_a_front_is_told_all_shards_and_shares_its_port() -> None:
 def test_a_front_of_several_machines_has_a_certificate() -> None:
     made = replace(MADE, internal_listen="10.0.0.1:7000")
     assert " --tls-directory /x/.kcp/tls/front" in options(front_program(made, 1, "x:1", Logging()).arguments)
+
+
+def test_backups_are_made_while_shards_serve() -> None:
+    program = backup_program(MADE, "s3://b/p", "6h", ("--keep", "4"))
+    assert options(program.arguments) == (
+        "kcp backup create --root-directory /x/.kcp --place s3://b/p --every 6h --keep 4 --supervised"
+    )
+    assert program.stage < shard_program(MADE, 1, Logging()).stage
 
 
 def test_fronts_stop_before_shards() -> None:
