@@ -12,6 +12,8 @@ _COMMANDS = {
     "keys": ("kcp.keys", "keys", "Change what tokens and certificates are signed with."),
     "apply": ("kcp.apply", "apply", "Apply several objects at once: all or none."),
     "backup": ("kcp.backup", "backup", "Back up, verify and restore the shards of an installation."),
+    "export": ("kcp.export", "export", "Write a logical cluster to one file."),
+    "import": ("kcp.importing", "import_", "Read a logical cluster from a file, or from another cluster."),
     "get": ("kcp.history", "get", "Show objects as they were at some time."),
     "history": ("kcp.history", "history", "Show who changed an object, when and what."),
     "restore": ("kcp.restore", "restore", "Bring an object, a namespace or a logical cluster back to some time."),

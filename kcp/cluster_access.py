@@ -39,6 +39,7 @@ class ResourceType(NamedTuple):
     short_names: tuple[str, ...]
     namespaced: bool
     verbs: frozenset[str]
+    has_status: bool = False  # as a subresource
 
     @property
     def api_version(self) -> str:
@@ -75,10 +76,11 @@ class ClusterAccess:
         query: Mapping[str, str] | None = None,
         body: Object | None = None,
         accept: str = "",
+        content_type: str = "application/json",
     ) -> Object:
         """The answer's document. Raises ApiFailure for a Status, Refused if the server cannot be reached."""
         url = self.server + path + (f"?{urlencode(query)}" if query else "")
-        headers = {**self._headers, "Accept": accept or "application/json", "Content-Type": "application/json"}
+        headers = {**self._headers, "Accept": accept or "application/json", "Content-Type": content_type}
         data = json.dumps(body).encode() if body is not None else None
         try:
             answer = self._pool.request(method, url, body=data, headers=headers, timeout=TIMEOUT_S, retries=False)
@@ -115,12 +117,22 @@ class ClusterAccess:
     def types(self) -> list[ResourceType]:
         """What is served, each type in its preferred version."""
         if self._types is None:
-            self._types = [
-                found
-                for root in ("/api", "/apis")
-                for found in discovered(self.request("GET", root, accept=_DISCOVERY))
-            ]
+            self._types = [found for root in ("/api", "/apis") for found in self._discovered(root)]
         return self._types
+
+    def _discovered(self, root: str) -> Iterator[ResourceType]:
+        document = self.request("GET", root, accept=_DISCOVERY)
+        if document.get("kind") == "APIGroupDiscoveryList":
+            yield from discovered(document)
+            return
+        # A server older than 1.26.
+        if root == "/api":
+            preferred = [("", f"/api/{version}") for version in document.get("versions") or ()]
+        else:
+            groups = document.get("groups") or ()
+            preferred = [(g["name"], f"/apis/{g['preferredVersion']['groupVersion']}") for g in groups]
+        for group, path in preferred:
+            yield from discovered_in(group, path.rpartition("/")[2], self.request("GET", path))
 
     def forget_types(self) -> None:
         """They may have changed: ask again."""
@@ -152,7 +164,27 @@ def discovered(document: Object) -> Iterator[ResourceType]:
                         tuple(each.get("shortNames") or ()),
                         each.get("scope") == "Namespaced",
                         frozenset(each.get("verbs") or ()),
+                        any(sub.get("subresource") == "status" for sub in each.get("subresources") or ()),
                     )
+
+
+def discovered_in(group: str, version: str, document: Object) -> Iterator[ResourceType]:
+    """The types of one group version, as every server tells them."""
+    resources = document.get("resources") or ()
+    names = {each["name"] for each in resources}
+    for each in resources:
+        if "/" not in each["name"]:
+            yield ResourceType(
+                each.get("group") or group,
+                each.get("version") or version,
+                each["name"],
+                each.get("singularName") or "",
+                each["kind"],
+                tuple(each.get("shortNames") or ()),
+                bool(each.get("namespaced")),
+                frozenset(each.get("verbs") or ()),
+                f"{each['name']}/status" in names,
+            )
 
 
 def connect(kubeconfig: str | None, context: str | None, cluster: str | None) -> ClusterAccess:
