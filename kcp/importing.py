@@ -5,6 +5,7 @@ refused is told at the end, each with its reason; the rest is imported all the s
 """
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -86,7 +87,9 @@ def summary(report: Report) -> str:
     created, updated, same, refused = report.counts()
     counts = f"{created} created, {updated} updated, {same} as they were"
     lines = [f"{counts}, {len(report.left)} left out, {refused} refused"]
-    for title, found in (("refused", report.refused), ("left out", report.left), ("without owner", report.orphaned)):
+    reasons = Counter(each.reason for each in report.left)
+    lines += [f"  left out: {number}: {reason}" for reason, number in reasons.items()]
+    for title, found in (("refused", report.refused), ("without owner", report.orphaned)):
         lines += [f"  {title}: {each.shown}: {each.reason}" for each in found[:_MOST_SHOWN]]
         if len(found) > _MOST_SHOWN:
             lines.append(f"  {title}: and {len(found) - _MOST_SHOWN} more")

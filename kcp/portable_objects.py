@@ -30,6 +30,7 @@ LAST = (
     "validatingwebhookconfigurations.admissionregistration.k8s.io",
     "mutatingwebhookconfigurations.admissionregistration.k8s.io",
 )  # fmt: skip
+_OF_THE_SERVER = frozenset(("services", "endpoints", "endpointslices.discovery.k8s.io"))
 _TOKEN_SECRET = "kubernetes.io/service-account-token"  # noqa: S105 - a type
 _ADDRESSES = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "healthCheckNodePort")
 
@@ -60,6 +61,8 @@ def why_left(full_name: str, obj: Object) -> str:
     if full_name == "apiservices.apiregistration.k8s.io" and "kube-aggregator.kubernetes.io/automanaged" in (
         meta.get("labels") or {}
     ):
+        return "the server makes it"
+    if full_name in _OF_THE_SERVER and (meta.get("namespace"), meta["name"]) == ("default", "kubernetes"):
         return "the server makes it"
     if meta.get("deletionTimestamp"):
         return "it is being deleted"

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 import kcpfront
 from kcp.__main__ import main
-from kcp.cluster_access import ClusterAccess, connect
+from kcp.cluster_access import ApiFailure, ClusterAccess, connect
 from kcp.importing import Report, Told, summary, write_entries
 from kcp.portable_file import Entry
 from kcpfront.embedding import EmbeddedCluster, EmbeddedServer
@@ -63,8 +63,8 @@ def fill(access: ClusterAccess) -> None:
         try:
             made = access.request("POST", WIDGETS, body=widget)
             break
-        except Exception as error:
-            if "could not find" not in str(error):
+        except ApiFailure as failure:
+            if failure.code != 404:
                 raise
     access.request("PUT", f"{WIDGETS}/w/status", body={**made, "status": {"ready": True}})
     owner = {"apiVersion": "example.dev/v1", "kind": "Widget", "name": "w", "uid": made["metadata"]["uid"]}
@@ -152,6 +152,7 @@ def test_what_is_refused_is_told_and_the_rest_goes_on(server: EmbeddedServer) ->
     assert {each.shown for each in report.refused} == {"configmaps/b in namespace nowhere", "gadgets.x.y/g"}
     assert [each.shown for each in report.left] == ["configmaps/kube-root-ca.crt in namespace default"]
     assert "ConfigMap z did not come along" in summary(report)
+    assert "left out: 1: every namespace has its own" in summary(report)
 
 
 def test_long_reports_are_cut() -> None:

@@ -51,6 +51,7 @@ def test_the_order_of_types() -> None:
         ("secrets", {**obj(), "type": "kubernetes.io/service-account-token"}),
         ("configmaps", obj("kube-root-ca.crt")),
         ("configmaps", obj(deletionTimestamp="t")),
+        ("services", obj("kubernetes", namespace="default")),
         ("apiservices.apiregistration.k8s.io", obj(labels={"kube-aggregator.kubernetes.io/automanaged": "onstart"})),
     ],
 )
