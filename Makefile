@@ -149,6 +149,12 @@ differential-http: setup
 attack: setup
 	$(BIN)/python -m tests.attack $(ARGS)
 
+# The audit log of the same requests, beside a fresh kube-apiserver that was started with the policy which
+# `python -m tests.differential.audit policy` prints: make differential-audit KUBECONFIG=… AUDIT_LOG=…
+.PHONY: differential-audit
+differential-audit: setup
+	$(BIN)/python -m tests.differential.audit $(KUBECONFIG) $(AUDIT_LOG)
+
 # Roles, bindings and questions, generated: make differential-rbac KUBECONFIG=…/admin.kubeconfig (a cluster of its own)
 .PHONY: differential-rbac
 differential-rbac: setup

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from kcpfront.audit.policy import LEVELS, METADATA, REQUEST, REQUEST_RESPONSE
+from kcpfront.audit.policy import LEVELS, METADATA, RECEIVED, REQUEST, REQUEST_RESPONSE
 from kcpfront.audit.trace import Trace
 from kcpfront.exchange import Exchange
 from kcpfront.request_info import RequestInfo
@@ -22,6 +22,7 @@ _TRUNCATED = "audit.k8s.io/truncated"
 # Larger bodies are neither told nor looked into: decoding and encoding one takes a millisecond for each 100 kB.
 _BODY_BYTES = 256 * 1024
 _MAX_USER_AGENT = 1024
+_VERB_OF = {"HEAD": "get"}  # of what nobody serves
 _STATUS_MEMBERS = ("status", "message", "reason", "details", "code")
 _IS_STATUS = re.compile(rb'\{\s*"(?:kind"\s*:\s*"Status"|apiVersion"\s*:\s*"v1"\s*,\s*"kind"\s*:\s*"Status")')
 _CLOSED_EARLY = {"metadata": {}, "status": "Success", "message": "Connection closed early", "code": 200}
@@ -31,7 +32,8 @@ def encode_event(exchange: Exchange, trace: Trace, stage: str, at_s: float, code
     """`code` 0: there is no answer (yet)."""
     level = trace.outcome.level
     info = exchange.info
-    told = _read(trace.shard) if trace.shard else {}
+    # The first stage tells what was known when it came, whenever it is written.
+    told = _read(trace.shard) if trace.shard and stage != RECEIVED else {}
     annotations = {**told.get("annotations", {}), CLUSTER: info.cluster}
     if "decision" in told:
         annotations[_DECISION], annotations[_REASON] = told["decision"], told.get("reason", "")
@@ -42,15 +44,18 @@ def encode_event(exchange: Exchange, trace: Trace, stage: str, at_s: float, code
         "auditID": exchange.audit_id,
         "stage": stage,
         "requestURI": exchange.target,
-        "verb": info.verb,
+        "verb": info.verb or _VERB_OF.get(exchange.method, ""),
         "user": orjson.Fragment(_user(exchange.identity)),
     }
     if "impersonatedUser" in told:
         event["impersonatedUser"] = orjson.Fragment(_user(orjson.dumps(told["impersonatedUser"])))
+    if "impersonationConstraint" in told:
+        event["authenticationMetadata"] = {"impersonationConstraint": told["impersonationConstraint"]}
     event["sourceIPs"] = trace.source_ips
     if exchange.user_agent:
         event["userAgent"] = _bounded(exchange.user_agent)
-    has_passed = told.get("decision") == "allow" and stage != "RequestReceived"
+    # What is not served is not read there either.
+    has_passed = told.get("decision") == "allow" and stage != RECEIVED and code != 405
     sent = _sent(exchange) if has_passed and exchange.body else None
     if info.resource:
         event["objectRef"] = _reference(info, sent)
@@ -58,7 +63,9 @@ def encode_event(exchange: Exchange, trace: Trace, stage: str, at_s: float, code
         event["responseStatus"] = _status(trace.answer, code)
     if level >= REQUEST and has_passed and exchange.body:
         _tell(event, "requestObject", exchange.body, sent, annotations, trace)
-    if level >= REQUEST_RESPONSE and code and trace.answer:
+    if trace.is_cut and code:
+        annotations[_TRUNCATED] = "true"
+    elif level >= REQUEST_RESPONSE and code and trace.answer:
         _tell(event, "responseObject", trace.answer, _parsed(trace.answer), annotations, trace)
     event["requestReceivedTimestamp"] = _time(trace.received_s)
     event["stageTimestamp"] = _time(at_s)
@@ -67,18 +74,10 @@ def encode_event(exchange: Exchange, trace: Trace, stage: str, at_s: float, code
 
 
 def encode_failed_authentication(exchange: Exchange, trace: Trace, at_s: float) -> bytes:
-    """Who it was is not known; with what they tried is, but not the credential."""
-    header = exchange.headers.get("Authorization")
-    tried = ["bearer"] if header is not None and header[:7].lower() == "bearer " else []
-    tried += ["basic"] if header is not None and header[:6].lower() == "basic " else []
-    tried += ["x509"] if not tried and exchange.certificate() is not None else []
-    message = f"Authentication failed, attempted: {', '.join(tried)}" if tried else _NO_CREDENTIALS
-    status = {"metadata": {}, "status": "Failure", "message": message, "reason": "Unauthorized", "code": 401}
+    """Who it was is not known."""
+    status = {"metadata": {}, "status": "Failure", "message": "Unauthorized", "reason": "Unauthorized", "code": 401}
     trace.answer = orjson.dumps({"kind": "Status", **status})
     return encode_event(exchange, trace, "ResponseStarted", at_s, 401)
-
-
-_NO_CREDENTIALS = "Authentication failed, no credentials provided"
 
 
 def _read(shard: bytes) -> dict[str, Any]:
@@ -146,7 +145,12 @@ def _status(answer: bytes, code: int) -> dict[str, Any]:
     found = _parsed(answer) if _IS_STATUS.match(answer) else None
     if not isinstance(found, dict):
         return {"metadata": {}, "code": code}
-    return {"metadata": {}, **{m: found[m] for m in _STATUS_MEMBERS if found.get(m)}, "code": code}
+    # As it was answered, also an empty `details`.
+    return {
+        "metadata": {},
+        **{m: found[m] for m in _STATUS_MEMBERS if found.get(m) or (m == "details" and m in found)},
+        "code": code,
+    }
 
 
 def _tell(

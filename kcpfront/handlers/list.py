@@ -73,6 +73,8 @@ class ListHandler:
         assert stream.info is not None
         before, after = list_around(stream.info)
         pieces = [before, *pieces, after]
+        if exchange.audit is not None and exchange.audit.wants_answer:
+            exchange.audit.answer = b"".join(pieces)
         length = sum(map(len, pieces))
         if length >= COMPRESS_BYTES and accepts_gzip(exchange):
             return await self._maybe_compressed(exchange, stream, b"".join(pieces), JSON)
@@ -122,12 +124,16 @@ class ListHandler:
             before, after = list_around(stream.info)
         headers = warning_headers(stream.warnings) if stream.warnings else b""
         body = b"".join((before, *pieces, after))
+        if exchange.audit is not None and exchange.audit.wants_answer:
+            exchange.audit.answer = body
         await asyncio.sleep(0)  # each copy of megabytes in a turn of its own
         return await finished_reply(self._workers, exchange, shown, stream.code, body, headers)
 
     async def _streamed(self, exchange: Exchange, stream: ListStream) -> None:
         """Chunks as they come. What goes around the items is known only at the end, so the items go first."""
         connection = exchange.connection
+        if exchange.audit is not None:
+            exchange.audit.is_cut = exchange.audit.wants_answer  # it is larger than what is recorded of a body
         headers = warning_headers(stream.warnings) if stream.warnings else b""
         gzip = _Gzip() if accepts_gzip(exchange) else None
         if gzip is not None:

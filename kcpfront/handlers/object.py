@@ -124,7 +124,11 @@ class ObjectHandler:
         is_object = result.info is None and not (result.warnings or result.retry_after_s or result.content_type)
         if shown is PLAIN and is_object and not wants_pretty(exchange):
             return Reply(result.code, result.body)
-        return await reply_of(self._workers, exchange, shown, result)
+        reply = await reply_of(self._workers, exchange, shown, result)
+        is_formed = shown.as_ or result.info is not None
+        if exchange.audit is not None and exchange.audit.wants_answer and is_formed and reply.body[:1] == b"{":
+            exchange.audit.answer = reply.body  # what is told is what was answered
+        return reply
 
     async def _review(self, body: bytes) -> bytes:
         """The verdict on spec.token; a body that is no TokenReview is the shard's to refuse."""

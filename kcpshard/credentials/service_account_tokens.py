@@ -94,3 +94,9 @@ def _claims(subject: Subject, warn_after: int) -> dict[str, Any]:
     if warn_after:
         ours["warnafter"] = warn_after
     return {"sub": names.username(subject.namespace, subject.account.name), names.KUBERNETES_CLAIM: ours}
+
+
+def token_id(token: str) -> str:
+    """The claim `jti` of a token that has just been issued."""
+    found: str = jwt.decode(token, options={"verify_signature": False})["jti"]
+    return found

@@ -26,11 +26,12 @@ _NAME_FIELD = "metadata.name"
 class Record:
     """What an audit record says of a request's way here. `decision` stays None where none was made."""
 
-    __slots__ = ("annotations", "decision", "impersonated", "user")
+    __slots__ = ("annotations", "constraint", "decision", "impersonated", "user")
 
     def __init__(self, user: bytes) -> None:
         self.user = user
         self.impersonated = b""
+        self.constraint = ""  # which mode of impersonation it was, unless none
         self.decision: Decision | None = None
         self.annotations: dict[str, str] = {}  # of admission
 
@@ -38,7 +39,7 @@ class Record:
         """JSON for Response.audit; the same bytes for the same record."""
         if self.annotations:
             return self._encode()
-        key = (self.user, self.impersonated, self.decision)
+        key = (self.user, self.impersonated, self.constraint, self.decision)
         found = _records.get(key)
         if found is None:
             if len(_records) >= _MAX_RECORDS:
@@ -50,6 +51,8 @@ class Record:
         document: dict[str, object] = {"user": orjson.Fragment(self.user or b"null")}
         if self.impersonated:
             document["impersonatedUser"] = orjson.Fragment(self.impersonated)
+        if self.constraint:
+            document["impersonationConstraint"] = self.constraint
         if self.decision is not None:
             document["decision"] = "allow" if self.decision.allowed else "forbid"
             document["reason"] = self.decision.reason
@@ -58,7 +61,7 @@ class Record:
         return orjson.dumps(document)
 
 
-_records: dict[tuple[bytes, bytes, Decision | None], bytes] = {}
+_records: dict[tuple[bytes, bytes, str, Decision | None], bytes] = {}
 _MAX_RECORDS = 4096  # when full all are forgotten: one is made in 2 µs
 
 

@@ -150,8 +150,7 @@ def _audited(shard: Shard, request: pb.Request) -> Outcome:
     record = access.Record(request.identity)
     try:
         if request.impersonation:
-            request = impersonation.effective(shard, request, access.wanted_of(request))
-            record.impersonated = request.identity
+            request = impersonation.effective(shard, request, access.wanted_of(request), record)
         record.decision = _decided(shard, request, record)
         with gathering(record.annotations):
             outcome = _begin(shard, request)

@@ -16,6 +16,7 @@ from kcpshard.api.requests import Identity, decode_identity
 from kcpshard.authorization.attributes import Attributes, quoted, refused
 from kcpshard.authorization.policy import AUTHENTICATED, MASTERS, UNAUTHENTICATED
 from kcpshard.storage.contract import LogicalCluster
+from kcpshard.verbs.access import Record
 from kcpshard.verbs.shard import Shard
 
 ANONYMOUS = "system:anonymous"
@@ -40,8 +41,9 @@ M = TypeVar("M", bound=Impersonating)
 Ask = Callable[[Attributes], object]  # raises Forbidden
 
 
-def effective(shard: Shard, message: M, attempted: Attributes) -> M:
-    """The same message as from the impersonated identity. Raises Forbidden, Unauthorized, BadRequest."""
+def effective(shard: Shard, message: M, attempted: Attributes, record: Record | None = None) -> M:
+    """The same message as from the impersonated identity, and in `record` why that is. Raises Forbidden, Unauthorized,
+    BadRequest."""
     path = message.cluster
     shard.ownership.check(path)
     cluster = shard.store.pending_cluster(path)
@@ -51,10 +53,12 @@ def effective(shard: Shard, message: M, attempted: Attributes) -> M:
     def ask(attributes: Attributes) -> None:
         shard.authorizer.check(cluster, path, raw, attributes)
 
-    confirm(ask, decode_identity(raw), wanted, attempted)
+    mode = confirm(ask, decode_identity(raw), wanted, attempted)
     copy = type(message)()
     copy.CopyFrom(message)
     copy.identity, copy.impersonation = impersonated(wanted, cluster).encode(), b""
+    if record is not None:
+        record.impersonated, record.constraint = copy.identity, f"impersonate:{mode}" if mode else ""
     return copy
 
 
@@ -67,8 +71,8 @@ def _read(given: Mapping[str, Any]) -> Identity:
     return Identity(username, given.get("uid") or "", tuple(given.get("groups") or ()), extra)
 
 
-def confirm(ask: Ask, requestor: Identity, wanted: Identity, attempted: Attributes) -> None:
-    """Raises Forbidden."""
+def confirm(ask: Ask, requestor: Identity, wanted: Identity, attempted: Attributes) -> str:
+    """The mode that allows it, "" for the unconstrained one. Raises Forbidden."""
     first: Forbidden | None = None
     for mode in modes(requestor, wanted):
         try:
@@ -78,7 +82,7 @@ def confirm(ask: Ask, requestor: Identity, wanted: Identity, attempted: Attribut
         except Forbidden as refusal:
             first = first or refusal
         else:
-            return
+            return mode
     assert first is not None, "the last mode always applies"
     raise first
 

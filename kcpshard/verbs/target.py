@@ -7,6 +7,7 @@ rights never learns which of the two it is.
 
 from typing import NamedTuple
 
+from kcpshard.admission.audit_annotations import note
 from kcpshard.api.errors import MethodNotAllowed, NotFound, PageNotFound, resource_not_found
 from kcpshard.api.requests import Request
 from kcpshard.definitions.contract import Resource
@@ -43,6 +44,8 @@ def find_target(shard: Shard, request: Request, verb: str, *, pending: bool) -> 
             raise method_not_allowed()
     elif verb not in resource.verbs or (verb in _ON_COLLECTIONS) is bool(request.name):
         raise method_not_allowed()
+    if resource.deprecation:
+        note({"k8s.io/deprecated": "true"})
     return Target(cluster, resource, resource.storage_resource or resource)
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import orjson
 
+from kcpshard.admission.audit_annotations import note
 from kcpshard.api.errors import BadRequest, FieldError, invalid, object_conflict, object_invalid, object_not_found
 from kcpshard.api.objects import Object, metadata, timestamp
 from kcpshard.api.requests import Answer, Request
-from kcpshard.credentials.service_account_tokens import MAX_EXPIRATION_S, Reference, Subject
+from kcpshard.credentials.service_account_tokens import MAX_EXPIRATION_S, Reference, Subject, token_id
 from kcpshard.definitions import facts
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
@@ -59,6 +60,7 @@ def create_token(shard: Shard, request: Request) -> Answer:
     # Also for a dry run, as in Kubernetes: there is nothing that would be stored.
     now_s = now_us // 1_000_000
     token = shard.issuer.issue(cluster.id, subject, spec["audiences"], now_s, expires, warn_after)
+    note({"authentication.kubernetes.io/issued-credential-id": f"JTI={token_id(token)}"})
     shown = timestamp(now_us + spec["expirationSeconds"] * 1_000_000)
     answer = {
         "kind": _KIND,

@@ -12,6 +12,7 @@ import base64
 import json
 import random
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -194,6 +195,7 @@ class Siege:
         for _ in range(200):
             if data := self.admin("GET", self.names.attacker, f"{place}/kept").get("data", {}).get("token"):
                 return base64.b64decode(data).decode()
+            time.sleep(0.05)
         raise AssertionError("the Secret is not filled in")
 
     def _orphaned_token(self) -> str:
@@ -231,6 +233,7 @@ class Siege:
             wire.close()
             if found.code == 200:
                 return pair
+            time.sleep(0.05)
         raise AssertionError("the authority is not known to the front")
 
     def _requested(self) -> Pair | None:
@@ -254,7 +257,9 @@ class Siege:
         )
         for _ in range(200):
             found = self.admin("GET", self.names.attacker, f"{place}/door")["status"].get("certificate")
-            if found:
+            if not found:
+                time.sleep(0.05)
+            else:
                 text = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
                 return Pair(base64.b64decode(found), key.private_bytes(*text))
         return None

@@ -118,19 +118,37 @@ def test_a_path_has_no_object() -> None:
     assert "objectRef" not in event("/healthz", "GET", b"", code=200)
 
 
-@pytest.mark.parametrize(
-    ("headers", "message"),
-    [
-        ({"Authorization": "Bearer s3cret"}, "Authentication failed, attempted: bearer"),
-        ({"Authorization": "Basic s3cret"}, "Authentication failed, attempted: basic"),
-        ({}, "Authentication failed, no credentials provided"),
-    ],
-)
-def test_failed_authentication_tells_the_kind_and_never_the_credential(headers: dict[str, str], message: str) -> None:
+def test_the_first_stage_tells_what_was_known_then() -> None:
+    """Also if it is written when the answer is there."""
+    impersonated = b'{"user":{},"impersonatedUser":{"username":"x"},"decision":"allow","impersonationConstraint":"m"}'
+    found = event(shard=impersonated, stage="RequestReceived", code=0)
+    assert found["annotations"] == {"kcp.io/cluster": "root:a"}
+    assert not {"impersonatedUser", "authenticationMetadata", "responseStatus"}.intersection(found)
+    later = event(shard=impersonated)
+    assert later["authenticationMetadata"] == {"impersonationConstraint": "m"}
+
+
+def test_what_is_not_served_is_not_told() -> None:
+    found = event(level=REQUEST_RESPONSE, code=405)
+    assert "requestObject" not in found and "name" not in found["objectRef"]
+    assert event("/clusters/a/api/v1/pods/x", "HEAD", b"")["verb"] == "get"
+
+
+def test_an_answer_too_large_to_be_told() -> None:
+    asked = exchange("/clusters/a/api/v1/pods", "GET", {})
+    trace = asked.audit = Trace(Outcome(REQUEST_RESPONSE), 0.5, [])
+    trace.told(ALLOWED, b"{}")
+    trace.is_cut = True
+    found = orjson.loads(encode_event(asked, trace, "ResponseComplete", 1.0, 200))
+    assert found["annotations"]["audit.k8s.io/truncated"] == "true" and "responseObject" not in found
+
+
+@pytest.mark.parametrize("headers", [{"Authorization": "Bearer s3cret"}, {"Authorization": "Basic s3cret"}, {}])
+def test_failed_authentication_never_tells_the_credential(headers: dict[str, str]) -> None:
     asked = exchange(headers=headers)
     line = encode_failed_authentication(asked, Trace(Outcome(METADATA), 1.0, []), 1.0)
     found = orjson.loads(line)
-    assert found["responseStatus"]["message"] == message and found["responseStatus"]["code"] == 401
+    assert found["responseStatus"]["message"] == "Unauthorized" and found["responseStatus"]["code"] == 401
     assert found["stage"] == "ResponseStarted" and found["user"] == {} and b"s3cret" not in line
 
 
