@@ -126,7 +126,7 @@ class HandlerChain:
                 if is_wildcard(info.cluster):
                     _check_wildcard(info)
                     reply = await handler(exchange)
-                elif not info.group or info.group in KUBERNETES_GROUPS:
+                elif info.view or not info.group or info.group in KUBERNETES_GROUPS:
                     reply = await handler(exchange)
                 else:
                     reply = await self._forwarding.handle(exchange, info.group, info.version, handler)
@@ -175,7 +175,8 @@ class HandlerChain:
             return issuer_discovery.reply(exchange, self._authenticator.accounts)
         if discovery.is_document(info.path):
             parts = info.path.split("/")
-            if len(parts) == 4 and parts[1] == "apis" and parts[2] not in KUBERNETES_GROUPS:
+            is_of_group = len(parts) == 4 and parts[1] == "apis" and not info.view
+            if is_of_group and parts[2] not in KUBERNETES_GROUPS:
                 return await self._forwarding.handle(exchange, parts[2], parts[3], self._documents.document)
             return await self._documents.document(exchange)
         raise resource_not_found() if info.path.startswith("/api/") else PageNotFound()

@@ -67,6 +67,8 @@ def new_request(exchange: Exchange, verb: pb.Verb.ValueType) -> pb.Request:
     )
     if exchange.proof:
         request.proof = exchange.proof
+    if info.view:
+        request.view = info.view
     if exchange.impersonation:
         request.impersonation = exchange.impersonation
     if exchange.audit is not None:  # whoever asks with an id is told what a record says

@@ -7,6 +7,8 @@ front of it). Leaves existence, permission and the values of query parameters to
 from functools import lru_cache
 from urllib.parse import unquote
 
+import orjson
+
 from kcpshard.api.errors import BadRequest, NotFound, PageNotFound, resource_not_found
 from kcpshard.api.names import ROOT, cluster_path, wildcard
 
@@ -26,12 +28,13 @@ class RequestInfo:
 
     __slots__ = (
         "cluster", "group", "method", "name", "namespace", "path", "query", "resource", "subresource", "verb",
-        "version",
+        "version", "view",
     )  # fmt: skip
 
     def __init__(self, method: str, cluster: str, path: str, query: Query) -> None:
         self.method, self.cluster, self.path, self.query = method, cluster, path, query
         self.verb = method.lower()
+        self.view = b""  # JSON [path, name] of the APIExport through whose view it is asked
         self.group = self.version = self.resource = self.namespace = self.name = self.subresource = ""
 
     def get(self, key: str) -> str:
@@ -44,7 +47,10 @@ def parse_request(method: str, target: str, cluster_header: str | None) -> Reque
     """Raises NotFound or BadRequest for a target that no request can have."""
     path, _, raw_query = target.partition("?")
     segments = _segments(path)
-    cluster = ""
+    cluster, view = "", b""
+    if segments[1:3] == ["services", "apiexport"]:
+        view = _view(segments)
+        path = "/".join(segments)
     if len(segments) > 1 and segments[1] == "clusters":
         if len(segments) < 3:
             raise resource_not_found()
@@ -59,8 +65,20 @@ def parse_request(method: str, target: str, cluster_header: str | None) -> Reque
             raise BadRequest("the path and the header X-Kubernetes-Cluster name different logical clusters")
         cluster = named
     info = RequestInfo(method, cluster or ROOT, path or "/", parse_query(raw_query) if raw_query else {})
+    info.view = view
     _read_resource(info, segments)
     return info
+
+
+def _view(segments: list[str]) -> bytes:
+    """Takes /services/apiexport/PATH/NAME off a path that names logical clusters behind it. Raises PageNotFound."""
+    if len(segments) < 7 or segments[5] != "clusters":
+        raise PageNotFound()
+    exporter, name = segments[3], segments[4]
+    if cluster_path(exporter) is None:
+        raise PageNotFound()
+    del segments[1:5]
+    return orjson.dumps([exporter, name])
 
 
 def _segments(path: str) -> list[str]:

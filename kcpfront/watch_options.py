@@ -73,6 +73,7 @@ def start_watch(exchange: Exchange, want_columns: bool) -> pb.StartWatch:
         identity=exchange.identity,
         impersonation=exchange.impersonation,
         proof=exchange.proof,
+        view=info.view,
         want_columns=want_columns,
         audit_id=exchange.audit_id if exchange.audit is not None else "",
     )

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 import orjson
 
 from kcpshard.api.errors import ApiError, Cause, Timeout, resource_not_found
-from kcpshard.api.events import Change
+from kcpshard.api.events import Change, EventType
 from kcpshard.api.names import is_wildcard
 from kcpshard.api.resource_versions import expired
 from kcpshard.api.selectors import FieldSelector, parse_field_selector, parse_label_selector
@@ -31,7 +31,8 @@ from kcpshard.verbs.outcome import NotOwned
 from kcpshard.verbs.proofs import check_proof, prove
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import check_path, method_not_allowed
-from kcpshard.verbs.wildcard_view import WildcardView, prove_everywhere, who_asks
+from kcpshard.verbs.wildcard_view import Place as SeenPlace
+from kcpshard.verbs.wildcard_view import WildcardView, prove_everywhere, view_for
 from kcpshard.watch.cursor import Cursor, Phase, decode_position
 from kcpshard.watch.everywhere import NotReady, Place, View, WildcardCursor, decode_place
 from kcpshard.watch.hub import Watch
@@ -70,7 +71,7 @@ class WatchStarts:
         self._selections: WeakValueDictionary[tuple[Form, str, str, str, str], Selection] = WeakValueDictionary()
 
     def judge(self, start: pb.StartWatch) -> Beginning:
-        if is_wildcard(start.cluster):
+        if start.view or is_wildcard(start.cluster):
             return self._judge_everywhere(start)
         if start.proof:
             check_proof(self._shard, start)  # first: whoever acts as somebody else has proved who they are
@@ -97,7 +98,7 @@ class WatchStarts:
 
     def _judge_everywhere(self, start: pb.StartWatch) -> Beginning:
         place = (start.group, start.version, start.resource, start.namespace, start.name, start.field_selector)
-        view = WildcardView(self._shard, start.cluster, who_asks(self._shard, start), access.watched(*place))
+        view = view_for(self._shard, start, access.watched(*place))
         resource = view.resource
         if resource is not None and (start.namespace and not resource.namespaced):
             raise resource_not_found()
@@ -245,6 +246,8 @@ class WatchedView:
         place = self._view.place(cluster_id)
         if place is None:
             return None
+        if place.labels is not None and not (outcome := _within(place, change, outcome)):
+            return None
         if outcome == Outcome.LEFT:
             assert change.previous is not None
             return EVENT_TYPES[outcome], place.body(change.previous, change.revision)
@@ -260,7 +263,18 @@ class WatchedView:
         if not self._selection.covers(namespace, name) or not self._selection.selects(namespace, name, value):
             return None
         place = self._view.place(cluster_id, path)
-        return None if place is None else place.body(value)
+        return None if place is None or not place.shows(value) else place.body(value)
+
+
+def _within(place: SeenPlace, change: Change, outcome: int) -> int:
+    """What a change is to somebody who is shown a part of the objects."""
+    before = change.previous is not None and place.shows(change.previous)
+    after = outcome in (Outcome.ADDED, Outcome.MODIFIED) and place.shows(change.value)
+    if after:
+        return outcome if before or outcome == Outcome.ADDED else Outcome.ADDED
+    if not before:
+        return Outcome.NOTHING
+    return Outcome.DELETED if change.type == EventType.DELETED else Outcome.LEFT
 
 
 def _selection_everywhere(start: pb.StartWatch, resource: Resource | None) -> Selection:

@@ -121,11 +121,13 @@ def _is_allowed(method: str, path: str) -> bool:
 
 
 def _request(exchange: Exchange, path: str) -> pb.Request:
-    # What many logical clusters serve is as `root` has it.
-    cluster = exchange.info.cluster
+    # What many logical clusters serve is as `root` has it; what a view shows, as the exporter has it.
+    cluster, view = exchange.info.cluster, exchange.info.view
+    exporter = orjson.loads(view)[0] if view else ROOT if is_wildcard(cluster) else cluster
     return pb.Request(
         verb=pb.DOCUMENT,
-        cluster=ROOT if is_wildcard(cluster) else cluster,
+        cluster=exporter,
+        view=view,
         name=path,
         identity=exchange.identity,
         impersonation=exchange.impersonation,

@@ -21,9 +21,9 @@ class OneShard:
         return self._caller.call(request, deadline)
 
     def list(self, request: pb.Request, deadline: float) -> Awaitable[ListStream | Result]:
-        return (self._lists if is_wildcard(request.cluster) else self._caller).list(request, deadline)
+        return (self._lists if request.view or is_wildcard(request.cluster) else self._caller).list(request, deadline)
 
     def watch(self, start: pb.StartWatch, sink: WatchSink) -> WatchHandle:
-        if is_wildcard(start.cluster):
+        if start.view or is_wildcard(start.cluster):
             return self._watches.start(start, sink)
         return self._watcher.watch(start, sink)

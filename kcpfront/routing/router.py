@@ -81,7 +81,7 @@ class Router:
         return await self._pursue(_call, request, deadline, result.moved_to)
 
     async def list(self, request: pb.Request, deadline: float) -> ListStream | Result:
-        if is_wildcard(request.cluster):
+        if request.view or is_wildcard(request.cluster):
             return await self._wildcard_lists.list(request, deadline)
         return await self._pursue(_list, request, deadline, None)
 
@@ -89,7 +89,7 @@ class Router:
 
     def watch(self, start: pb.StartWatch, sink: WatchSink) -> WatchHandle:
         """Goes on wherever the logical cluster moves; waits while nobody serves it."""
-        if is_wildcard(start.cluster):
+        if start.view or is_wildcard(start.cluster):
             return self._wildcard_watches.start(start, sink)
         return self._watches.start(start, sink)
 

@@ -14,6 +14,7 @@ and after the answers the verb runs anew from its beginning, against what is the
 from collections.abc import Callable, Mapping, Sequence
 
 from kcpshard.admission import (
+    api_bindings,
     certificate_requests,
     limit_range,
     logical_clusters,
@@ -36,6 +37,7 @@ from kcpshard.admission.webhooks import Dispatch
 from kcpshard.api.errors import ApiError
 from kcpshard.api.objects import Object
 from kcpshard.storage.contract import LogicalCluster
+from kcpshard.tenancy.exports import BINDINGS
 from kcpshard.tenancy.names import LOGICAL_CLUSTERS, WORKSPACES
 
 Policy = Callable[[Attributes], None]
@@ -46,7 +48,11 @@ ALLOCATING: tuple[Policy, ...] = (service_addresses.admit,)
 VALIDATING: tuple[Adviser, ...] = (limit_range.check, pod_security.admit, certificate_requests.admit)
 CHARGING: tuple[Policy, ...] = (resource_quota.admit,)
 # Of kinds of our own: before others have their say.
-OWN: Mapping[str, Policy] = {WORKSPACES: workspaces.admit, LOGICAL_CLUSTERS: logical_clusters.admit}
+OWN: Mapping[str, Policy] = {
+    WORKSPACES: workspaces.admit,
+    LOGICAL_CLUSTERS: logical_clusters.admit,
+    BINDINGS: api_bindings.admit,
+}
 # Set by the server after others have had their say: of a new object; of one that is updated, unless the client sent it.
 _SET_LATER = ("uid", "creationTimestamp")
 _FILLED = (*_SET_LATER, "resourceVersion", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")

@@ -51,8 +51,10 @@ def is_wildcard(path: str) -> bool:
 
 
 def covers(pattern: str, path: str) -> bool:
-    """Whether a wildcard stands for that logical cluster too. None stands for the installation's own (`system:`)."""
-    return path.startswith(pattern[:-1]) and not path.startswith("system:")
+    """Whether a wildcard stands for that logical cluster too; a path for itself alone. None stands for the
+    installation's own (`system:`)."""
+    is_covered = path.startswith(pattern[:-1]) if is_wildcard(pattern) else path == pattern
+    return is_covered and not path.startswith("system:")
 
 
 def parent_path(path: ClusterPath) -> ClusterPath | None:

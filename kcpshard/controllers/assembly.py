@@ -5,6 +5,8 @@ from typing import Any
 
 from kcpshard.controllers import (
     admission_policy_status,
+    api_bindings,
+    api_exports,
     api_service_registration,
     birth_contents,
     certificate_signing,
@@ -19,12 +21,15 @@ from kcpshard.controllers import (
     workspaces,
 )
 from kcpshard.controllers.admission_policy_status import AdmissionPolicyStatus
+from kcpshard.controllers.api_bindings import ApiBindings
+from kcpshard.controllers.api_exports import ApiExports
 from kcpshard.controllers.api_service_registration import ApiServiceRegistration
 from kcpshard.controllers.birth_contents import BirthContentsController
 from kcpshard.controllers.certificate_signing import CertificateSigning
 from kcpshard.controllers.cluster_role_aggregation import ClusterRoleAggregation
 from kcpshard.controllers.contract import Controller
 from kcpshard.controllers.event_expiry import EventExpiry
+from kcpshard.controllers.export_followers import ExportFollowers
 from kcpshard.controllers.flow_schema_status import FlowSchemaStatus
 from kcpshard.controllers.garbage_collection import GarbageCollection
 from kcpshard.controllers.logical_clusters import LogicalClusters
@@ -77,7 +82,18 @@ def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
         made.append(lambda _: Workspaces(shard))
     if logical_clusters.CONTROLLER in enabled:
         made.append(lambda _: LogicalClusters(shard))
+    if api_exports.CONTROLLER in enabled:
+        made.append(lambda _: ApiExports(shard))
+    if api_bindings.CONTROLLER in enabled:
+        made.append(lambda runner: _bindings(shard, runner))
     return Runner(shard, made)
+
+
+def _bindings(shard: Shard, runner: Runner) -> ApiBindings:
+    enqueue = lambda cluster_id, name: runner.add(api_bindings.CONTROLLER, cluster_id, (name,))  # noqa: E731
+    followers = ExportFollowers(shard, enqueue)
+    runner.beside.append(followers.run)
+    return ApiBindings(shard, followers)
 
 
 def background(

@@ -18,23 +18,20 @@ import orjson
 
 from kcpshard.api.errors import ApiError
 from kcpshard.api.events import Commit, EventType
-from kcpshard.api.loop_time import unbounded
 from kcpshard.api.objects import timestamp
 from kcpshard.api.requests import Identity
+from kcpshard.controllers.object_removal import remove_all
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.crd_documents import CRDS, GROUP, Names, summary
 from kcpshard.definitions.crd_naming import Taken, decided, terminating
 from kcpshard.definitions.custom_catalog import Index, summary_of
 from kcpshard.definitions.custom_resources import Definition
-from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import Group, LogicalCluster, Put, ReadOnly, Remove, ScanItem
-from kcpshard.verbs.delete import delete_object
-from kcpshard.verbs.finalization import CLEANUP, DeleteOptions, is_finished
-from kcpshard.verbs.outcome import AfterSync, NotOwned
+from kcpshard.verbs.finalization import CLEANUP, is_finished
+from kcpshard.verbs.outcome import NotOwned
 from kcpshard.verbs.shard import Shard
-from kcpshard.verbs.target import Target
 from kcpshard.verbs.writes import put_of, remove_of
 
 _log = logging.getLogger(__name__)
@@ -202,31 +199,8 @@ class CustomDefinitions:
 
     async def _delete_objects(self, cluster: LogicalCluster, definition: Definition) -> bool:
         """Whether none is left. Those that finalizers hold are marked, and stay."""
-        resource, store = definition.storage, self._shard.store
         self._custom.load(cluster, definition)
-        after: tuple[str, str] | None = None
-        while True:
-            items = store.scan(cluster, resource.group_resource, "", store.durable_revision, after, _DELETIONS_A_TURN)
-            groups = [self._delete(Target(cluster, resource, resource), item) for item in items]
-            for group in [g for g in groups if g is not None][-1:]:
-                await _durable(group)  # also a breath for others
-            if len(items) < _DELETIONS_A_TURN:
-                return not store.count(cluster, resource.group_resource)
-            after = (items[-1].namespace, items[-1].name)
-            await asyncio.sleep(0)
-            self._shard.ownership.check(cluster.path)
-
-    def _delete(self, target: Target, item: ScanItem) -> Group | None:
-        assert target.cluster is not None
-        place = (target.stored.group_resource, item.namespace, item.name)
-        value = self._shard.store.pending(target.cluster, *place)
-        if value is None:
-            return None
-        request = pb.Request(cluster=target.cluster.path, namespace=item.namespace, name=item.name, identity=_IDENTITY)
-        options = DeleteOptions()
-        with unbounded():
-            outcome = delete_object(self._shard, target, request, item.namespace, item.name, value, options)
-        return outcome.group if isinstance(outcome, AfterSync) else None
+        return await remove_all(self._shard, cluster, definition.storage)
 
     async def _let_go(self, cluster: LogicalCluster, name: str) -> None:
         obj = self._pending(cluster, name)

@@ -7,7 +7,8 @@ exists; only if the log no longer reaches back are all objects looked through. A
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any
 
 from kcpshard.api.errors import ApiError
 from kcpshard.api.events import Change, Commit, EventType
@@ -36,6 +37,7 @@ class Runner:
         self._shard, self._store = shard, shard.store
         self.queue = WorkQueue()
         self._wake = asyncio.Event()
+        self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []  # what controllers do by the clock
         self._controllers: dict[str, Controller] = {}
         for made in (each(self) for each in make):
             self._controllers[made.name] = made
@@ -69,6 +71,8 @@ class Runner:
                 tasks.create_task(self._work(tasks))
                 tasks.create_task(self._catch_up())
                 tasks.create_task(self._remember())
+                for each in self.beside:
+                    tasks.create_task(each())
         finally:
             self.remember()
 

@@ -22,6 +22,8 @@ NAMES = (
     "apiservice-status-remote-available-controller",
     "workspace-controller",
     "logicalcluster-controller",
+    "apiexport-controller",
+    "apibinding-controller",
 )
 _ALIASES = {
     "namespace": "namespace-controller",

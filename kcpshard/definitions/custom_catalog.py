@@ -1,4 +1,4 @@
-"""The resource types that a logical cluster defines for itself, kept exact as its definitions change.
+"""The resource types that a logical cluster defines for itself or has bound, kept exact as its definitions change.
 
 What a logical cluster defines is an `Index`, made from the headers of its stored definitions when somebody first asks
 for a type that is not built in, kept on `LogicalCluster.cached`, and followed commit by commit from then on. The
@@ -15,6 +15,7 @@ import orjson
 
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.api.events import Commit, EventType
+from kcpshard.definitions.api_schemas import BOUND_TYPES
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.crd_documents import CRDS, Summary, read_header, summary
 from kcpshard.definitions.crd_naming import Claims
@@ -27,6 +28,7 @@ from kcpshard.storage.contract import LogicalCluster, ObjectStore
 
 _CACHED = "definitions"  # key in LogicalCluster.cached
 _SCANNED = 256
+_TYPES = (CRDS, BOUND_TYPES)
 
 Place = tuple[str, str, str]  # group, version, plural
 Listener = Callable[[int, str], None]
@@ -35,35 +37,42 @@ Listener = Callable[[int, str], None]
 class Index:
     """The definitions of one logical cluster by name, and what those that are established serve."""
 
-    __slots__ = ("_key", "_paths", "_sorted", "claims", "definitions", "places")
+    __slots__ = ("_key", "_paths", "_sorted", "bound", "claims", "definitions", "places")
 
     def __init__(self) -> None:
         self.definitions: dict[str, Definition] = {}
+        self.bound: dict[str, Definition] = {}  # copies of what others export; the logical cluster's own come first
         self.claims: dict[str, Claims] = {}  # what they are called, by group
         self.places: dict[Place, Resource] = {}
         self._sorted: list[Resource] | None = None
         self._paths: Mapping[str, Sequence[str]] | None = None
         self._key = b""
 
-    def put(self, definition: Definition) -> None:
+    def put(self, definition: Definition, is_bound: bool = False) -> None:
         found = definition.summary
-        self.remove(found.name)
-        self.definitions[found.name] = definition
+        self.remove(found.name, is_bound)
+        (self.bound if is_bound else self.definitions)[found.name] = definition
         self.claims.setdefault(found.group, Claims()).add(found.names)
-        if found.established:
-            for version, resource in definition.resources.items():
-                self.places[found.group, version, found.names.plural] = resource
+        self._serve(found.name)
 
-    def remove(self, name: str) -> Definition | None:
+    def remove(self, name: str, is_bound: bool = False) -> Definition | None:
         self._sorted, self._paths, self._key = None, None, b""
-        old = self.definitions.pop(name, None)
+        old = (self.bound if is_bound else self.definitions).pop(name, None)
         if old is not None:
             self.claims[old.summary.group].add(old.summary.names, -1)
             for version, resource in old.resources.items():
                 place = (old.summary.group, version, old.summary.names.plural)
                 if self.places.get(place) is resource:
                     del self.places[place]
+            self._serve(name)
         return old
+
+    def _serve(self, name: str) -> None:
+        """What is bound, and over it what is defined here."""
+        for definition in (self.bound.get(name), self.definitions.get(name)):
+            if definition is not None and (found := definition.summary).established:
+                for version, resource in definition.resources.items():
+                    self.places[found.group, version, found.names.plural] = resource
 
     @property
     def resources(self) -> Sequence[Resource]:
@@ -93,7 +102,8 @@ class Index:
     def key(self) -> bytes:
         """Equal for logical clusters that define the same; empty if nothing is served."""
         if not self._key and self.places:
-            digests = sorted(d.digest for d in self.definitions.values() if d.summary.established)
+            served = (*self.definitions.values(), *self.bound.values())
+            digests = sorted(d.digest for d in served if d.summary.established)
             self._key = hashlib.sha256("".join(digests).encode()).digest()
         return self._key
 
@@ -131,16 +141,24 @@ class CustomCatalog:
             self._load(cluster, definition)
 
     def _build(self, cluster: LogicalCluster) -> Index:
-        index, after = Index(), None
-        while True:
-            items = self._store.scan(cluster, CRDS, "", self._store.durable_revision, after, _SCANNED)
-            for item in items:
-                index.put(self._definition(item.value, cluster.id))
-            if len(items) < _SCANNED:
-                break
-            after = (items[-1].namespace, items[-1].name)
+        index = Index()
+        for group_resource in _TYPES:
+            after = None
+            while True:
+                items = self._store.scan(cluster, group_resource, "", self._store.durable_revision, after, _SCANNED)
+                for item in items:
+                    index.put(self._definition(item.value, cluster.id), group_resource == BOUND_TYPES)
+                if len(items) < _SCANNED:
+                    break
+                after = (items[-1].namespace, items[-1].name)
         cluster.cached[_CACHED] = index
         return index
+
+    def _kept_under(self, cluster: LogicalCluster, definition: Definition) -> str:
+        """The group resource of its document."""
+        index = cluster.cached.get(_CACHED)
+        name = definition.summary.name
+        return BOUND_TYPES if type(index) is Index and index.bound.get(name) is definition else CRDS
 
     def _definition(self, value: bytes, cluster_id: int) -> Definition:
         found = summary_of(value)
@@ -151,11 +169,11 @@ class CustomCatalog:
         return definition
 
     def _load(self, cluster: LogicalCluster, definition: Definition) -> None:
-        name = definition.summary.name
-        value = self._store.pending(cluster, CRDS, "", name)
+        name, kept_under = definition.summary.name, self._kept_under(cluster, definition)
+        value = self._store.pending(cluster, kept_under, "", name)
         if value is None or summary_of(value).digest != definition.digest:
             # Another content is on its way to the disk: until it is there, and we have seen it, this one counts.
-            value = self._store.get(cluster, CRDS, "", name)
+            value = self._store.get(cluster, kept_under, "", name)
         if value is None or summary_of(value).digest != definition.digest:
             raise ServiceUnavailable(f"the definition {name} is changing", retry_after_s=1)
         definition.load(orjson.loads(envelope.body(value)), cluster.id, self.conversions)
@@ -164,7 +182,7 @@ class CustomCatalog:
         """The definitions as a JSON list. Raises ServiceUnavailable if one of them is changing."""
         bodies = []
         for definition in definitions:
-            value = self._store.pending(cluster, CRDS, "", definition.summary.name)
+            value = self._store.pending(cluster, self._kept_under(cluster, definition), "", definition.summary.name)
             if value is None or summary_of(value).digest != definition.digest:
                 raise ServiceUnavailable(f"the definition {definition.summary.name} is changing", retry_after_s=1)
             bodies.append(envelope.body(value))
@@ -174,24 +192,23 @@ class CustomCatalog:
     def _see(self, commits: Sequence[Commit]) -> None:
         for commit in commits:
             for change in commit.changes:
-                if change.group_resource == CRDS:
-                    self._follow(
-                        commit.cluster_id, change.name, None if change.type is EventType.DELETED else change.value
-                    )
+                if change.group_resource in _TYPES:
+                    value = None if change.type is EventType.DELETED else change.value
+                    self._follow(commit.cluster_id, change.name, value, change.group_resource == BOUND_TYPES)
 
-    def _follow(self, cluster_id: int, name: str, value: bytes | None) -> None:
+    def _follow(self, cluster_id: int, name: str, value: bytes | None, is_bound: bool = False) -> None:
         cluster = self._store.cluster_by_id(cluster_id)
         index = cluster.cached.get(_CACHED) if cluster is not None else None
         if type(index) is not Index:
             return  # nobody has asked for a custom type, so nobody watches one
-        old = index.definitions.get(name)
+        old = (index.bound if is_bound else index.definitions).get(name)
         new = self._definition(value, cluster_id) if value is not None else None
         if old is new:
             return
         if new is None:
-            index.remove(name)
+            index.remove(name, is_bound)
         else:
-            index.put(new)
+            index.put(new, is_bound)
         if old is not None and old.summary.established:
             for listener in self._listeners:
                 listener(cluster_id, old.storage.group_resource)

@@ -13,6 +13,7 @@ import orjson
 from kcpshard.definitions.contract import Object, Resource
 from kcpshard.definitions.crd_documents import summary
 from kcpshard.definitions.custom_resources import Definition
+from kcpshard.definitions.export_conversion import GROUP, converted
 from kcpshard.definitions.openapi import V2, group_version_path
 from kcpshard.definitions.version_order import version_priority
 
@@ -39,11 +40,24 @@ def _established(each: Object) -> Object:
     }
 
 
+class _Exports(Definition):
+    """Of types whose versions differ in more than the name."""
+
+    __slots__ = ()
+
+    def convert(self, obj: Object, wanted: Resource) -> Object:
+        return super().convert({**converted(obj, wanted.api_version), "apiVersion": wanted.api_version}, wanted)
+
+
+def _definition(document: Object) -> Definition:
+    return (_Exports if document["spec"]["group"] == GROUP else Definition)(summary(document))
+
+
 class ProvidedTypes:
     """One catalogue's: resource types are values of their own, because loading fills them in."""
 
     def __init__(self) -> None:
-        definitions = [Definition(summary(each)) for each in documents().values()]
+        definitions = [_definition(each) for each in documents().values()]
         order = lambda r: (r.group, version_priority(r.version), r.plural)  # noqa: E731
         found = [resource for each in definitions for resource in each.resources.values()]
         self.resources: Sequence[Resource] = sorted(found, key=order)

@@ -30,7 +30,7 @@ _TIMEOUT_S = 5.0
 
 Ask = Callable[[pb.Request, float], Awaitable[Result]]
 _TYPES = (TENANCY, VERSION, "workspacetypes")
-_REVIEWS = ("authorization.k8s.io", "v1", "subjectaccessreviews")
+_REVIEWS = ("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
 
 
 class _Kept(NamedTuple):
@@ -74,16 +74,18 @@ class Directory:
             return True
         if path == ROOT and name in builtin_types.FOR_EVERYBODY:
             return True
-        if self._is_ours(path):
-            cluster = self._store.pending_cluster(path)
-            wanted = Attributes("use", TENANCY, VERSION, "workspacetypes", "", "", name)
-            try:
-                return self._authorizer.decide(cluster, path, raw, wanted).allowed
-            except ApiError:  # who belongs elsewhere
-                return False
-        if identity.scope:
+        return self.may(raw, path, Attributes("use", TENANCY, VERSION, "workspacetypes", "", "", name))
+
+    def may(self, raw: bytes, path: str, wanted: Attributes, proof: bytes = b"") -> bool:
+        """Whether an identity may do something in the logical cluster `path`; `proof`: what must still be true of its
+        credential there. Raises NotDurable, ServiceUnavailable."""
+        if not self._is_ours(path):
+            key = ("may", path, wanted, raw, proof)
+            return bool(self._remembered(key, lambda: self._may_elsewhere(raw, proof, path, wanted)))
+        try:
+            return self._authorizer.decide(self._store.pending_cluster(path), path, raw, wanted).allowed
+        except ApiError:  # who belongs elsewhere
             return False
-        return bool(self._remembered(("use", path, name, raw), lambda: self._may_elsewhere(raw, path, name)))
 
     def _remembered(self, key: tuple[Any, ...], ask: Callable[[], Awaitable[Any]]) -> Any:
         if self._tasks is None:
@@ -123,15 +125,21 @@ class Directory:
             raise ServiceUnavailable(f"{path} answered {found.code}")
         return orjson.loads(found.body).get("spec") or {}
 
-    async def _may_elsewhere(self, raw: bytes, path: str, name: str) -> bool:
-        identity = decode_identity(raw)
-        wanted = {"verb": "use", "group": TENANCY, "version": VERSION, "resource": "workspacetypes", "name": name}
-        review = {
+    async def _may_elsewhere(self, raw: bytes, proof: bytes, path: str, wanted: Attributes) -> bool:
+        """Asked as that identity, so that its shard judges its credential too."""
+        names = ("verb", "group", "version", "resource", "subresource", "namespace", "name")
+        attributes = {name: getattr(wanted, name) for name in names if getattr(wanted, name)}
+        body = {
             "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
-            "spec": {"user": identity.username, "groups": list(identity.groups), "resourceAttributes": wanted},
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
         }
-        found = await self._call(pb.CREATE, path, _REVIEWS, "", orjson.dumps(review))
+        request = self._request(pb.CREATE, path, _REVIEWS, "", orjson.dumps(body))
+        request.identity, request.proof = raw, proof
+        assert self._ask is not None
+        found = await self._ask(request, _TIMEOUT_S)
+        if found.code in (401, 403):
+            return False
         if found.code != 201:
             raise ServiceUnavailable(f"{path} answered {found.code}")
         return bool(orjson.loads(found.body)["status"].get("allowed"))
@@ -140,9 +148,13 @@ class Directory:
         self, verb: "pb.Verb.ValueType", path: str, place: tuple[str, str, str], name: str, body: bytes
     ) -> Result:
         assert self._ask is not None
+        return await self._ask(self._request(verb, path, place, name, body), _TIMEOUT_S)
+
+    def _request(
+        self, verb: "pb.Verb.ValueType", path: str, place: tuple[str, str, str], name: str, body: bytes
+    ) -> pb.Request:
         group, version, plural = place
-        request = pb.Request(
+        return pb.Request(
             verb=verb, cluster=path, group=group, version=version, resource=plural, name=name, body=body,
             identity=self._system, user_agent="kcpshard",
         )  # fmt: skip
-        return await self._ask(request, _TIMEOUT_S)

@@ -14,7 +14,7 @@ from kcpshard.api.requests import Answer, Request
 from kcpshard.authorization.policy import ALLOWED, Decision
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.tenancy.names import CORE
-from kcpshard.verbs import access, impersonation, usual_gets, webhook_waiting
+from kcpshard.verbs import access, export_view, impersonation, usual_gets, webhook_waiting
 from kcpshard.verbs.authorize import authorize
 from kcpshard.verbs.binding import bind
 from kcpshard.verbs.connections import CONNECTIONS, connect
@@ -40,6 +40,7 @@ from kcpshard.verbs.transaction import transaction
 from kcpshard.verbs.transaction_form import GROUP as CHANGES
 from kcpshard.verbs.transaction_form import RESOURCE
 from kcpshard.verbs.update import update
+from kcpshard.verbs.view_document import view_document
 from kcpshard.verbs.workspace_births import create_logical_cluster
 
 
@@ -94,6 +95,8 @@ def dispatch(shard: Shard, request: pb.Request) -> Outcome:
     verb = request.verb
     if verb >= _FIRST_OF_MANY:
         return _of_many(shard, request)
+    if request.view:
+        return _through_view(shard, request)
     if request.proof:
         check_proof(shard, request)
     if verb == _GET and (answer := usual_gets.answer(shard, request)) is not None:
@@ -104,6 +107,21 @@ def dispatch(shard: Shard, request: pb.Request) -> Outcome:
         request = impersonation.effective(shard, request, access.wanted_of(request))
     access.check(shard, request)
     return _begin(shard, request)
+
+
+def _through_view(shard: Shard, request: pb.Request) -> Outcome:
+    """By the exporter of a type; see export_view."""
+    if request.impersonation:
+        raise Forbidden("impersonation is not possible through the view of an APIExport")
+    if request.verb == pb.DOCUMENT:
+        return view_document(shard, request)
+    admitted = export_view.admitted(shard, request, access.wanted_of(request))
+    if not request.audit_id:
+        return _begin(shard, admitted)
+    record = access.Record(request.identity)
+    record.decision = ALLOWED
+    with gathering(record.annotations):
+        return _with_audit(_begin(shard, admitted), record)
 
 
 def _of_many(shard: Shard, request: pb.Request) -> Outcome:
@@ -156,6 +174,10 @@ def _audited(shard: Shard, request: pb.Request) -> Outcome:
             outcome = _begin(shard, request)
     except ApiError as error:
         raise _with_record(error, record) from error.__cause__
+    return _with_audit(outcome, record)
+
+
+def _with_audit(outcome: Outcome, record: access.Record) -> Outcome:
     if isinstance(outcome, Answer):
         return outcome._replace(audit=record.encode())
     if isinstance(outcome, AfterSync):

@@ -20,7 +20,7 @@ from kcpshard.verbs.list_options import Selection, selection_of
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import is_in_scope, method_not_allowed
-from kcpshard.verbs.wildcard_view import WildcardView, who_asks
+from kcpshard.verbs.wildcard_view import WildcardView, view_for
 
 _SLICE, _CLUSTERS = 256, 64  # objects and logical clusters looked at before the loop is free again: a millisecond
 _SLICE_BYTES = 512 * 1024
@@ -45,7 +45,7 @@ def list_everywhere(shard: Shard, request: Request) -> Outcome:
 
 def view_of(shard: Shard, request: Request, verb: str) -> WildcardView:
     wanted = Attributes(verb, request.group, request.version, request.resource, "", request.namespace)
-    return WildcardView(shard, request.cluster, who_asks(shard, request), wanted)
+    return view_for(shard, request, wanted)
 
 
 def position_of(text: str) -> Position | None:
@@ -134,7 +134,8 @@ class Reader:
         for cluster_id, path, items in self._scan.next_slice(self._slice, _CLUSTERS):
             place = self._view.place(cluster_id, path)
             assert place is not None, "a logical cluster that is not seen was read"
-            chosen = self._selection.chosen(list(items)) if self._selection else items
+            shown = items if place.labels is None else [item for item in items if place.shows(item.value)]
+            chosen = self._selection.chosen(list(shown)) if self._selection else shown
             make = place.body
             for item in chosen:
                 if self._left == len(bodies):

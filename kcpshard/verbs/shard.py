@@ -19,6 +19,7 @@ from kcpshard.definitions.service_endpoints import ServiceEndpoints
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Result
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
+from kcpshard.tenancy.bound_apis import BoundApis
 from kcpshard.tenancy.directory import Ask, Directory
 from kcpshard.tenancy.standing import TreeStanding
 from kcpshard.verbs.birth_contents import BirthContents
@@ -54,7 +55,7 @@ class Shard:
     """
 
     __slots__ = (
-        "admission", "ask", "authorizer", "birth", "callouts", "catalog", "contents", "directory", "elsewhere",
+        "admission", "ask", "authorizer", "birth", "bound", "callouts", "catalog", "contents", "directory", "elsewhere",
         "issuer", "levels", "now_us", "ownership", "staged", "standing", "store", "turn", "url",
     )  # fmt: skip
 
@@ -88,6 +89,7 @@ class Shard:
         self.directory = self.admission.directory = Directory(store, self.authorizer, self.is_ours)
         self.standing = TreeStanding(store, self.authorizer, self.is_ours)
         self.authorizer.stand_in_a_tree(self.standing)
+        self.bound = BoundApis(store)
         self.ask: Ask | None = None  # a request to the shard that serves its path; None: there is no other shard
         self.url = "https://localhost"  # where the fronts are, without a path
 

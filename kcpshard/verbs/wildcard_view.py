@@ -8,6 +8,7 @@ never shown. Decisions are remembered: `changed` finds out whether one of them w
 
 import asyncio
 from collections.abc import Callable
+from itertools import chain, repeat
 from typing import Any
 
 import orjson
@@ -16,11 +17,16 @@ from kcpshard.api.errors import Forbidden, Unauthorized
 from kcpshard.api.names import covers
 from kcpshard.api.proofs import decode_proof
 from kcpshard.api.requests import decode_identity
+from kcpshard.api.selectors import LabelSelector
 from kcpshard.authorization.attributes import Attributes
 from kcpshard.authorization.policy import MASTERS
+from kcpshard.definitions.api_schemas import BOUND_TYPES
 from kcpshard.definitions.contract import Resource
+from kcpshard.definitions.crd_documents import CRDS
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import NotDurable
+from kcpshard.tenancy.exports import ExportReference
+from kcpshard.verbs.export_view import check_content, offers, read_view
 from kcpshard.verbs.impersonation import impersonated_everywhere
 from kcpshard.verbs.outcome import NotOwned
 from kcpshard.verbs.proofs import prove
@@ -28,17 +34,22 @@ from kcpshard.verbs.shard import Shard
 
 _MAX_KNOWN = 4_096  # annotations of an administrator's view; of others all are kept, to see what changes
 _CHECKED = 64  # decisions looked at again in one go
-CRDS = "customresourcedefinitions.apiextensions.k8s.io"
 
 
 class Place:
     """One logical cluster of a view: the annotation of its objects, and their type there."""
 
-    __slots__ = ("annotation", "make", "path", "resource")
+    __slots__ = ("annotation", "labels", "make", "path", "resource")
 
-    def __init__(self, path: str, resource: Resource, make: Callable[[bytes], bytes] | None) -> None:
+    def __init__(
+        self, path: str, resource: Resource, make: Callable[[bytes], bytes] | None, labels: LabelSelector | None = None
+    ) -> None:
         self.path, self.annotation = path, envelope.annotation_of(path)
+        self.labels = labels  # None: all objects are shown
         self.resource, self.make = resource, make  # None: as stored
+
+    def shows(self, value: bytes) -> bool:
+        return self.labels is None or self.labels.matches(envelope.labels(value))
 
     def body(self, value: bytes, at_revision: int = 0) -> bytes:
         """The JSON as a reader of many logical clusters gets it. Raises NotConverted."""
@@ -51,14 +62,17 @@ class Place:
 class WildcardView:
     """`resource` is the built-in type, or that of some logical cluster; None: no one here serves it yet."""
 
-    def __init__(self, shard: Shard, pattern: str, identity: bytes, wanted: Attributes) -> None:
-        """Raises Unauthorized."""
+    def __init__(
+        self, shard: Shard, pattern: str, identity: bytes, wanted: Attributes, export: ExportReference | None = None
+    ) -> None:
+        """`export`: what those show that bind it, whoever asks. Raises Unauthorized."""
+        self._export = export
         if not identity:
             raise Unauthorized("Unauthorized")
         self._shard, self._pattern, self.identity, self._wanted = shard, pattern, identity, wanted
         found = decode_identity(identity)
         self._scope = found.scope
-        self._sees_all = MASTERS in found.groups and not found.scope
+        self._sees_all = MASTERS in found.groups and not found.scope and export is None
         self._places: dict[int, Place | None] = {}
         self._builtin = shard.catalog.find(None, wanted.group, wanted.version, wanted.resource)
         self.resource = self._builtin or self._any_definition()
@@ -93,8 +107,16 @@ class WildcardView:
         resource = self._builtin or self._find(path)
         if resource is None:
             return None  # not yet: not to be remembered
-        found = self._places[cluster_id] = Place(path, resource, self._maker(resource))
+        labels = self._claim_labels(path)
+        found = self._places[cluster_id] = Place(path, resource, self._maker(resource), labels)
         return found
+
+    def _claim_labels(self, path: str) -> LabelSelector | None:
+        if self._export is None or (cluster := self._shard.store.pending_cluster(path)) is None:
+            return None
+        binding = self._shard.bound.through(cluster, self._export)
+        claim = binding.claims.get((self._wanted.group, self._wanted.resource)) if binding is not None else None
+        return claim.labels if claim is not None else None
 
     def _may(self, cluster_id: int, path: str) -> bool:
         shard = self._shard
@@ -102,6 +124,8 @@ class WildcardView:
             shard.ownership.check(path)
             if self._sees_all:
                 return True
+            if self._export is not None:
+                return self._is_offered(path)
             if self._scope and self._scope != cluster_id:
                 return False
             cluster = shard.store.pending_cluster(path)
@@ -110,6 +134,11 @@ class WildcardView:
             return shard.authorizer.decide(cluster, path, self.identity, self._wanted).allowed
         except (Unauthorized, NotOwned):
             return False
+
+    def _is_offered(self, path: str) -> bool:
+        cluster = self._shard.store.pending_cluster(path)
+        assert self._export is not None
+        return cluster is not None and offers(self._shard, cluster, self._export, self._wanted)
 
     def forget(self, cluster_id: int) -> None:
         """Its definitions have changed: decide anew."""
@@ -150,9 +179,12 @@ class WildcardView:
         """Of the first logical cluster here that serves the type; they may differ in all but the name."""
         store, wanted = self._shard.store, self._wanted
         name = f"{wanted.resource}.{wanted.group}"
-        for cluster_id in store.clusters_with(CRDS):
+        for cluster_id, kept_under in chain(
+            zip(store.clusters_with(CRDS), repeat(CRDS), strict=False),
+            zip(store.clusters_with(BOUND_TYPES), repeat(BOUND_TYPES), strict=False),
+        ):
             cluster = store.cluster_by_id(cluster_id)
-            if cluster is None or store.pending_own(cluster, CRDS, "", name) is None:
+            if cluster is None or store.pending_own(cluster, kept_under, "", name) is None:
                 continue
             found = self._find(cluster.path)
             if found is not None:
@@ -164,6 +196,19 @@ def _is_current(value: bytes, resource: Resource) -> bool:
     if resource.definition is not None:
         return envelope.fingerprint(value) == resource.fingerprint
     return envelope.api_version(value) == resource.api_version
+
+
+def view_for(shard: Shard, asking: Any, wanted: Attributes) -> WildcardView:
+    """Of a Request or a StartWatch. Raises Unauthorized, Forbidden; NotDurable until another shard has answered."""
+    if not asking.view:
+        return WildcardView(shard, asking.cluster, who_asks(shard, asking), wanted)
+    if asking.impersonation:
+        raise Forbidden("impersonation is not possible through the view of an APIExport")
+    if not asking.identity:
+        raise Unauthorized("Unauthorized")
+    export = read_view(asking.view)
+    check_content(shard, asking.identity, asking.proof, export, wanted.verb)
+    return WildcardView(shard, asking.cluster, asking.identity, wanted, export)
 
 
 def who_asks(shard: Shard, asking: Any) -> bytes:

@@ -117,9 +117,10 @@ class ShardsTier:
         births.bear(self.members[self.owner(path)].shard, path)
         return self.client(path)
 
-    async def list(self, query: str, cluster: str = "*", identity: Identity = ADMIN) -> Any:
+    async def list(self, query: str, cluster: str = "*", identity: Identity = ADMIN, view: bytes = b"") -> Any:
         """Status or list, as the front would show it."""
         request = ApiClient(self.members[1].shard, cluster, identity).request("GET", query)
+        request.view = view
         found = await self.router.list(request, asyncio.get_running_loop().time() + 10)
         if isinstance(found, Result):
             return {"code": found.code, "items": []}

@@ -6,6 +6,7 @@ import pytest
 
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.api.requests import Identity
+from kcpshard.authorization.attributes import Attributes
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Result
 from kcpshard.storage.contract import NotDurable
@@ -85,9 +86,16 @@ async def test_rights_to_use_a_type() -> None:
         assert made.may_use(ADMIN.encode(), FAR)
         assert await settled(lambda: made.may_use(ANN, FAR))
         review = orjson.loads(ask.requests[0].body)
-        assert review["spec"]["resourceAttributes"]["verb"] == "use" and review["spec"]["user"] == "ann"
+        assert review["spec"]["resourceAttributes"]["verb"] == "use" and ask.requests[0].identity == ANN
+
+
+async def test_who_belongs_elsewhere_is_judged_there() -> None:
+    ask = Elsewhere(Result(401, b"{}"))
+    async with asyncio.TaskGroup() as tasks:
+        made = directory(ask, tasks)
         stranger = Identity("system:serviceaccount:a:b", "", ("system:authenticated",), {}, 7).encode()
-        assert not made.may_use(stranger, FAR)
+        assert not await settled(lambda: made.may(stranger, FAR.path, Attributes("bind"), b"[7,[],null,null]"))
+        assert (ask.requests[0].identity, ask.requests[0].proof) == (stranger, b"[7,[],null,null]")
 
 
 async def test_without_other_shards_what_is_not_ours_is_unavailable() -> None:

@@ -1,0 +1,37 @@
+import orjson
+
+from kcpshard.api.requests import Identity
+from kcpshard.rpc import shard_pb2 as pb
+from tests.contracts.api_client import ApiClient
+from tests.contracts.shared_apis import CLAIM, SharedApis, shared
+
+__all__ = ["shared"]
+
+
+async def ask(
+    shared: SharedApis, path: str, client: ApiClient | None = None, name: str = "widgets"
+) -> tuple[int, bytes]:
+    client = client or shared.exporter
+    view = orjson.dumps(["exporter", name])
+    request = pb.Request(verb=pb.DOCUMENT, cluster="exporter", name=path, view=view, identity=client.identity.encode())
+    reply = await client.send(request)
+    return reply.code, reply.answer.body
+
+
+async def test_the_types_of_the_export_and_what_it_claims(shared: SharedApis) -> None:
+    await shared.publish(permissionClaims=[CLAIM])
+    code, body = await ask(shared, "/apis")
+    assert (code, [each["name"] for each in orjson.loads(body)["groups"]]) == (200, ["example.com"])
+    code, body = await ask(shared, "/apis/example.com/v1")
+    names = [each["name"] for each in orjson.loads(body)["resources"]]
+    assert names == ["widgets", "widgets/status"]
+    code, body = await ask(shared, "/api/v1")
+    assert [each["name"] for each in orjson.loads(body)["resources"]] == ["configmaps"]
+
+
+async def test_refusals(shared: SharedApis) -> None:
+    await shared.publish()
+    assert (await ask(shared, "/apis/apps/v1"))[0] == 404
+    assert (await ask(shared, "/apis", name="nothing"))[0] == 404
+    nobody = ApiClient(shared.exporter.shard, "exporter", Identity("ann", "", ("system:authenticated",)))
+    assert (await ask(shared, "/apis", nobody))[0] == 403
