@@ -6,6 +6,7 @@ from both names: the same for ever, different for different places, a DNS label,
 
 import base64
 import hashlib
+from typing import NamedTuple
 
 PREFIX = "kcp-"
 _DIGEST_BYTES = 15  # 120 bits are 24 characters of base 32, without padding
@@ -13,10 +14,17 @@ CLUSTER_ANNOTATION = "kcp.io/cluster"
 NAMESPACE_ANNOTATION = "kcp.io/namespace"
 
 
-def downstream_namespace(cluster_id: int, namespace: str) -> str:
-    """At most 28 characters. `cluster_id` is the incarnation's: a logical cluster born anew at the same path does not
-    find what its predecessor left behind."""
-    digest = hashlib.sha256(cluster_id.to_bytes(8, "big") + b"\0" + namespace.encode()).digest()
+class Origin(NamedTuple):
+    """A logical cluster. `incarnation` (the uid of its namespace default): one born anew at the same path does not find
+    what its predecessor left behind."""
+
+    path: str
+    incarnation: str
+
+
+def downstream_namespace(origin: Origin, namespace: str) -> str:
+    """At most 28 characters."""
+    digest = hashlib.sha256("\0".join((*origin, namespace)).encode()).digest()
     return PREFIX + base64.b32encode(digest[:_DIGEST_BYTES]).decode().lower()
 
 

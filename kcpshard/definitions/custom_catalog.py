@@ -15,13 +15,13 @@ import orjson
 
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.api.events import Commit, EventType
+from kcpshard.api.version_order import version_priority
 from kcpshard.definitions.api_schemas import BOUND_TYPES
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.crd_documents import CRDS, Summary, read_header, summary
 from kcpshard.definitions.crd_naming import Claims
 from kcpshard.definitions.custom_resources import Definition
 from kcpshard.definitions.openapi import V2, group_version_path
-from kcpshard.definitions.version_order import version_priority
 from kcpshard.definitions.webhook_conversion import WebhookConversions
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, ObjectStore

@@ -1,4 +1,4 @@
-from kcpshard.definitions.version_order import version_priority
+from kcpshard.api.version_order import version_priority
 
 
 def test_stable_versions_come_first_and_the_newest_of_them() -> None:

@@ -1,0 +1,171 @@
+"""One agent per physical cluster: tells that it is alive, imports APIs, carries workloads. It only calls others.
+
+What goes wrong with the physical cluster is told in the heartbeat; what goes wrong with one part never stops another.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kcpsyncer import capacity
+from kcpsyncer.controllers.import_changes import import_changes
+from kcpsyncer.foreign_apis import ForeignApis
+from kcpsyncer.imported_apis import CLUSTER_API_VERSION, GROUP, IMPORTS, LOCATION_LABEL, VERSION
+from kcpsyncer.kube_client import Failure, KubeClient, resource_path
+from kcpsyncer.kubeconfig import Access
+from kcpsyncer.synchronisation import Synchronisation
+
+_log = logging.getLogger(__name__)
+Object = dict[str, Any]
+NAMESPACE = "kcp-system"  # of the logical cluster where the Cluster is registered; holds the agents' leases
+FAULT_ANNOTATION = "cluster.example.dev/fault"
+HEARTBEAT_S = 5.0
+LEASE_S = 15
+IMPORT_S = 20.0
+CAPACITY_S = 30.0
+
+
+@dataclass(frozen=True)
+class Registered:
+    """The Cluster that an agent is for. `path`: the logical cluster where it is registered."""
+
+    path: str
+    name: str
+    uid: str
+
+    @property
+    def metadata(self) -> Object:
+        return {"metadata": {"name": self.name, "uid": self.uid}}
+
+
+class Agent:
+    """`run` until cancelled, with both clients open; `leave` removes everything of ours downstream."""
+
+    def __init__(
+        self,
+        registered: Registered,
+        upstream: KubeClient,
+        downstream: KubeClient,
+        resources: Sequence[str],
+        holder: str,
+    ) -> None:
+        self._registered, self._resources, self._holder = registered, tuple(resources), holder
+        self._upstream, self._downstream = upstream, downstream
+        self._apis = ForeignApis(downstream)
+        self._fault = ""  # of the physical cluster
+        self._import_fault = ""
+        self._sync = Synchronisation(registered.path, registered.name, registered.uid, upstream, downstream)
+
+    async def run(self) -> None:
+        await self._prepare()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_forever(self._beat, HEARTBEAT_S, "heartbeat"))
+            tasks.create_task(_forever(self._import, IMPORT_S, "import of APIs"))
+            tasks.create_task(_forever(self._measure, CAPACITY_S, "capacity"))
+            tasks.create_task(self._sync.run())
+
+    async def leave(self) -> None:
+        """Raises Failure if something of ours may be left."""
+        await self._sync.remove_everything()
+
+    # --- heartbeat
+
+    async def _prepare(self) -> None:
+        """The namespace of the leases may be somebody else's doing."""
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+        try:
+            await self._upstream.create("/api/v1/namespaces", namespace)
+        except Failure as failure:
+            if failure.code != 409:
+                _log.info("namespace %s: %s", NAMESPACE, failure)
+
+    async def _beat(self) -> None:
+        self._fault = await self._physical_fault()
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        lease = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {
+                "name": self._registered.name,
+                "namespace": NAMESPACE,
+                "annotations": {FAULT_ANNOTATION: self._fault or self._import_fault},
+            },
+            "spec": {"holderIdentity": self._holder, "leaseDurationSeconds": LEASE_S, "renewTime": now},
+        }
+        path = resource_path("coordination.k8s.io", "v1", "leases", NAMESPACE, self._registered.name)
+        try:
+            await self._upstream.apply(path, lease)
+        except Failure as failure:
+            if not failure.is_gone:
+                raise
+            await self._prepare()
+
+    async def _physical_fault(self) -> str:
+        try:
+            await self._downstream.request("GET", "/version")
+        except Failure as failure:
+            return f"the cluster does not answer: {failure}"
+        return ""
+
+    async def _measure(self) -> None:
+        try:
+            version = (await self._downstream.request("GET", "/version")).get("gitVersion") or ""
+            nodes, _ = await self._downstream.list("/api/v1/nodes")
+        except Failure:
+            return  # the heartbeat tells
+        status = {
+            "version": version,
+            "nodes": sum(capacity.is_usable(node) for node in nodes),
+            "capacity": capacity.totals(nodes, "capacity"),
+            "allocatable": capacity.totals(nodes, "allocatable"),
+        }
+        obj = {
+            "apiVersion": CLUSTER_API_VERSION,
+            "kind": "Cluster",
+            "metadata": {"name": self._registered.name, "uid": self._registered.uid},
+            "status": status,
+        }
+        path = resource_path("cluster.example.dev", "v1alpha1", "clusters", "", self._registered.name)
+        await self._upstream.apply(f"{path}/status", obj, manager="kcp-agent")
+
+    # --- imports
+
+    async def _import(self) -> None:
+        try:
+            apis = await self._apis.read(self._resources)
+        except Failure as failure:
+            self._import_fault = f"its APIs cannot be read: {failure}"
+            return
+        self._import_fault = ""
+        path = resource_path(GROUP, VERSION, IMPORTS)
+        present, _ = await self._upstream.list(path, {"labelSelector": f"{LOCATION_LABEL}={self._registered.name}"})
+        changes = import_changes(apis, self._registered.metadata, present)
+        for made in changes.create:
+            await self._upstream.create(path, made)
+        for changed in changes.update:
+            await self._upstream.update(f"{path}/{changed['metadata']['name']}", changed)
+        for gone in changes.delete:
+            await self._upstream.delete(f"{path}/{gone['metadata']['name']}", gone["metadata"]["uid"])
+
+
+async def _forever(step: Any, period_s: float, what: str) -> None:
+    said = ""
+    while True:
+        try:
+            await step()
+            said = ""
+        except Failure as failure:
+            if str(failure) != said:
+                said = str(failure)
+                _log.warning("%s: %s", what, failure)
+        except Exception:  # noqa: BLE001 - one part never stops another
+            _log.exception("%s failed", what)
+        await asyncio.sleep(period_s)
+
+
+def access_key(access: Access) -> tuple[str, ...]:
+    """What an agent must be started anew for."""
+    return (access.server, access.authority, access.token, access.certificate, access.key, access.server_name)

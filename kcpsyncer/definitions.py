@@ -1,0 +1,19 @@
+"""The CRDs of this group of APIs, as shipped: `kubectl apply -f config/` is the same."""
+
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+CLUSTERS = "clusters.cluster.example.dev"
+_FILES = (
+    "cluster.example.dev_clusters.yaml",
+    "apiresource.kcp.dev_apiresourceimports.yaml",
+    "apiresource.kcp.dev_negotiatedapiresources.yaml",
+)
+
+
+def definitions() -> list[dict[str, Any]]:
+    """Clusters first."""
+    directory = files("kcpsyncer") / "data"
+    return [yaml.safe_load((directory / name).read_text()) for name in _FILES]

@@ -1,0 +1,274 @@
+"""The multi-cluster controllers of one logical cluster: registration and negotiation, around what `controllers` decide.
+
+Nothing happens where no Cluster is defined: the definitions are somebody's `kubectl apply -f config/`.
+"""
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from kcpsyncer.agent import FAULT_ANNOTATION, NAMESPACE, Registered
+from kcpsyncer.agent_pool import AgentPool
+from kcpsyncer.conditions import status_of, with_conditions
+from kcpsyncer.controllers.api_negotiation import Plan, View, negotiate
+from kcpsyncer.controllers.cluster_registration import FINALIZER, Heartbeat, Registration, Source, is_pull, register
+from kcpsyncer.definitions import CLUSTERS, definitions
+from kcpsyncer.imported_apis import GROUP, IMPORTS, NEGOTIATED, VERSION, api_of
+from kcpsyncer.informer import Informer
+from kcpsyncer.kube_client import Failure, KubeClient, resource_path, tls_fault
+from kcpsyncer.settings import Settings
+from kcpsyncer.work_queue import WorkQueue
+
+_log = logging.getLogger(__name__)
+Object = dict[str, Any]
+GroupResource = tuple[str, str]  # group ("" is the core group), plural
+_DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_CLUSTERS = resource_path("cluster.example.dev", "v1alpha1", "clusters")
+_IMPORTS, _NEGOTIATED = resource_path(GROUP, VERSION, IMPORTS), resource_path(GROUP, VERSION, NEGOTIATED)
+_LEASES = resource_path("coordination.k8s.io", "v1", "leases", NAMESPACE)
+LOOK_AGAIN_S = 5.0  # at a Cluster: a heartbeat that stays away is no event, and a Secret may have changed
+LEAVING_S = 10.0
+
+
+class LogicalCluster:
+    """`run` until cancelled, with the client open."""
+
+    def __init__(self, path: str, client: KubeClient, settings: Settings, agents: AgentPool) -> None:
+        self._path, self._client, self._settings, self._agents = path, client, settings, agents
+        self._defined = asyncio.Event()
+        self._definitions = Informer(client, _DEFINITIONS, self._definition_changed)
+        self._clusters = Informer(client, _CLUSTERS, self._cluster_changed)
+        self._imports = Informer(client, _IMPORTS, self._import_changed)
+        self._negotiated = Informer(client, _NEGOTIATED, self._negotiated_changed)
+        self._leases = Informer(client, _LEASES, self._lease_changed)
+        self._beats: dict[str, float] = {}  # when a lease was last seen to change, on this loop's clock
+        self._apis: WorkQueue[GroupResource] = WorkQueue(self._negotiate)
+        self._registrations: WorkQueue[str] = WorkQueue(self._register)
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._definitions.run())
+                await self._defined.wait()
+                await self._complete_definitions()
+                informers = (self._clusters, self._imports, self._negotiated, self._leases)
+                for informer in informers:
+                    tasks.create_task(informer.run())
+                for informer in informers:
+                    await informer.synced.wait()
+                tasks.create_task(self._apis.run())
+                tasks.create_task(self._registrations.run())
+        finally:
+            self._agents.stop_all(self._path)
+
+    # --- what has changed
+
+    def _definition_changed(self, old: Object | None, new: Object | None) -> None:
+        obj = new or old or {}
+        if new is not None and new["metadata"]["name"] == CLUSTERS and _is_established(new):
+            self._defined.set()
+        self._apis.add((obj["spec"].get("group") or "", obj["spec"]["names"]["plural"]))
+
+    def _import_changed(self, old: Object | None, new: Object | None) -> None:
+        self._negotiated_changed(old, new)
+        self._registrations.add((new or old or {})["spec"].get("location") or "")
+
+    def _negotiated_changed(self, old: Object | None, new: Object | None) -> None:
+        for obj in (old, new):
+            if obj is not None:
+                self._apis.add(_group_resource(obj))
+
+    def _cluster_changed(self, old: Object | None, new: Object | None) -> None:
+        self._registrations.add((new or old or {})["metadata"]["name"])
+
+    def _lease_changed(self, old: Object | None, new: Object | None) -> None:
+        name = (new or old or {})["metadata"]["name"]
+        if new is None:
+            self._beats.pop(name, None)
+            return
+        was_silent = name not in self._beats
+        fault_changed = _fault(old) != _fault(new)
+        if old is None or old["spec"].get("renewTime") != new["spec"].get("renewTime"):
+            self._beats[name] = asyncio.get_running_loop().time()
+        if was_silent or fault_changed:
+            self._registrations.add(name)
+
+    async def _complete_definitions(self) -> None:
+        """Whoever applied one of them wants all."""
+        for made in definitions():
+            name = made["metadata"]["name"]
+            while (present := self._definitions.get(name)) is None or not _is_established(present):
+                if present is None:
+                    try:
+                        await self._client.create(_DEFINITIONS, made)
+                    except Failure as failure:
+                        _log.info("%s: definition %s: %s", self._path, name, failure)
+                await asyncio.sleep(0.1)
+
+    # --- registration
+
+    async def _register(self, name: str) -> float | None:
+        cluster = self._clusters.get(name)
+        if cluster is None:
+            self._agents.stop_all(self._path, name)
+            return None
+        registered = Registered(self._path, name, cluster["metadata"]["uid"])
+        imports = list(self._imports.objects.values())
+        found = register(cluster, await self._source(cluster), imports, self._beat(name), tls_fault)
+        resources = tuple(cluster["spec"].get("resources") or self._settings.resources)
+        if found.is_leaving:
+            return await self._leave(cluster, registered, found, resources)
+        if found.access is None:
+            self._agents.stop(registered)
+        else:
+            if FINALIZER not in (cluster["metadata"].get("finalizers") or ()):
+                await self._set_finalizers(cluster, [*(cluster["metadata"].get("finalizers") or ()), FINALIZER])
+            self._agents.run(registered, found.access, self._client, resources)
+        await self._write_status(cluster, found)
+        return LOOK_AGAIN_S
+
+    async def _source(self, cluster: Object) -> Source:
+        spec = cluster.get("spec") or {}
+        reference = spec.get("kubeconfigSecretRef")
+        if not reference:
+            return Source(spec.get("kubeconfig"), "is not set")
+        where = "spec.kubeconfigSecretRef"
+        secret = await self._client.get(resource_path("", "v1", "secrets", reference["namespace"], reference["name"]))
+        if secret is None:
+            return Source(None, f"there is no Secret {reference['namespace']}/{reference['name']}", where)
+        key = reference.get("key") or "kubeconfig"
+        value = (secret.get("data") or {}).get(key)
+        if value is None:
+            return Source(None, f"the Secret has no key {key}", where)
+        try:
+            return Source(base64.b64decode(value).decode(), "", where)
+        except (binascii.Error, UnicodeDecodeError):
+            return Source(None, f"the Secret's key {key} is not text", where)
+
+    def _beat(self, name: str) -> Heartbeat:
+        seen = self._beats.get(name)
+        if seen is None:
+            return Heartbeat()
+        return Heartbeat(asyncio.get_running_loop().time() - seen, _fault(self._leases.get(name, NAMESPACE)))
+
+    async def _leave(
+        self, cluster: Object, registered: Registered, found: Registration, resources: tuple[str, ...]
+    ) -> float | None:
+        finalizers = cluster["metadata"].get("finalizers") or []
+        if FINALIZER not in finalizers:
+            self._agents.stop(registered)
+            return None
+        if not found.release and not is_pull(cluster):
+            assert found.access is not None
+            try:
+                await self._agents.leave(registered, found.access, self._client, resources)
+            except Failure as failure:
+                _log.info("%s cannot be left yet: %s", registered.name, failure)
+                await self._write_status(cluster, found)
+                return LEAVING_S
+        self._agents.stop(registered)
+        await self._client.delete(f"{_LEASES}/{registered.name}")
+        await self._set_finalizers(cluster, [each for each in finalizers if each != FINALIZER])
+        return None
+
+    async def _set_finalizers(self, cluster: Object, finalizers: list[str]) -> None:
+        metadata = {"finalizers": finalizers, "resourceVersion": cluster["metadata"]["resourceVersion"]}
+        await self._client.merge(f"{_CLUSTERS}/{cluster['metadata']['name']}", {"metadata": metadata})
+
+    async def _write_status(self, cluster: Object, found: Registration) -> None:
+        status = cluster.get("status") or {}
+        old = status.get("conditions") or []
+        conditions = with_conditions(old, found.conditions, _now(), found.without)
+        wanted: Object = {}
+        if conditions != old:
+            wanted["conditions"] = conditions
+        if list(found.synced) != (status.get("syncedResources") or []):
+            wanted["syncedResources"] = list(found.synced)
+        if wanted:
+            await self._client.merge(f"{_CLUSTERS}/{cluster['metadata']['name']}/status", {"status": wanted})
+
+    # --- negotiation
+
+    async def _negotiate(self, key: GroupResource) -> float | None:
+        if not (self._imports.synced.is_set() and self._negotiated.synced.is_set()):
+            return 1.0
+        group, plural = key
+        view = View(
+            [each for each in self._imports.objects.values() if _group_resource(each) == key],
+            [each for each in self._negotiated.objects.values() if _group_resource(each) == key],
+            self._definitions.get(f"{plural}.{group or 'core'}"),
+        )
+        if not view.imports and not view.negotiated:
+            return None
+        plan = negotiate(view, self._settings.auto_publish, _now())
+        if plan.must_count:
+            count = await self._has_objects(view)
+            plan = negotiate(view._replace(has_objects=count), self._settings.auto_publish, _now())
+            await self._carry_out(plan, view)
+            return 10.0 if count else None
+        await self._carry_out(plan, view)
+        return None
+
+    async def _has_objects(self, view: View) -> bool:
+        assert view.definition is not None
+        spec = view.definition["spec"]
+        for version in spec["versions"]:
+            if version.get("served"):
+                path = resource_path(spec.get("group") or "", version["name"], spec["names"]["plural"])
+                page = await self._client.request("GET", path, query={"limit": "1"})
+                return bool(page.get("items"))
+        return False
+
+    async def _carry_out(self, plan: Plan, view: View) -> None:
+        known = {each["metadata"]["name"]: each for each in view.negotiated}
+        for wanted in plan.negotiated:
+            await self._write(_NEGOTIATED, known.get(wanted["metadata"]["name"]), wanted)
+        if plan.delete_definition and view.definition is not None:
+            metadata = view.definition["metadata"]
+            await self._client.delete(f"{_DEFINITIONS}/{metadata['name']}", metadata["uid"])
+        elif plan.definition is not None and view.definition is None:
+            await self._client.create(_DEFINITIONS, plan.definition)
+        elif plan.definition is not None:
+            await self._client.update(f"{_DEFINITIONS}/{plan.definition['metadata']['name']}", plan.definition)
+        for wanted in plan.imports:
+            await self._client.update(f"{_IMPORTS}/{wanted['metadata']['name']}/status", wanted)
+        for gone in plan.removed:
+            await self._client.delete(f"{_NEGOTIATED}/{gone['metadata']['name']}", gone["metadata"]["uid"])
+
+    async def _write(self, path: str, present: Object | None, wanted: Object) -> None:
+        """Spec and status are written apart, as the API has it."""
+        if present is None:
+            stored = await self._client.create(path, {k: v for k, v in wanted.items() if k != "status"})
+        elif _without_status(present) != _without_status(wanted):
+            stored = await self._client.update(f"{path}/{wanted['metadata']['name']}", wanted)
+        else:
+            stored = present
+        if wanted.get("status") and stored.get("status") != wanted["status"]:
+            await self._client.update(
+                f"{path}/{wanted['metadata']['name']}/status", {**stored, "status": wanted["status"]}
+            )
+
+
+def _group_resource(obj: Object) -> GroupResource:
+    api = api_of(obj)
+    return api.group, api.plural
+
+
+def _is_established(definition: Mapping[str, Any]) -> bool:
+    return status_of((definition.get("status") or {}).get("conditions"), "Established") == "True"
+
+
+def _without_status(obj: Object) -> Object:
+    return {key: value for key, value in obj.items() if key != "status"}
+
+
+def _fault(lease: Object | None) -> str:
+    return ((lease or {}).get("metadata", {}).get("annotations") or {}).get(FAULT_ANNOTATION) or ""
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,13 @@
+"""Every knob of the multi-cluster controllers, with unit, default and reason."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    # What a Cluster that names nothing itself gets imported and synchronised, as the prototype does.
+    resources: tuple[str, ...] = ("pods", "deployments.apps")
+    # Whether a newly negotiated API is offered at once, or when somebody says so.
+    auto_publish: bool = False
+    # Logical clusters where Clusters may be registered.
+    logical_clusters: tuple[str, ...] = ("root", "admin", "user")
