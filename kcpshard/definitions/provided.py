@@ -10,12 +10,12 @@ from importlib import resources
 
 import orjson
 
+from kcpshard.api.version_order import version_priority
 from kcpshard.definitions.contract import Object, Resource
 from kcpshard.definitions.crd_documents import summary
 from kcpshard.definitions.custom_resources import Definition
 from kcpshard.definitions.export_conversion import GROUP, converted
 from kcpshard.definitions.openapi import V2, group_version_path
-from kcpshard.definitions.version_order import version_priority
 
 Place = tuple[str, str, str]  # group, version, plural
 
