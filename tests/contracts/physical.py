@@ -22,8 +22,8 @@ def kubeconfig_of(cluster: EmbeddedCluster) -> str:
     return cluster.kubeconfig.read_text()
 
 
-async def eventually(what: Callable[[], Awaitable[Any]], timeout_s: float = 30.0) -> Any:
-    """What it returns once that is true; an assertion error of its last answer otherwise."""
+async def eventually(what: Callable[[], Awaitable[Any]], timeout_s: float = 120.0) -> Any:
+    """What it returns once that is true, however busy the machine is; else an assertion error."""
     found: Any = None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
