@@ -232,6 +232,9 @@ class ReplicaAuthorizer:
     def __getattr__(self, name: str) -> Any:
         raise NotServed(f"authorizer.{name}")
 
+    def stand_in_a_tree(self, _standing: object) -> None:
+        """Whoever decides stands there."""
+
     def decide(self, cluster: LogicalCluster | None, path: str, raw: bytes, wanted: Attributes) -> Decision:
         found: Decision = self._store.ask("decide", path, raw, wanted)
         return found
