@@ -10,13 +10,13 @@ import orjson
 
 from kcpshard.api.errors import NotFound, PageNotFound
 from kcpshard.api.requests import Answer
+from kcpshard.api.version_order import version_priority
 from kcpshard.definitions.api_schemas import definition_of
 from kcpshard.definitions.catalog import unless_known
 from kcpshard.definitions.contract import Object, Resource
 from kcpshard.definitions.crd_documents import summary
 from kcpshard.definitions.custom_resources import Definition
 from kcpshard.definitions.discovery import aggregated_version, discovery_document
-from kcpshard.definitions.version_order import version_priority
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster
