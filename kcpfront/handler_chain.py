@@ -16,6 +16,7 @@ from kcpfront.handlers.document import DocumentHandler
 from kcpfront.handlers.forwarding import ForwardingHandler
 from kcpfront.handlers.list import ListHandler
 from kcpfront.handlers.object import CONNECTIONS, ObjectHandler
+from kcpfront.handlers.waiting_workspaces import WaitingWorkspaces, split_view
 from kcpfront.handlers.watch import OpenWatches, WatchHandler
 from kcpfront.health import Health, version_reply
 from kcpfront.metrics import Metrics
@@ -81,6 +82,7 @@ class HandlerChain:
         self._loop_time = asyncio.get_running_loop().time
         self._documents = DocumentHandler(caller, workers)
         self._forwarding = ForwardingHandler(caller)
+        self._waiting = WaitingWorkspaces(caller)
         objects = ObjectHandler(caller, authenticator, workers)
         self._connect = objects.connect
         self._verbs: dict[str, Handle] = {
@@ -96,9 +98,8 @@ class HandlerChain:
         try:
             # The id first: whatever goes wrong later is found by it.
             name_request(exchange)
-            info = exchange.info = parse_request(
-                exchange.method, exchange.target, exchange.headers.get("X-Kubernetes-Cluster")
-            )
+            view, target = split_view(exchange.target)
+            info = exchange.info = parse_request(exchange.method, target, exchange.headers.get("X-Kubernetes-Cluster"))
             verb = info.verb
             # Time runs from here on, for waiting on authentication and bodies too.
             exchange.deadline = began + request_timeout_s(info)
@@ -115,6 +116,9 @@ class HandlerChain:
             if self._trail is not None and self._trail.begin(exchange) is not None:
                 await self._trail.received()
             read_impersonation(exchange)
+            if view is not None and (answered := await self._waiting.admit(exchange, view)) is not None:
+                code = answered.code
+                return answered
             # Size, media type, nesting and duplicate keys of bodies: when a handler reads one (filters.request_body).
             # Authorisation, admission and fairness among tenants: in the shard.
             if info.resource:

@@ -18,6 +18,7 @@ from kcpshard.controllers import (
     namespace_deletion,
     resource_quota,
     service_account_tokens,
+    workspace_types,
     workspaces,
 )
 from kcpshard.controllers.admission_policy_status import AdmissionPolicyStatus
@@ -38,6 +39,7 @@ from kcpshard.controllers.namespace_deletion import NamespaceDeletion
 from kcpshard.controllers.resource_quota import ResourceQuota
 from kcpshard.controllers.runner import Runner
 from kcpshard.controllers.service_account_tokens import ServiceAccountTokens
+from kcpshard.controllers.workspace_types import WorkspaceTypes
 from kcpshard.controllers.workspaces import Workspaces
 from kcpshard.settings import EVENTS, Settings
 from kcpshard.verbs.namespace_contents import NamespaceContents
@@ -80,6 +82,8 @@ def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
         made.append(lambda _: ApiServiceRegistration(shard))
     if workspaces.CONTROLLER in enabled:
         made.append(lambda _: Workspaces(shard))
+    if workspace_types.CONTROLLER in enabled:
+        made.append(lambda _: WorkspaceTypes(shard))
     if logical_clusters.CONTROLLER in enabled:
         made.append(lambda _: LogicalClusters(shard))
     if api_exports.CONTROLLER in enabled:

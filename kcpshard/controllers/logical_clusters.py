@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from kcpshard.api.errors import ApiError, NotFound, ServiceUnavailable
+from kcpshard.api.errors import ApiError, ServiceUnavailable
 from kcpshard.api.events import Change, EventType
 from kcpshard.api.objects import Object, timestamp
 from kcpshard.authorization.layer import TYPES as RIGHTS
@@ -24,7 +24,7 @@ from kcpshard.definitions.crd_documents import CRDS
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
 from kcpshard.storage.clusters import TERMINATING as STOPPED
-from kcpshard.storage.contract import LogicalCluster, NotDurable, Remove, ScanItem
+from kcpshard.storage.contract import LogicalCluster, NotDurable, ReadOnly, Remove, ScanItem
 from kcpshard.tenancy import logical_clusters, workspace_status
 from kcpshard.tenancy.names import CORE, FINALIZER, LOGICAL_CLUSTERS, NAME, TENANCY, VERSION, WORKSPACES
 from kcpshard.verbs.shard import Shard
@@ -50,6 +50,7 @@ class LogicalClusters:
         self._shard, self._store = shard, shard.store
         self._client = SystemClient(shard, CONTROLLER)
         self._types = ResourceTypes(shard.catalog)
+        self._strays: dict[int, int] = {}  # of those that are nearly gone: objects of no type that is served
         self._held: set[int] = set()  # ids of those whose end waits for objects; bounded by how many there are
 
     def see(self, cluster_id: int, change: Change) -> Keys:
@@ -63,26 +64,21 @@ class LogicalClusters:
         found = self._pending(cluster)
         if found is None:
             return 0
-        found = await self._settled(cluster, found)
-        if not found["metadata"].get("deletionTimestamp"):
-            await self._tell(found)
-            return 0
+        found = self._settled(cluster, found)
+        is_ending = found["metadata"].get("deletionTimestamp") and not (found.get("status") or {}).get("terminators")
+        if is_ending:
+            return await self._end(cluster, found)
         await self._tell(found)
-        if (found.get("status") or {}).get("terminators"):
-            return 0
-        return await self._end(cluster, found)
+        return 0
 
-    async def _settled(self, cluster: LogicalCluster, found: Object) -> Object:
-        """With phase, labels and the store's state as they should be."""
+    def _settled(self, cluster: LogicalCluster, found: Object) -> Object:
+        """With phase, labels and the store's state as they should be; durable before anything that follows."""
         new = orjson.loads(orjson.dumps(found))
         logical_clusters.settle(new)
-        group = None
         if new["metadata"].get("deletionTimestamp") and cluster.state != STOPPED:
-            group = self._store.set_cluster_state(cluster, STOPPED)
+            self._store.set_cluster_state(cluster, STOPPED)
         if new != found:
-            group = self._store.commit(cluster, (put_of(self._type(cluster), new, ""),)).group
-        if group is not None:
-            await durable(group)
+            self._store.commit(cluster, (put_of(self._type(cluster), new, ""),))
         return self._pending(cluster) or new
 
     # --- its end
@@ -96,7 +92,7 @@ class LogicalClusters:
                 left[resource.group_resource] = number
         if left:
             self._held.add(cluster.id)
-            await self._report(cluster, found, left)
+            await self._tell(await self._report(cluster, found, left))
             return _LOOK_AGAIN_S
         self._held.discard(cluster.id)
         return await self._let_go(cluster)
@@ -108,7 +104,7 @@ class LogicalClusters:
         return iter(sorted(found, key=lambda r: rank.get(r.group_resource, 1 if r.namespaced else 2)))
 
     async def _empty(self, cluster: LogicalCluster, resource: Resource) -> int:
-        """Remove what may go at once, tell the rest to; how many are left."""
+        """Remove what may go at once, tell the rest to; how many are left. Waits for the disk only after much."""
         held, after = 0, None
         while True:
             items = self._store.scan_own(cluster, resource.group_resource, after, _SLICE)
@@ -119,30 +115,34 @@ class LogicalClusters:
                     waiting.append(item)
                 else:
                     removals.append(remove_of(resource, item.namespace, item.name, item.value))
-            if removals:
-                await durable(self._store.commit(cluster, removals, author=CONTROLLER).group)
-            for item in waiting:
-                held += 1
-                if b'"deletionTimestamp":"' not in item.value:
-                    await self._delete(cluster, resource, item)
+            group = self._store.commit(cluster, removals, author=CONTROLLER).group if removals else None
+            held += len(waiting)
+            async with asyncio.TaskGroup() as tasks:  # they wait for the same syncs
+                for item in waiting:
+                    if b'"deletionTimestamp":"' not in item.value:
+                        tasks.create_task(self._delete(cluster, resource, item))
             if len(items) < _SLICE:
                 return held
+            if group is not None:
+                await durable(group)
             after = (items[-1].namespace, items[-1].name)
             await asyncio.sleep(0)
 
     async def _delete(self, cluster: LogicalCluster, resource: Resource, item: ScanItem) -> None:
         options = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
-        with suppress(NotFound):
+        with suppress(ApiError, ReadOnly):  # what is still there is looked at again
             await self._client.delete(cluster, resource, item.namespace, item.name, options)
 
-    async def _report(self, cluster: LogicalCluster, found: Object, left: Mapping[str, int]) -> None:
+    async def _report(self, cluster: LogicalCluster, found: Object, left: Mapping[str, int]) -> Object:
+        """The LogicalCluster, saying what is left."""
         shown = ", ".join(f"{name} has {number} resource instances" for name, number in sorted(left.items()))
         new = workspace_status.with_content_left(found, f"Some resources are remaining: {shown}", self._time())
-        if new["status"] == found.get("status"):
-            return
         newest = self._pending(cluster)
-        if newest is not None and newest["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]:
+        if new["status"] == found.get("status") or newest is None:
+            return found
+        if newest["metadata"]["resourceVersion"] == found["metadata"]["resourceVersion"]:
             await durable(self._store.commit(cluster, (put_of(self._type(cluster), new, ""),)).group)
+        return new
 
     async def _let_go(self, cluster: LogicalCluster) -> float:
         """Nothing is left: in this loop turn the path becomes free, unless something came meanwhile."""
@@ -151,12 +151,22 @@ class LogicalClusters:
             return 0
         found: Object = orjson.loads(envelope.body(value))
         others = [each for each in found["metadata"].get("finalizers") or () if each != FINALIZER]
-        if others or cluster.objects > 1:
+        if others or self._has_more(cluster):
             return _LOOK_AGAIN_S
+        self._strays.pop(cluster.id, None)
         await durable(self._store.remove_cluster(cluster, (remove_of(self._type(cluster), "", NAME, value),)))
         with suppress(ApiError, NotDurable):  # the Workspace's own shard looks again
             await self._release(found)
         return 0
+
+    def _has_more(self, cluster: LogicalCluster) -> bool:
+        """Whether something came meanwhile. What stays the same for two looks is of types that nobody serves any more:
+        it goes with the rest."""
+        more = cluster.objects - 1
+        if more <= 0 or self._strays.get(cluster.id) == more:
+            return False
+        self._strays[cluster.id] = more
+        return True
 
     # --- its Workspace
 

@@ -24,6 +24,7 @@ NAMES = (
     "logicalcluster-controller",
     "apiexport-controller",
     "apibinding-controller",
+    "workspacetype-controller",
 )
 _ALIASES = {
     "namespace": "namespace-controller",
