@@ -14,15 +14,17 @@ import orjson
 
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.credentials.keys import PURPOSES
+from kcpshard.placement.keeper import Keeper
 from kcpshard.placement.map_copy import MapClosed
 from kcpshard.placement.ownership_states import OwnershipConflict
 from kcpshard.placement.registration import RegistrationRefused
+from kcpshard.placement.shard_changes import ChangeRefused
 from kcpshard.placement.shard_map import without_private_keys
 from kcpshard.placement.shard_placement import ShardPlacement
 from kcpshard.placement.tenant_authorities import TenantAuthorities
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc import shard_pb2_grpc
-from kcpshard.rpc.placement_client import NOT_KEEPER, REFUSED
+from kcpshard.rpc.placement_client import NOT_KEEPER, REFUSED, Refused, Unreachable
 from kcpshard.rpc.roles import SHARD, RolesOf
 from kcpshard.storage.checkpoints import Checkpoints, NoSuchCheckpoint, TooManyCheckpoints
 from kcpshard.storage.contract import ReadOnly
@@ -33,9 +35,9 @@ async def _refusals(context: Any) -> AsyncIterator[None]:
     """Placement's exceptions as codes."""
     try:
         yield
-    except (OwnershipConflict, RegistrationRefused) as error:
+    except (OwnershipConflict, RegistrationRefused, ChangeRefused, Refused) as error:
         await context.abort(REFUSED, str(error))
-    except (ServiceUnavailable, ReadOnly) as error:
+    except (ServiceUnavailable, ReadOnly, Unreachable) as error:
         await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
 
 
@@ -160,12 +162,30 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
         return self._checkpoint(directory)
 
     async def RegisterShard(self, request: pb.RegisterShardRequest, context: Any) -> pb.ShardMap:
+        keeper = await self._keeper(context)
+        async with _refusals(context):
+            return await keeper.register(request)
+
+    async def ChangeShard(self, request: pb.ChangeShardRequest, context: Any) -> pb.ShardMap:
+        keeper = await self._keeper(context)
+        async with _refusals(context):
+            return without_private_keys(await keeper.change_shard(request))
+
+    async def MoveClusters(self, request: pb.MoveClustersRequest, context: Any) -> pb.MovesResponse:
+        keeper = await self._keeper(context)
+        async with _refusals(context):
+            return pb.MovesResponse(moves=orjson.dumps(await keeper.move_clusters(request)))
+
+    async def ShowMoves(self, request: pb.ShowMovesRequest, context: Any) -> pb.MovesResponse:
+        keeper = await self._keeper(context)
+        return pb.MovesResponse(moves=orjson.dumps(keeper.moves()))
+
+    async def _keeper(self, context: Any) -> Keeper:
         keeper = self._placement.keeper
         if keeper is None:
             await context.abort(NOT_KEEPER, "another shard keeps the map")
         assert keeper is not None  # abort raises
-        async with _refusals(context):
-            return await keeper.register(request)
+        return keeper
 
     async def RotateKeys(self, request: pb.RotateKeysRequest, context: Any) -> pb.RotateKeysResponse:
         rotation = self._placement.key_rotation
@@ -189,6 +209,10 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
     async def KeepCluster(self, request: pb.SealClusterRequest, context: Any) -> pb.OwnershipResponse:
         async with _refusals(context):
             return await self._placement.commands.keep(request)
+
+    async def PointCluster(self, request: pb.SealClusterRequest, context: Any) -> pb.OwnershipResponse:
+        async with _refusals(context):
+            return await self._placement.commands.point(request)
 
     async def ShowOwnership(self, request: pb.ShowOwnershipRequest, context: Any) -> pb.ShowOwnershipResponse:
         return self._placement.commands.show(request.cluster)

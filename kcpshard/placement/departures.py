@@ -10,7 +10,8 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import NoReturn, Protocol
+from itertools import islice
+from typing import NamedTuple, NoReturn, Protocol
 
 import orjson
 
@@ -18,8 +19,8 @@ from kcpshard import failpoints
 from kcpshard.api.events import Commit
 from kcpshard.placement.map_copy import durable
 from kcpshard.placement.ownership import Ownership
-from kcpshard.placement.ownership_commands import PlacementStore
-from kcpshard.placement.ownership_states import ClusterRecord, ClusterState, OwnershipConflict
+from kcpshard.placement.ownership_commands import CLUSTERS_SLICE, PlacementStore
+from kcpshard.placement.ownership_states import ClusterState, OwnershipConflict
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Refused, Unreachable
 from kcpshard.storage.cluster_pages import Pair, encode_pairs
@@ -41,6 +42,12 @@ class OtherShard(Protocol):
     async def show_ownership(self, cluster: str) -> pb.ShowOwnershipResponse: ...
 
 
+class Leaving(NamedTuple):
+    cluster: LogicalCluster
+    moved_to: int
+    epoch: int  # of the seal; 0: it has been forgotten
+
+
 class Departures:
     """`shard` gives the calls of the shard with that number; raises Unreachable where nobody knows it. `grace_s` is how
     long data stays after it has been handed over."""
@@ -51,7 +58,7 @@ class Departures:
         self._store, self._ownership, self._shard, self._grace_s = store, ownership, shard, grace_s
         self._exports: dict[int, asyncio.Event] = {}  # by id of the logical cluster: set when there is more to read
         self._sealed: set[str] = set()  # durably
-        self._leaving: dict[str, LogicalCluster] = {}  # sealed here, data still here
+        self._leaving: dict[str, Leaving] = {}  # sealed here, data still here
         self._going: dict[int, float] = {}  # ids of ranges to be removed → when
         self._wake = asyncio.Event()
         self.on_release: Released = lambda _path, _shard, _revision: None
@@ -59,7 +66,7 @@ class Departures:
         for path, record in ownership.sealed().items():
             cluster = store.pending_cluster(path)
             if cluster is not None:
-                self._fence(cluster, record.moved_to)
+                self._fence(cluster, record.moved_to, record.epoch)
                 self._sealed.add(path)
 
     # --- exporting
@@ -152,7 +159,7 @@ class Departures:
         group = self._ownership.seal_cluster(request.epoch, path, moved_to, self._store.pending_revision)
         if group is not None:
             assert cluster is not None, "who exported it has seen it"
-            self._fence(cluster, moved_to)
+            self._fence(cluster, moved_to, request.epoch)
             group.when_refused(lambda _cause: self._open(cluster))
             group.when_durable(partial(self._is_sealed, cluster, moved_to))
             if failpoints.armed:
@@ -164,8 +171,8 @@ class Departures:
             failpoints.reach("moves.seal_durable")
         return pb.OwnershipResponse(epoch=self._ownership.epoch, revision=self._store.durable_revision)
 
-    def _fence(self, cluster: LogicalCluster, moved_to: int) -> None:
-        self._leaving[cluster.path] = cluster
+    def _fence(self, cluster: LogicalCluster, moved_to: int, epoch: int) -> None:
+        self._leaving[cluster.path] = Leaving(cluster, moved_to, epoch)
         self._store.transfers.spare(cluster.id)
         self._store.transfers.fence(cluster, lambda: NotOwned(moved_to))
 
@@ -188,6 +195,7 @@ class Departures:
         loop = asyncio.get_running_loop()
         for cluster_id in self._store.transfers.departed():
             self._going.setdefault(cluster_id, loop.time())
+        await self._find_left_behind()
         while True:
             try:
                 await self._forget_all()
@@ -208,19 +216,30 @@ class Departures:
                 await asyncio.sleep(0.05)  # the other shard needs a moment
 
     async def _forget_all(self) -> None:
-        for path, cluster in list(self._leaving.items()):
-            record = self._ownership.cluster_record(path)
-            if path in self._sealed and record is not None and await self._is_served(path, record):
-                await self._forget(cluster)
+        for path, leaving in list(self._leaving.items()):
+            if path in self._sealed and await self._is_served(path, leaving):
+                await self._forget(leaving.cluster)
 
-    async def _is_served(self, path: str, record: ClusterRecord) -> bool:
-        """Whether the other shard has adopted it, and perhaps given it up again."""
+    async def _is_served(self, path: str, leaving: "Leaving") -> bool:
+        """Whether the other shard has adopted it, and perhaps given it up again, or its slot has followed it."""
         try:
-            found = await self._shard(record.moved_to).show_ownership(path)
+            found = await self._shard(leaving.moved_to).show_ownership(path)
         except (Unreachable, Refused) as error:
-            log.debug("whether shard %d serves %s: %s", record.moved_to, path, error)
+            log.debug("whether shard %d serves %s: %s", leaving.moved_to, path, error)
             return False
-        return found.state in ("adopted", "sealed") and found.epoch >= record.epoch
+        return found.state == "here" or (found.state in ("adopted", "sealed") and found.epoch >= leaving.epoch)
+
+    async def _find_left_behind(self) -> None:
+        """What was sealed before a restart, and whose record went with its slot since."""
+        after = ""
+        while batch := list(islice(self._store.clusters(after), CLUSTERS_SLICE)):
+            for cluster in batch:
+                path = cluster.path
+                if self._ownership.cluster_state(path) is ClusterState.ELSEWHERE and path not in self._leaving:
+                    self._fence(cluster, self._ownership.slot_owner(path), 0)
+                    self._sealed.add(path)
+            after = batch[-1].path
+            await asyncio.sleep(0)
 
     async def _forget(self, cluster: LogicalCluster) -> None:
         await durable(self._store.transfers.depart(cluster))

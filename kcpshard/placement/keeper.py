@@ -1,22 +1,33 @@
 """The keeper: the shard that owns system:shards writes the shard map and moves slots.
 
 One move at a time, driven by its durable record: after any death the keeper takes up where the record says. What it
-asks of a shard the shard decides from its own records; a map is published only after they are durable.
+asks of a shard the shard decides from its own records; a map is published only after they are durable. Slots move when
+they are empty: the logical clusters in them go ahead, one by one (`cluster_mover`), as do those that are named.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import NoReturn, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, Protocol
 
 from kcpshard import failpoints
 from kcpshard.api.errors import ServiceUnavailable
+from kcpshard.placement.cluster_mover import ClusterCommands, ClusterMover
 from kcpshard.placement.map_copy import MapCopy, durable
 from kcpshard.placement.ownership_records import MetaStore
 from kcpshard.placement.ownership_states import OwnershipConflict
-from kcpshard.placement.rebalancing import plan_move
+from kcpshard.placement.rebalancing import PlannedMove, plan_move
 from kcpshard.placement.registration import RegistrationRefused, register
-from kcpshard.placement.shard_map import entry_of, new_entry, with_entry, with_keys, with_moved_slots, with_pin
+from kcpshard.placement.shard_changes import ChangeRefused, changed
+from kcpshard.placement.shard_map import (
+    entry_of,
+    new_entry,
+    pins_of,
+    with_entry,
+    with_keys,
+    with_moved_slots,
+    with_pin,
+)
 from kcpshard.placement.slot_moves import MoveStage, SlotMove, begin_move, decode_move, sealed
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Refused, Unreachable
@@ -36,14 +47,16 @@ class SlotCommands(Protocol):
 
 
 class Keeper:
-    """`shard` gives the commands of the shard with that map entry; `show` is given each map that has become durable.
-    Slots found occupied are looked at again in the next round, which a registration or `rebalance` begins."""
+    """`shard` gives the commands of the shard with that map entry, `clusters` those about logical clusters, by number;
+    `show` is given each map that has become durable. Slots that could not be emptied are looked at again in the next
+    round, which a registration, a change or `rebalance` begins."""
 
     def __init__(
         self,
         store: MetaStore,
         maps: MapCopy,
         shard: Callable[[pb.ShardEntry], SlotCommands],
+        clusters: Callable[[int], ClusterCommands],
         show: Callable[[pb.ShardMap], None] = lambda shard_map: None,
     ) -> None:
         self._store = store
@@ -51,7 +64,9 @@ class Keeper:
         self._shard = shard
         self._show = show
         self._move = self._stored_move()
-        self._occupied: set[int] = set()
+        self._mover = ClusterMover(store, maps, clusters, lambda: self._newest_epoch() + 1)
+        self._hindered: set[int] = set()  # slots that could not be emptied
+        self._prepared: PlannedMove | None = None  # its logical clusters have gone ahead
         self._wake = asyncio.Event()
 
     @property
@@ -86,9 +101,35 @@ class Keeper:
         """The map with that logical cluster pinned to a shard, durable. Raises ReadOnly."""
         return await self._publish(self._with_newer_epoch(with_pin(self._maps.accepted, path, shard)))
 
+    async def change_shard(self, request: pb.ChangeShardRequest) -> pb.ShardMap:
+        """The map after it, durable. Raises ChangeRefused, ReadOnly, Unreachable."""
+        newest = changed(self._maps.accepted, request)
+        if request.change == "remove" and not await self._mover.is_empty(request.shard):
+            raise ChangeRefused(f"{request.shard} still has logical clusters: its drain is not over")
+        if newest is not self._maps.accepted:
+            newest = self._with_newer_epoch(changed(self._maps.accepted, request))
+        shown = await self._publish(newest)
+        self.rebalance()
+        return shown
+
+    async def move_clusters(self, request: pb.MoveClustersRequest) -> Mapping[str, Any]:
+        """What `moves` says, and in "paths" those that it concerns. Raises ChangeRefused, ReadOnly, Unreachable."""
+        before = self._mover.figures()["last"]
+        paths = await (self._mover.cancel(request) if request.cancel else self._mover.ask(request))
+        self._wake.set()
+        return {**self.moves(), "paths": list(paths), "before": before}
+
+    def moves(self) -> Mapping[str, Any]:
+        """JSON values: the move under way, those that wait, how the last ones ended, slots yet to be moved."""
+        plan = plan_move(self._maps.accepted, self._hindered)
+        moving = len(self._move.slots) if self._move else 0
+        return {**self._mover.figures(), "slots": max(moving, len(plan.slots) if plan else 0)}
+
     def rebalance(self) -> None:
         """Look whether slots should move."""
-        self._occupied.clear()
+        self._hindered.clear()
+        self._prepared = None
+        self._mover.reconsider()
         self._wake.set()
 
     async def run(self) -> NoReturn:
@@ -113,14 +154,23 @@ class Keeper:
     async def _step(self) -> bool:
         """One step of the move under way, or of a new one; False if there is nothing to do."""
         if self._move is None:
-            plan = plan_move(self._maps.accepted, self._occupied)
-            if plan is None:
-                return False
-            await self._record(begin_move(plan, self._newest_epoch() + 1))
-        elif self._move.stage is MoveStage.SEAL:
+            return await self._mover.step() or await self._begin()
+        if self._move.stage is MoveStage.SEAL:
             await self._seal(self._move)
         else:
             await self._grant(self._move)
+        return True
+
+    async def _begin(self) -> bool:
+        """A move of slots, or what has to be done first; False if everything is where it should be."""
+        plan = plan_move(self._maps.accepted, self._hindered)
+        if plan is None:
+            return await self._mover.plan_drains()
+        if self._prepared is None or self._prepared[:2] != plan[:2]:
+            self._prepared = await self._mover.prepare(plan)
+        else:
+            prepared, self._prepared = self._prepared, None
+            await self._record(begin_move(prepared, self._newest_epoch() + 1))
         return True
 
     async def _seal(self, move: SlotMove) -> None:
@@ -130,10 +180,10 @@ class Keeper:
         except (Refused, OwnershipConflict) as error:
             # Nothing is sealed, so nothing is lost by giving up.
             log.error("shard %d keeps its slots: %s", move.source, error)
-            self._occupied.update(move.slots)
+            self._hindered.update(move.slots)
             await self._finish(move, (), {})
             return
-        self._occupied.update(answer.refused)
+        self._hindered.update(answer.refused)
         after = sealed(move, answer.refused, answer.revision, ((pin.cluster, pin.shard) for pin in answer.elsewhere))
         if after.slots:
             await self._record(after)
@@ -142,7 +192,10 @@ class Keeper:
 
     async def _grant(self, move: SlotMove) -> None:
         pins = [pb.Pin(cluster=path, shard=shard) for path, shard in move.elsewhere]
-        request = pb.GrantSlotsRequest(epoch=move.epoch, slots=move.slots, revision=move.revision, elsewhere=pins)
+        kept = pins_of(self._maps.accepted)
+        request = pb.GrantSlotsRequest(
+            epoch=move.epoch, slots=move.slots, revision=move.revision, elsewhere=pins, kept=kept
+        )
         await self._commands(move.destination).grant(request)
         await self._finish(move, move.slots, {move.source: move.epoch, move.destination: move.epoch})
 
@@ -185,7 +238,7 @@ class Keeper:
 
     def _newest_epoch(self) -> int:
         """The highest given out to a map or a move."""
-        return max(self._maps.accepted.epoch, self._move.epoch if self._move else 0)
+        return max(self._maps.accepted.epoch, self._move.epoch if self._move else 0, self._mover.epoch)
 
     def _with_newer_epoch(self, newest: pb.ShardMap) -> pb.ShardMap:
         newest.epoch = self._newest_epoch() + 1

@@ -155,17 +155,27 @@ class Ownership:
     def granted(self) -> list[int]:
         return [slot for slot, owner in enumerate(self._records.table) if owner == self.number]
 
-    def grant(self, epoch: int, slots: Collection[int], elsewhere: Mapping[str, int] | None = None) -> Group | None:
+    def grant(
+        self,
+        epoch: int,
+        slots: Collection[int],
+        elsewhere: Mapping[str, int] | None = None,
+        kept: Collection[str] = (),
+    ) -> Group | None:
         """Take slots that their former owner has sealed; served when durable. `elsewhere` (path → shard) are logical
-        clusters that do not come with them: what `elsewhere()` said at the former owner."""
+        clusters that do not come with them: what `elsewhere()` said at the former owner. Those of the slots that we
+        have adopted follow them from now on, but for the `kept`."""
         if self.is_repeat(epoch, Command.GRANT):
             return None
         after = self._records.copy()
         self._move_slots(after, slots, Command.GRANT)
         _note_elsewhere(after, epoch, elsewhere or {})
-        changed = {slot_of(path) for path in elsewhere or ()}
+        following = _forget_adopted(after, frozenset(slots), frozenset(kept))
+        changed = {slot_of(path) for path in (*(elsewhere or ()), *following)}
         group = self._accept(after, epoch, LastCommand(Command.GRANT.value), changed)
         group.when_durable(partial(self._serve, slots))
+        # Until then they are served because we have adopted them.
+        group.when_durable(lambda: self._adopted.difference_update(following))
         return group
 
     def close_slots(self, slots: Iterable[int]) -> None:
@@ -216,6 +226,10 @@ class Ownership:
 
     # --- single logical clusters
 
+    def slot_owner(self, path: str) -> int:
+        """Ours, or whom we gave its slot to; 0: not known."""
+        return self._records.table[slot_of(path)]
+
     def cluster_state(self, path: str) -> ClusterState:
         if record := self._clusters.get(path):
             return record.state
@@ -240,6 +254,15 @@ class Ownership:
         group = self._change_cluster(path, Command.KEEP, ClusterRecord(ClusterState.ADOPTED, epoch))
         group.when_durable(partial(self._serve_cluster, path, epoch))
         return group
+
+    def point(self, epoch: int, path: str, moved_to: int) -> Group | None:
+        """What we gave up is at another shard than the one we gave it to: those who ask are sent there."""
+        record = self._clusters.get(path)
+        if record is None or record.state is not ClusterState.SEALED or record.epoch >= epoch:
+            return None
+        after = self._records.copy()
+        after.clusters[path] = record._replace(epoch=epoch, moved_to=moved_to)
+        return self._write(after, {slot_of(path)}, with_table=False)
 
     def sealed(self) -> dict[str, ClusterRecord]:
         """Logical clusters given up that have a record."""
@@ -332,6 +355,15 @@ def _note_elsewhere(after: OwnershipRecords, epoch: int, owners: Mapping[str, in
         known = after.clusters.get(path)
         if owner != after.number and not (known and known.state is ClusterState.ADOPTED):
             after.clusters[path] = ClusterRecord(ClusterState.SEALED, epoch, owner)
+
+
+def _forget_adopted(after: OwnershipRecords, slots: frozenset[int], kept: frozenset[str]) -> list[str]:
+    """Drop records of clusters that were here before their slots came; which these are."""
+    found = [p for p, r in after.clusters.items() if r.state is ClusterState.ADOPTED and slot_of(p) in slots]
+    following = [path for path in found if path not in kept]
+    for path in following:
+        after.forgotten_epoch = max(after.forgotten_epoch, after.clusters.pop(path).epoch)
+    return following
 
 
 def _forget_sealed(after: OwnershipRecords, slots: frozenset[int], moved_to: int) -> set[int]:

@@ -51,7 +51,7 @@ class OwnershipCommands:
         async with self._lock:
             self._store.raise_clock(request.revision)
             elsewhere = {pin.cluster: pin.shard for pin in request.elsewhere}
-            group = self._ownership.grant(request.epoch, request.slots, elsewhere)
+            group = self._ownership.grant(request.epoch, request.slots, elsewhere, request.kept)
             if group is not None:
                 await durable(group)
             return pb.OwnershipResponse(epoch=self._ownership.epoch)
@@ -103,6 +103,12 @@ class OwnershipCommands:
                 expected.end()
         return pb.OwnershipResponse(epoch=self._ownership.epoch)
 
+    async def point(self, request: pb.SealClusterRequest) -> pb.OwnershipResponse:
+        group = self._ownership.point(request.epoch, request.cluster, request.moved_to)
+        if group is not None:
+            await durable(group)
+        return pb.OwnershipResponse(epoch=self._ownership.epoch)
+
     def show(self, path: str) -> pb.ShowOwnershipResponse:
         """Durable or not: a record that is accepted is never taken back but by a disk that takes nothing."""
         record = self._ownership.cluster_record(path)
@@ -116,7 +122,8 @@ class OwnershipCommands:
     async def find(self, request: pb.FindClustersRequest) -> pb.FindClustersResponse:
         """Paths in order, of those served here."""
         found, under = list[str](), request.under
-        if under and self._is_wanted(under, request) and self._store.pending_cluster(under) is not None:
+        slots = frozenset(request.slots)
+        if under and self._is_wanted(under, slots, request.here) and self._store.pending_cluster(under) is not None:
             found.append(under)
         if request.alone:
             return pb.FindClustersResponse(clusters=found)
@@ -125,7 +132,7 @@ class OwnershipCommands:
             for cluster in batch:
                 if under and not cluster.path.startswith(f"{under}:"):
                     return pb.FindClustersResponse(clusters=found)
-                if self._is_wanted(cluster.path, request):
+                if self._is_wanted(cluster.path, slots, request.here):
                     if request.limit and len(found) == request.limit:
                         return pb.FindClustersResponse(clusters=found, more=True)
                     found.append(cluster.path)
@@ -133,8 +140,10 @@ class OwnershipCommands:
             await asyncio.sleep(0)
         return pb.FindClustersResponse(clusters=found)
 
-    def _is_wanted(self, path: str, request: pb.FindClustersRequest) -> bool:
-        if request.slots and slot_of(path) not in request.slots:
+    def _is_wanted(self, path: str, slots: frozenset[int], only_here: bool) -> bool:
+        if slots and slot_of(path) not in slots:
+            return False
+        if only_here and self._ownership.cluster_state(path) is not ClusterState.HERE:
             return False
         return self._ownership.serves(path)
 

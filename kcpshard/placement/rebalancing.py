@@ -1,7 +1,8 @@
 """Which slots should move next so that every shard has its share. Pure.
 
 A share is proportional to the shard's weight, but never less than what cannot move from it. A cordoned shard keeps what
-it has and gets nothing; a shard that has not claimed its initial slots takes no part yet.
+it has and gets nothing, one that is drained gives away all it has; a shard that has not claimed its initial slots takes
+no part yet.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -49,7 +50,8 @@ def shares(slots: int, weights: Mapping[int, int]) -> dict[int, int]:
 
 
 def _weights(shard_map: pb.ShardMap) -> dict[int, int]:
-    return {e.number: e.weight for e in shard_map.shards if e.ownership_epoch and not e.cordoned}
+    taking_part = [e for e in shard_map.shards if e.ownership_epoch and (e.draining or not e.cordoned)]
+    return {e.number: 0 if e.draining else e.weight for e in taking_part}
 
 
 def _excess(table: Sequence[int], weights: Mapping[int, int], immovable: Collection[int]) -> dict[int, int]:

@@ -62,6 +62,7 @@ def _merged(known: pb.ShardEntry, reported: pb.ShardEntry, ownership_epoch: int)
         sync_address=reported.sync_address,
         weight=weight,
         cordoned=known.cordoned,
+        draining=known.draining,
         ownership_epoch=max(known.ownership_epoch, ownership_epoch),
         data_id=reported.data_id,
     )

@@ -74,9 +74,20 @@ def with_keys(shard_map: pb.ShardMap, keys: Iterable[pb.SigningKey]) -> pb.Shard
 
 
 def with_pin(shard_map: pb.ShardMap, path: str, shard: int) -> pb.ShardMap:
+    """With that logical cluster pinned there and nowhere else; 0: pinned nowhere."""
     changed = _next(shard_map, {entry.number: entry for entry in shard_map.shards})
-    changed.pins.add(cluster=path, shard=shard)
+    pins = [pin for pin in shard_map.pins if pin.cluster != path]
+    del changed.pins[:]
+    changed.pins.extend([*pins, pb.Pin(cluster=path, shard=shard)] if shard else pins)
     return changed
+
+
+def without_shard(shard_map: pb.ShardMap, number: int) -> pb.ShardMap:
+    return _next(shard_map, {entry.number: entry for entry in shard_map.shards if entry.number != number})
+
+
+def named(shard_map: pb.ShardMap, name: str) -> pb.ShardEntry | None:
+    return next((entry for entry in shard_map.shards if entry.name == name), None)
 
 
 def without_private_keys(shard_map: pb.ShardMap) -> pb.ShardMap:

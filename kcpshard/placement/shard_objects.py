@@ -53,7 +53,7 @@ def contents(shard_map: pb.ShardMap) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name, spec and status of each shard's object. Pure."""
     slots = Counter(decode_table(shard_map.slots))
     for entry in shard_map.shards:
-        spec = {"weight": entry.weight, "cordoned": entry.cordoned}
+        spec = {"weight": entry.weight, "cordoned": entry.cordoned, "draining": entry.draining}
         status = {
             "number": entry.number,
             "address": entry.address,

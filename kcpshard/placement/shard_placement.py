@@ -12,6 +12,7 @@ from typing import NoReturn
 import orjson
 
 from kcpshard.placement.arrivals import Arrivals
+from kcpshard.placement.cluster_mover import ClusterCommands
 from kcpshard.placement.departures import Departures
 from kcpshard.placement.keeper import Keeper, SlotCommands
 from kcpshard.placement.key_rotation import KeyRotation, Keys
@@ -23,6 +24,14 @@ from kcpshard.placement.ownership_states import ClusterState
 from kcpshard.placement.shard_map import KEYS_CLUSTER, entry_of, pins_of
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Dial, MapFollower, PlacementClient, Unreachable, connect
+
+
+class LocalClusters:
+    """What PlacementClient asks of another shard, of this one."""
+
+    def __init__(self, arrivals: Arrivals, commands: OwnershipCommands) -> None:
+        self.take_cluster, self.cancel_take = arrivals.take, arrivals.cancel
+        self.keep_cluster, self.point_cluster, self.find_clusters = commands.keep, commands.point, commands.find
 
 
 class ShardPlacement:
@@ -50,7 +59,14 @@ class ShardPlacement:
         self.commands = OwnershipCommands(store, self.ownership)
         self.departures = Departures(store, self.ownership, self._shard_at, departed_grace_s)
         self.arrivals = Arrivals(store, self.ownership, self.departures, self._shard_at)
-        self.keeper = Keeper(store, self.maps, self._commands_of, show) if is_keeper(self.ownership) else None
+        here = LocalClusters(self.arrivals, self.commands)
+
+        def clusters(number: int) -> ClusterCommands:
+            return here if number == self._number else self._shard_at(number)
+
+        self.keeper: Keeper | None = None
+        if is_keeper(self.ownership):
+            self.keeper = Keeper(store, self.maps, self._commands_of, clusters, show)
         self.key_rotation: KeyRotation | None = None
         if self.keeper is not None and keys is not None:
             self.key_rotation = KeyRotation(keys, self.maps, self.keeper.publish_keys, self._known_epoch, now_us)

@@ -22,8 +22,10 @@ class ShardRow(NamedTuple):
     slots: int
     clusters: int
     objects: int
-    state: str  # Ready, ReadOnly (its disk takes no writes), Cordoned, Joining (never served yet), Unreachable
+    # Ready, ReadOnly (its disk takes no writes), Cordoned, Draining, Drained, Joining (never served yet), Unreachable
+    state: str
     epoch: int  # of its ownership
+    weight: int = 1
 
 
 async def shard_rows(shard_map: pb.ShardMap, dial: Dial) -> list[ShardRow]:
@@ -36,17 +38,21 @@ async def shard_rows(shard_map: pb.ShardMap, dial: Dial) -> list[ShardRow]:
 
 async def _row(entry: pb.ShardEntry, slots: int, dial: Dial) -> ShardRow:
     if not entry.admin_address:
-        return ShardRow(entry.number, entry.name, "", slots, -1, -1, "Joining", entry.ownership_epoch)
+        return ShardRow(entry.number, entry.name, "", slots, -1, -1, "Joining", entry.ownership_epoch, entry.weight)
     client = None
     try:
         client = PlacementClient(connect(dial, entry.admin_address))
         found = orjson.loads(await client.statistics(ANSWER_S))
     except (Unreachable, Refused):
-        return ShardRow(entry.number, entry.name, entry.address, slots, -1, -1, "Unreachable", entry.ownership_epoch)
+        return ShardRow(
+            entry.number, entry.name, entry.address, slots, -1, -1, "Unreachable", entry.ownership_epoch, entry.weight
+        )
     finally:
         if client is not None:
             await client.close()
     state = "Cordoned" if entry.cordoned else "Ready"
+    if entry.draining:
+        state = "Draining" if slots or found.get("clusters") else "Drained"
     if found.get("store", {}).get("read_only"):
         state = "ReadOnly"
     clusters, objects = found.get("clusters", -1), found.get("objects", -1)

@@ -90,6 +90,9 @@ class PlacementClient:
     async def keep_cluster(self, request: pb.SealClusterRequest) -> pb.OwnershipResponse:
         return await _answer(self._admin.KeepCluster(request, timeout=CALL_TIMEOUT_S))
 
+    async def point_cluster(self, request: pb.SealClusterRequest) -> pb.OwnershipResponse:
+        return await _answer(self._admin.PointCluster(request, timeout=CALL_TIMEOUT_S))
+
     async def show_ownership(self, cluster: str) -> pb.ShowOwnershipResponse:
         return await _answer(
             self._admin.ShowOwnership(pb.ShowOwnershipRequest(cluster=cluster), timeout=CALL_TIMEOUT_S)

@@ -1342,6 +1342,7 @@ class GrantSlotsRequest(_message.Message):
     SLOTS_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     ELSEWHERE_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     """of the move; a repeat gets the first answer, an older one is refused"""
     revision: _builtins.int
@@ -1352,6 +1353,10 @@ class GrantSlotsRequest(_message.Message):
     def elsewhere(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pin]:
         """logical clusters of these slots that live on other shards"""
 
+    @_builtins.property
+    def kept(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """pinned: they do not begin to follow their slot"""
+
     def __init__(
         self,
         *,
@@ -1359,10 +1364,11 @@ class GrantSlotsRequest(_message.Message):
         slots: _abc.Iterable[_builtins.int] | None = ...,
         revision: _builtins.int = ...,
         elsewhere: _abc.Iterable[Global___Pin] | None = ...,
+        kept: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["elsewhere", b"elsewhere", "epoch", b"epoch", "revision", b"revision", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elsewhere", b"elsewhere", "epoch", b"epoch", "kept", b"kept", "revision", b"revision", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1684,12 +1690,15 @@ class FindClustersRequest(_message.Message):
     ALONE_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    HERE_FIELD_NUMBER: _builtins.int
     under: _builtins.str
     """this path and what is below it; empty: everything"""
     alone: _builtins.bool
     """only the path itself"""
     limit: _builtins.int
     """0: no limit"""
+    here: _builtins.bool
+    """only those that follow their slot"""
     @_builtins.property
     def slots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """only in these; empty: in any"""
@@ -1701,10 +1710,11 @@ class FindClustersRequest(_message.Message):
         alone: _builtins.bool = ...,
         slots: _abc.Iterable[_builtins.int] | None = ...,
         limit: _builtins.int = ...,
+        here: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alone", b"alone", "limit", b"limit", "slots", b"slots", "under", b"under"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alone", b"alone", "here", b"here", "limit", b"limit", "slots", b"slots", "under", b"under"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

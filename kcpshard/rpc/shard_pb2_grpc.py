@@ -427,6 +427,11 @@ class ShardAdminStub:
                 request_serializer=shard__pb2.SealClusterRequest.SerializeToString,
                 response_deserializer=shard__pb2.OwnershipResponse.FromString,
                 _registered_method=True)
+        self.PointCluster = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/PointCluster',
+                request_serializer=shard__pb2.SealClusterRequest.SerializeToString,
+                response_deserializer=shard__pb2.OwnershipResponse.FromString,
+                _registered_method=True)
         self.FindClusters = channel.unary_unary(
                 '/kcp.shard.v1.ShardAdmin/FindClusters',
                 request_serializer=shard__pb2.FindClustersRequest.SerializeToString,
@@ -561,6 +566,13 @@ class ShardAdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PointCluster(self, request, context):
+        """The keeper to the owner of a slot: a logical cluster of it that you gave up is at another shard now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FindClusters(self, request, context):
         """Logical clusters that the shard serves.
         """
@@ -672,6 +684,11 @@ def add_ShardAdminServicer_to_server(servicer, server):
             ),
             'KeepCluster': grpc.unary_unary_rpc_method_handler(
                     servicer.KeepCluster,
+                    request_deserializer=shard__pb2.SealClusterRequest.FromString,
+                    response_serializer=shard__pb2.OwnershipResponse.SerializeToString,
+            ),
+            'PointCluster': grpc.unary_unary_rpc_method_handler(
+                    servicer.PointCluster,
                     request_deserializer=shard__pb2.SealClusterRequest.FromString,
                     response_serializer=shard__pb2.OwnershipResponse.SerializeToString,
             ),
@@ -1083,6 +1100,33 @@ class ShardAdmin:
             request,
             target,
             '/kcp.shard.v1.ShardAdmin/KeepCluster',
+            shard__pb2.SealClusterRequest.SerializeToString,
+            shard__pb2.OwnershipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PointCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/PointCluster',
             shard__pb2.SealClusterRequest.SerializeToString,
             shard__pb2.OwnershipResponse.FromString,
             options,

@@ -21,7 +21,7 @@ from kcpshard.placement.shard_map import granted_slots, initial_map, pins_of
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Refused, Unreachable
 from kcpshard.verbs.outcome import NotOwned
-from tests.kcpshard.placement.fake_store import FakeStore
+from tests.kcpshard.placement.fake_store import FakeStore, NoClusters
 
 Reply = TypeVar("Reply")
 
@@ -35,7 +35,9 @@ class Process:
         self.ownership = Ownership(store, number)
         self.maps = MapCopy(store)
         self.commands = OwnershipCommands(store, self.ownership)
-        self.keeper = Keeper(store, self.maps, world.remote) if is_keeper(self.ownership) else None
+        self.keeper: Keeper | None = None
+        if is_keeper(self.ownership):
+            self.keeper = Keeper(store, self.maps, world.remote, lambda number: NoClusters())
         self.main: asyncio.Task[None] | None = None
 
     def serves(self, path: str) -> bool:

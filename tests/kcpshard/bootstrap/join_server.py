@@ -19,7 +19,7 @@ from kcpshard.placement.map_copy import MapCopy
 from kcpshard.placement.shard_map import initial_map
 from kcpshard.rpc import shard_pb2_grpc
 from tests.kcpshard.bootstrap.authorities import key_pem, make_authority
-from tests.kcpshard.placement.fake_store import FakeStore
+from tests.kcpshard.placement.fake_store import FakeStore, NoClusters
 
 
 class JoinServer(NamedTuple):
@@ -43,7 +43,7 @@ async def join_server(directory: Path) -> AsyncIterator[JoinServer]:
     maps.put(initial_map(2))
     await maps.settled()
     tokens = TokenFile(directory / "join-tokens")
-    keeper = Keeper(store, maps, lambda entry: None)  # type: ignore[arg-type, return-value]
+    keeper = Keeper(store, maps, lambda entry: None, lambda number: NoClusters())  # type: ignore[arg-type, return-value]
     files = {"tokens.csv": b"secret"}
     service = BootstrapService(authority, tokens, maps, keeper, lambda: files, lambda: datetime.now(UTC))
     server = grpc.aio.server()

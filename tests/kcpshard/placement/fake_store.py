@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.contract import ReadOnly
 
 
@@ -119,3 +120,20 @@ class FakeStore:
         after = FakeStore(self.disk, self.born)
         after.clock = self.clock
         return after
+
+
+class NoClusters:
+    """In the place of the commands about logical clusters: a shard that has none to move."""
+
+    async def find_clusters(self, request: pb.FindClustersRequest) -> pb.FindClustersResponse:
+        return pb.FindClustersResponse()
+
+    async def take_cluster(self, request: pb.TakeClusterRequest) -> pb.TakeClusterResponse:
+        raise AssertionError("there is nothing to take")
+
+    cancel_take = take_cluster
+
+    async def keep_cluster(self, request: pb.SealClusterRequest) -> pb.OwnershipResponse:
+        return pb.OwnershipResponse()
+
+    point_cluster = keep_cluster

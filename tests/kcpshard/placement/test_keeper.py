@@ -13,7 +13,7 @@ from kcpshard.placement.shard_map import granted_slots, initial_map
 from kcpshard.placement.slot_moves import MoveStage
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Refused, Unreachable
-from tests.kcpshard.placement.fake_store import FakeStore
+from tests.kcpshard.placement.fake_store import FakeStore, NoClusters
 from tests.virtual_time import run
 
 
@@ -51,7 +51,7 @@ class Setup:
         if not self.maps.current.epoch:
             self.maps.put(initial_map(1))
         self.commands = FakeCommands()
-        self.keeper = Keeper(self.store, self.maps, lambda entry: self.commands)
+        self.keeper = Keeper(self.store, self.maps, lambda entry: self.commands, lambda number: NoClusters())
 
     async def register(self, number: int, epoch: int = 1) -> pb.ShardMap:
         entry = pb.ShardEntry(number=number, data_id=b"%d" % number)
@@ -172,7 +172,9 @@ def test_a_keeper_that_died_goes_on_where_the_record_says() -> None:
         await setup.work(1)
         move = setup.keeper.move
         assert move is not None
-        again = Keeper(setup.store.crash(), MapCopy(setup.store.crash()), lambda entry: setup.commands)
+        again = Keeper(
+            setup.store.crash(), MapCopy(setup.store.crash()), lambda entry: setup.commands, lambda number: NoClusters()
+        )
         assert again.move == move
 
     run(scenario())

@@ -33,7 +33,7 @@ async def test_each_shard_is_an_object(store: Store) -> None:
     ShardObjects(store, lambda: NOW_US).write(initial_map(2))
     found = read(store, "shard-2")
     assert (found["apiVersion"], found["kind"]) == ("core.kcp.io/v1alpha1", "Shard")
-    assert found["spec"] == {"weight": 1, "cordoned": False}
+    assert found["spec"] == {"weight": 1, "cordoned": False, "draining": False}
     assert found["status"]["slots"] == 8192
     assert found["metadata"]["resourceVersion"] != "0" * 19
 
