@@ -75,6 +75,7 @@ class Departures:
         """Raises OwnershipConflict if it is not ours to give to that shard."""
         cluster = await self._exported(request)
         transfers = self._store.transfers
+        await self._store.detach_forks(cluster)  # what it shares stays behind
         transfers.spare(cluster.id)
         more = self._exports[cluster.id] = asyncio.Event()
         try:

@@ -195,6 +195,18 @@ class ObjectStore(Protocol):
         """Its end, in one batch: its last objects go, its path is free. The caller has removed everything else, or
         wants no events of it. What the log keeps of it goes in the background, a few seconds later."""
 
+    def fork_cluster(
+        self, origin: LogicalCluster, path: str, puts: Sequence[Put]
+    ) -> tuple[LogicalCluster, PendingCommit]:
+        """A new incarnation that shows what the origin holds now, see `forks`; `puts` are written over it. In one
+        batch, whatever the number of objects. Raises NotDurable while anything is pending, forks.ForkRefused."""
+
+    def origin_of(self, cluster: LogicalCluster) -> int | None:
+        """The id of the logical cluster that it shares objects with; None: it holds all that it shows."""
+
+    async def detach_forks(self, cluster: LogicalCluster) -> None:
+        """Let the logical cluster, and each of its forks, hold all that it shows: before it leaves this store."""
+
     def on_removal(self, listener: Callable[[int], None]) -> None:
         """Call with the id of a logical cluster that is no more, when that is durable and its last events are out."""
 

@@ -16,6 +16,7 @@
               arriving∕id                                             how far the copy of a moving cluster has come
               departed∕id                                             nothing; what is left of one that has moved away
               dead∕id                                                 when it died, µs; see clearing.py
+              fork∕id                                                 id of the origin, see forks.py
               own∕<key>                                               whatever placement and others keep
 
 id and revision are 8 bytes, big endian; n is 2. Strings are UTF-8, joined by NUL, which no name may contain; so byte
@@ -31,6 +32,7 @@ CLOCK_KEY = b"clock"
 PATHS, NAMES, USAGES, TYPES, LOST, OWN = b"path/", b"name/", b"usage/", b"type/", b"lost/", b"own/"
 ARRIVING, DEPARTED = b"arriving/", b"departed/"  # see arrival.py, range_removal.py
 OWNERS, REMOVED, DEAD = b"owner/", b"removed/", b"dead/"
+FORKS = b"fork/"
 CONTENTS = b"content/"  # logical cluster → its objects and their bytes
 END = b"\xff" * 9  # above every key: no id, revision or text begins with nine of these
 MAX_CHANGES = 1 << 16  # of one commit: n has two bytes
@@ -110,6 +112,10 @@ def arriving_key(cluster_id: int) -> bytes:
 
 def departed_key(cluster_id: int) -> bytes:
     return DEPARTED + number(cluster_id)
+
+
+def fork_key(cluster_id: int) -> bytes:
+    return FORKS + number(cluster_id)
 
 
 def dead_key(cluster_id: int) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
+from kcpshard import failpoints
 from kcpshard.api.events import Change, Commit, EventType
 from kcpshard.api.resource_versions import revision_at
 from kcpshard.settings import VERIFY, Settings
@@ -33,11 +34,12 @@ from kcpshard.storage.contract import (
     Remove,
     ScanItem,
 )
+from kcpshard.storage.forks import ForkRefused, Forks
 from kcpshard.storage.owners import Dependent
 from kcpshard.storage.past_reads import PastReads
 from kcpshard.storage.space import SpaceGuard
 from kcpshard.storage.template import NO_TEMPLATE, Place, Template
-from kcpshard.storage.transfers import Transfers
+from kcpshard.storage.transfers import ARRIVED, Transfers
 from kcpshard.storage.wildcard_reads import Deletions, Position, Sees, WildcardReads, WildcardScan
 from kcpshard.storage.writer import LoopSync, SyncThread, WriteGroup, Writer, exit_after_failed_sync
 
@@ -46,6 +48,7 @@ _made: Any = tuple.__new__
 _MAX_NAMESPACE_COUNTS = 4096  # when full all are dropped: counting again is 0.3 µs an object
 # How far ahead a promise about revisions is written down: much less than what a restart accepts of its clock.
 _PROMISE_US = 300_000
+_GIVEN = 128  # objects given to a fork in one slice
 _RETENTION_BITS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -102,6 +105,8 @@ class Store:
         self._fences = self.transfers.fences
         self._clearing = Clearing(engine, self._writer, self._compaction)
         self._removal_listeners: list[Callable[[int], None]] = []
+        self._forks = Forks(engine, self._writer, self._removed_of)
+        self._origins = self._forks.origins
         self._get_object = engine.getter(keyspace.OBJECTS)
         self._overlay = self._writer.overlay
         self._touched = self._writer.touched
@@ -110,7 +115,14 @@ class Store:
         self._deletions = Deletions(self._clock.last)
         self.transfers.on_complete = self._deletions.forget
         self._everywhere = WildcardReads(
-            engine, self._clusters, self._past, self._deletions, self._compaction.lost, self.scan, self._templated
+            engine,
+            self._clusters,
+            self._past,
+            self._deletions,
+            self._compaction.lost,
+            self.scan,
+            self._templated,
+            self._origins,
         )
         self._promised = durable  # restarts begin above it
         self._followed: frozenset[str] = frozenset()
@@ -173,6 +185,99 @@ class Store:
         cluster = self._clusters.bear(path, revision, self._writer.gather())
         return cluster, self._apply(cluster, revision, now_us, puts, b"", 0)
 
+    def fork_cluster(
+        self, origin: LogicalCluster, path: str, puts: Sequence[Put]
+    ) -> tuple[LogicalCluster, PendingCommit]:
+        assert self._clusters.pending(path) is None, f"{path} is taken"
+        self._forks.check(origin.id)
+        if origin.id in self._fences or origin.id in self._compaction.spared:
+            raise ForkRefused("it is on its way to another shard")
+        newest = self._writer.newest_group()
+        if newest is not None:  # what is shared is read from the engine
+            raise NotDurable(newest)
+        now_us = self._check_writable(puts)
+        revision = self._clock.next(now_us)
+        group = self._writer.gather()
+        cluster = self._clusters.bear(path, revision, group)
+        self._forks.begin(group, revision, origin.id)
+        cluster.objects, cluster.stored_bytes = origin.objects, origin.stored_bytes
+        put_meta = self._writer.put_meta
+        for raw in self._forks.types(origin.id):
+            count = self._writer.get_meta(keyspace.count_key(raw.decode(), origin.prefix))
+            if count:
+                put_meta(group, keyspace.count_key(raw.decode(), cluster.prefix), count)
+        for text in self._removed(origin):
+            place = text.decode().split("\0")
+            # Where something was made again in its stead that is shown, and hides the template's.
+            if place[0] in self._templated and self.pending_own(origin, *place) is None:
+                put_meta(group, keyspace.REMOVED + cluster.prefix + text, keyspace.number(revision))
+        # Whoever watches all logical clusters is not told what this one shows: resumed before it, they list again.
+        for retention in range(len(self._settings.retention_s)):
+            self._compaction.note_lost(group, retention, revision)
+        put_meta(group, keyspace.OWN + ARRIVED + keyspace.number(revision), b"")  # controllers look through it
+        if failpoints.armed:
+            failpoints.reach("forks.birth")
+        return cluster, self._apply(cluster, revision, now_us, puts, b"", 0)
+
+    def origin_of(self, cluster: LogicalCluster) -> int | None:
+        return self._origins.get(cluster.id)
+
+    async def detach_forks(self, cluster: LogicalCluster) -> None:
+        while forks := [each for each in (*self._forks.of.get(cluster.id, ()), cluster.id) if each in self._origins]:
+            fork, at = self._clusters.by_id(forks[0]), b""
+            assert fork is not None, "a fork's record goes with it"
+            is_whole = False
+            while not is_whole:
+                at = self._give_slice(fork, at)
+                is_whole = not at
+                await asyncio.sleep(0)
+            group = self._writer.newest_group()
+            if group is not None:
+                await self._writer.settled(group)
+
+    def _give_slice(self, fork: LogicalCluster, start: bytes) -> bytes:
+        """Let it hold some more of what it shows, from the text `start` on; where to go on, empty: it holds all."""
+        self._writer.write_now()  # what gathers is not seen by a scan
+        group = self._writer.gather()
+        looked_at, last = 0, b""
+        removed = self._removed(fork)
+        for text, value in self._forks.all_shared(fork.id, start, b"\xff"):
+            if looked_at == _GIVEN:
+                break
+            looked_at, last = looked_at + 1, text
+            key = fork.prefix + text
+            if text not in removed and key not in self._overlay and self._get_object(key) is None:
+                self._give(group, fork, text, value)
+        if failpoints.armed:
+            failpoints.reach("forks.giving")
+        if looked_at < _GIVEN:
+            last = b""
+            self._forks.end(group, fork.id)
+        self._writer.write_now()
+        return last and last + b"\0"
+
+    def _give(self, group: WriteGroup, fork: LogicalCluster, text: bytes, value: bytes) -> None:
+        """Let the fork hold what it shows: nothing that anybody sees changes."""
+        key = fork.prefix + text
+        group.batch.put(keyspace.OBJECTS, key, value)
+        group.entries[key] = value
+        self._overlay[key] = (value, group)
+        for uid in owners.owner_uids(envelope.body(value)):
+            self._writer.put_meta(group, owners.key(fork.id, uid, text), b"")
+        group_resource, namespace, _ = text.split(b"\0")
+        self._touch(group, fork.prefix + group_resource + b"\0", namespace.decode())
+
+    def _give_forks(self, group: WriteGroup, cluster: LogicalCluster, text: bytes, value: bytes) -> None:
+        """The object is about to be written: those forks that show it as it is keep it so."""
+        revision = int.from_bytes(value[:8], "big")
+        for fork_id in self._forks.of[cluster.id]:
+            fork = self._clusters.by_id(fork_id)
+            if fork is None or revision > fork_id:
+                continue
+            key = fork.prefix + text
+            if key not in self._overlay and self._get_object(key) is None and text not in self._removed(fork):
+                self._give(group, fork, text, value)
+
     def clusters(self, after: str = "") -> Iterator[LogicalCluster]:
         return self._clusters.after(after)
 
@@ -192,7 +297,14 @@ class Store:
             raise self._fences[cluster.id]()
         if removals:
             self.commit(cluster, removals)
+        for fork_id in list(self._forks.of.get(cluster.id, ())):
+            fork, at = self._clusters.by_id(fork_id), b""
+            # Each deletion has given its forks what they showed; nothing is left but what the caller has passed over.
+            while fork is not None and cluster.objects and (at := self._give_slice(fork, at)):
+                pass
         group = self._writer.gather()
+        for fork_id in [cluster.id, *self._forks.of.get(cluster.id, ())]:
+            self._forks.end(group, fork_id)
         self._clusters.bury(cluster, self._now_us(), group)
         group.when_durable(lambda: self._tell_removal(cluster.id))
         return group
@@ -215,16 +327,16 @@ class Store:
         if pending is not None:
             raise NotDurable(pending[1])
         value = self._get_object(key)
-        if value is None and group_resource in self._templated:
-            return self._shown(cluster, group_resource, (namespace, name))
+        if value is None and (group_resource in self._templated or self._origins):
+            return self._beneath(cluster, group_resource, (namespace, name))
         return value
 
     def pending(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bytes | None:
         key = cluster.prefix + f"{group_resource}\0{namespace}\0{name}".encode()
         pending = self._overlay.get(key)
         value = self._get_object(key) if pending is None else pending[0]
-        if value is None and group_resource in self._templated:
-            return self._shown(cluster, group_resource, (namespace, name))
+        if value is None and (group_resource in self._templated or self._origins):
+            return self._beneath(cluster, group_resource, (namespace, name))
         return value
 
     def get_at(
@@ -232,8 +344,8 @@ class Store:
     ) -> bytes | None:
         self._check_readable(cluster, revision, retention)
         value = self._past.get(cluster.prefix + f"{group_resource}\0{namespace}\0{name}".encode(), revision)
-        if value is None and group_resource in self._templated:
-            return self._shown_at(cluster, group_resource, (namespace, name), revision)
+        if value is None and (group_resource in self._templated or self._origins):
+            return self._beneath_at(cluster, group_resource, (namespace, name), revision)
         return value
 
     def commit(
@@ -291,9 +403,9 @@ class Store:
                 raise NotDurable(group)
             pairs = self._engine.scan(keyspace.OBJECTS, start, end, limit)
         skip = len(base)
-        if group_resource in self._templated:
+        if group_resource in self._templated or cluster.id in self._origins:
             at = revision or self._writer.durable
-            return self._with_template(cluster, group_resource, namespace, after, at, limit, pairs)
+            return self._with_beneath(cluster, group_resource, namespace, after, at, limit, pairs)
         if namespace:
             # Five hundred calls of ScanItem would cost more than the scan itself.
             return list(map(_made, repeat(ScanItem), [(namespace, key[skip:].decode(), value) for key, value in pairs]))
@@ -312,7 +424,22 @@ class Store:
                     found.pop(key, None)
                     if value is not None:
                         found[key] = value
+        if cluster.id in self._origins:
+            self._add_shared(cluster, found, base, base[:-1] + b"\1", limit)
         return [found[key] for key in sorted(found)]
+
+    def _add_shared(
+        self, cluster: LogicalCluster, found: dict[bytes, bytes], start: bytes, end: bytes, limit: int
+    ) -> None:
+        """To what a fork holds of a range of keys, pending state, what it shows besides; the first `limit` of it."""
+        removed, added = self._removed(cluster), 0
+        for text, value in self._forks.all_shared(cluster.id, start[8:], end[8:]):
+            key = cluster.prefix + text
+            if added == limit:
+                return
+            if key not in found and text not in removed and self._get_object(key) is None:
+                found[key] = value
+                added += 1
 
     def scan_own(
         self, cluster: LogicalCluster, group_resource: str, after: tuple[str, str] | None, limit: int
@@ -328,6 +455,8 @@ class Store:
         for key, value in pending.items():
             if value is None:
                 found.pop(key, None)
+        if cluster.id in self._origins:
+            self._add_shared(cluster, found, start, end, limit)
         items = []
         for key in sorted(found)[:limit]:
             namespace, _, name = key[len(base) :].decode().partition("\0")
@@ -335,14 +464,41 @@ class Store:
         return items
 
     def pending_own(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bytes | None:
-        key = cluster.prefix + f"{group_resource}\0{namespace}\0{name}".encode()
-        pending = self._overlay.get(key)
-        return self._get_object(key) if pending is None else pending[0]
+        text = f"{group_resource}\0{namespace}\0{name}".encode()
+        pending = self._overlay.get(cluster.prefix + text)
+        value = self._get_object(cluster.prefix + text) if pending is None else pending[0]
+        return self._shared(cluster, text) if value is None and cluster.id in self._origins else value
 
     def is_removed(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bool:
         return f"{group_resource}\0{namespace}\0{name}".encode() in self._removed(cluster)
 
-    # --- the template
+    # --- what lies beneath: the origin of a fork, then the template
+
+    def _beneath(self, cluster: LogicalCluster, group_resource: str, place: Place) -> bytes | None:
+        """What is shown now at a place where the logical cluster holds nothing."""
+        if cluster.id in self._origins:
+            value = self._shared(cluster, "\0".join((group_resource, *place)).encode())
+            if value is not None:
+                return value
+        return self._shown(cluster, group_resource, place) if group_resource in self._templated else None
+
+    def _beneath_at(self, cluster: LogicalCluster, group_resource: str, place: Place, revision: int) -> bytes | None:
+        """The same at a revision."""
+        if cluster.id in self._origins and revision >= cluster.created_revision:
+            text = "\0".join((group_resource, *place)).encode()
+            removed = self._removed(cluster).get(text)
+            value = self._forks.shared(cluster.id, text) if removed is None or removed > revision else None
+            if value is not None:
+                return value
+        return self._shown_at(cluster, group_resource, place, revision) if group_resource in self._templated else None
+
+    def _shared(self, cluster: LogicalCluster, text: bytes) -> bytes | None:
+        """What a fork shows of its origin at a place where it holds nothing."""
+        return None if text in self._removed(cluster) else self._forks.shared(cluster.id, text)
+
+    def _removed_of(self, cluster_id: int) -> dict[bytes, int]:
+        cluster = self._clusters.by_id(cluster_id)
+        return self._removed(cluster) if cluster is not None else {}
 
     def _shown(self, cluster: LogicalCluster, group_resource: str, place: Place) -> bytes | None:
         """What the template shows now at a place where the logical cluster holds nothing."""
@@ -362,14 +518,21 @@ class Store:
         return self._template.value(cluster, group_resource, place)
 
     def shown_at_birth(self, cluster_id: int, group_resource: str) -> Sequence[Change]:
-        cluster = self._clusters.by_id(cluster_id) if group_resource in self._templated else None
+        cluster = self._clusters.by_id(cluster_id) if group_resource in self._templated or self._origins else None
         if cluster is None:
             return ()
         found = []
+        if cluster_id in self._origins:
+            base = keyspace.type_prefix(cluster.prefix, group_resource)
+            for text, value in self._forks.all_shared(cluster_id, base[8:], base[8:-1] + b"\1"):
+                _, namespace, name = text.decode().split("\0")
+                found.append(Change(_ADDED, cluster.created_revision, group_resource, namespace, name, value, None))
+        if group_resource not in self._templated:
+            return found
         for place in self._template.places(group_resource, "", None):
-            value = self._template.value(cluster, group_resource, place)
-            if value is not None:
-                found.append(Change(_ADDED, cluster.created_revision, group_resource, *place, value, None))
+            shown = self._template.value(cluster, group_resource, place)
+            if shown is not None:
+                found.append(Change(_ADDED, cluster.created_revision, group_resource, *place, shown, None))
         return found
 
     def _removed(self, cluster: LogicalCluster) -> dict[bytes, int]:
@@ -382,16 +545,18 @@ class Store:
             }
         return found
 
-    def _with_template(
+    def _with_beneath(
         self, cluster: LogicalCluster, group_resource: str, namespace: str, after: tuple[str, str] | None,
         revision: int, limit: int, pairs: list[tuple[bytes, bytes]],
     ) -> list[ScanItem]:  # fmt: skip
-        """Own objects and the template's, in key order, each place once."""
+        """Own objects, the origin's and the template's, in key order, each place once."""
         skip = len(cluster.prefix) + len(group_resource.encode()) + 1
         own = {}
         for key, value in pairs:
             found, _, name = key[skip:].decode().partition("\0")
             own[found, name] = value
+        if cluster.id in self._origins and revision >= cluster.created_revision:
+            self._add_origins(cluster, group_resource, namespace, after, revision, limit, own)
         places = [place for place in self._template.places(group_resource, namespace, after) if place not in own]
         # By bytes, as keys are: names of objects are seldom ASCII by accident only.
         merged = sorted([*own, *places], key=lambda place: "\0".join(place).encode())
@@ -403,6 +568,23 @@ class Store:
             if shown is not None:
                 items.append(ScanItem(*place, shown))
         return items
+
+    def _add_origins(
+        self, cluster: LogicalCluster, group_resource: str, namespace: str, after: tuple[str, str] | None,
+        revision: int, limit: int, own: dict[tuple[str, str], bytes],
+    ) -> None:  # fmt: skip
+        """To what a fork holds in that range at the revision, what it shows besides; the first `limit` of it."""
+        base = keyspace.type_prefix(cluster.prefix, group_resource, namespace)[8:]
+        start = base if after is None else f"{group_resource}\0{after[0]}\0{after[1]}\0".encode()
+        removed, added = self._removed(cluster), 0
+        for text, value in self._forks.all_shared(cluster.id, start, base[:-1] + b"\1"):
+            if added == limit:
+                return
+            _, found, name = text.decode().split("\0")
+            gone = removed.get(text)
+            if (found, name) not in own and (gone is None or gone > revision):
+                own[found, name] = value
+                added += 1
 
     def follow_writes(
         self,
@@ -425,7 +607,7 @@ class Store:
 
     def count_in_namespace(self, cluster: LogicalCluster, group_resource: str, namespace: str) -> int:
         base = keyspace.type_prefix(cluster.prefix, group_resource, namespace)
-        if base in self._touched or group_resource in self._templated:
+        if base in self._touched or group_resource in self._templated or cluster.id in self._origins:
             return -1
         known = self._namespace_counts.get(base)
         if known is None:
@@ -455,7 +637,19 @@ class Store:
         base = owners.prefix(cluster.id, uid)
         start = base if after is None else base + "\0".join(after).encode() + b"\0"
         found = self._writer.scan_meta(start, base[:-1] + b"\1", limit)
-        return [owners.dependent(key, len(base)) for key in found]
+        named = [owners.dependent(key, len(base)) for key in found]
+        origin_id = self._origins.get(cluster.id)
+        origin = self._clusters.by_id(origin_id) if origin_id is not None else None
+        if origin is None:
+            return named
+        mine = set(named)
+        for each in self.dependents(origin, uid, after, limit):
+            # As the origin has it now; where that is not what the fork shows, the fork has an entry of its own.
+            text = "\0".join(each).encode()
+            is_held = cluster.prefix + text in self._overlay or self._get_object(cluster.prefix + text) is not None
+            if each not in mine and not is_held and self._shared(cluster, text) is not None:
+                named.append(each)
+        return sorted(named)[:limit]
 
     # --- the log
 
@@ -581,7 +775,9 @@ class Store:
         values: list[bytes] = []
         bits = log_bytes = 0
         counts: dict[str, int] = {}
-        is_born_now = revision == cluster.id  # nothing can be there yet: not looked for
+        is_fork = cluster.id in self._origins
+        forked = bool(self._forks.of) and cluster.id in self._forks.of
+        is_born_now = revision == cluster.id and not is_fork  # nothing can be there yet: not looked for
         if VERIFY:
             invariants.check_commit(cluster, writes, revision, self._writer.durable, self.pending)
         for n, write in enumerate(writes):
@@ -593,6 +789,12 @@ class Store:
             embedded = b""
             previous_revision = 0
             is_own = previous is not None
+            is_shared = False
+            if is_fork and not is_own:
+                previous = self._shared(cluster, text)
+                is_own = is_shared = previous is not None
+            if forked and previous is not None:
+                self._give_forks(group, cluster, text, previous)
             if not is_own and group_resource in self._templated:
                 previous = self._shown(cluster, group_resource, (namespace, name))
             if previous is not None:
@@ -639,10 +841,13 @@ class Store:
                     counts[group_resource] = counts.get(group_resource, 0) - 1
                     if self._namespace_counts:
                         self._count_in_namespace(cluster, group_resource, namespace, -1)
-                if group_resource in self._templated and self._template.has(group_resource, (namespace, name)):
+                in_template = group_resource in self._templated and self._template.has(
+                    group_resource, (namespace, name)
+                )
+                if in_template or (is_fork and self._forks.shared(cluster.id, text) is not None):
                     self._remove_shown(group, cluster, text, revision)
             if owners.MARK in write.json or (previous is not None and owners.MARK in previous):
-                self._index_owners(group, cluster, text, previous, write)
+                self._index_owners(group, cluster, text, None if is_shared else previous, write)
             record = commit_log.encode(
                 type_, write.retention, code, previous_revision, wall_us, origin, text, value, embedded
             )
@@ -672,7 +877,7 @@ class Store:
         return PendingCommit(revision, values, group)
 
     def _remove_shown(self, group: WriteGroup, cluster: LogicalCluster, text: bytes, revision: int) -> None:
-        """An object of the template is deleted, itself or what was written over it: it does not come back."""
+        """What lies beneath is deleted, itself or what was written over it: it does not come back."""
         removed = self._removed(cluster)
         if text not in removed:
             removed[text] = revision

@@ -7,7 +7,7 @@ their last one since the revision) is remembered here since the process began; b
 looked at. Decides what to read next; leaves who may see what to its caller, and compaction's bounds to the store.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from kcpshard.storage import keyspace
@@ -85,14 +85,15 @@ class Deletions:
 
 
 class WildcardReads:
-    """`scan` reads a logical cluster that shows more than it holds (`templated`: the types of which it may)."""
+    """`scan` reads a logical cluster that shows more than it holds (`templated`: the types of which it may; `origins`:
+    forks)."""
 
     def __init__(
         self, engine: KeyValueEngine, clusters: Clusters, past: PastReads, deletions: Deletions,
-        lost: Callable[[int], int], scan: Scan, templated: frozenset[str],
+        lost: Callable[[int], int], scan: Scan, templated: frozenset[str], origins: Mapping[int, int],
     ) -> None:  # fmt: skip
         self.engine, self.clusters, self.past, self.deletions = engine, clusters, past, deletions
-        self.lost, self.scan, self.templated = lost, scan, templated
+        self.lost, self.scan, self.templated, self.origins = lost, scan, templated, origins
 
     def open(
         self, group_resource: str, namespace: str, revision: int, retention: int, after: Position | None, sees: Sees
@@ -185,7 +186,8 @@ class WildcardScan:
     ) -> tuple[list[ScanItem], bool]:
         """And whether there is nothing more in that logical cluster."""
         reads, group_resource = self._reads, self._group_resource
-        if group_resource in reads.templated or self._revision < reads.lost(self._retention):
+        shows_more = group_resource in reads.templated or cluster_id in reads.origins
+        if shows_more or self._revision < reads.lost(self._retention):
             cluster = reads.clusters.by_id(cluster_id)
             if cluster is None:
                 return [], True
