@@ -39,7 +39,6 @@ _log = logging.getLogger(__name__)
 _IDENTITY = Identity("system:apiserver", "", ("system:masters",)).encode()
 _RETRY_S = 5.0  # after a refusal: a full disk, a logical cluster that is moving
 _SCANNED = 256
-_DELETIONS_A_TURN = 16  # ~60 µs each, and as much again for whoever hears of them: 2 ms
 
 Key = tuple[int, str]  # id of the logical cluster, name of the definition
 

@@ -16,7 +16,8 @@ from kcpshard.definitions.contract import Object
 CRDS = "customresourcedefinitions.apiextensions.k8s.io"
 GROUP = "apiextensions.k8s.io"
 FIELD = "kcp.io/definition"  # in the envelope's fields; not a label of any field selector
-_FORM = 2  # of the text; another one is made again from the document
+_FORM = 3  # of the text; another one is made again from the document
+_DIGITS = 32  # of a digest: what it compiles to
 ESTABLISHED, TERMINATING, NAMES_ACCEPTED = "Established", "Terminating", "NamesAccepted"
 
 
@@ -54,6 +55,11 @@ class Summary(NamedTuple):
     versions: tuple[Version, ...]
     webhook: bool  # converts between versions: what is made of it belongs to one logical cluster
 
+    @property
+    def content(self) -> str:
+        """Equal for definitions that compile to the same, one of which may be terminating."""
+        return self.digest[:_DIGITS]
+
 
 def summary(obj: Object) -> Summary:
     """Of a definition as it is stored."""
@@ -64,8 +70,9 @@ def summary(obj: Object) -> Summary:
     terminating = condition(obj, TERMINATING) == "True"
     established = condition(obj, ESTABLISHED) == "True"
     accepted = condition(obj, NAMES_ACCEPTED) == "True"
-    parts = (spec["group"], names, spec["scope"], spec.get("versions"), spec.get("conversion"), terminating)
-    digest = hashlib.sha256(orjson.dumps(parts, list, orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+    parts = (spec["group"], names, spec["scope"], spec.get("versions"), spec.get("conversion"))
+    digest = hashlib.sha256(orjson.dumps(parts, list, orjson.OPT_SORT_KEYS)).hexdigest()[:_DIGITS]
+    digest += "t" if terminating else ""
     return Summary(
         obj["metadata"]["name"], digest, spec["group"], names, spec["scope"] == "Namespaced", accepted, established,
         terminating, storage, versions, (spec.get("conversion") or {}).get("strategy") == "Webhook",

@@ -205,6 +205,8 @@ class CustomCatalog:
         new = self._definition(value, cluster_id) if value is not None else None
         if old is new:
             return
+        if old is not None and new is not None and old.is_loaded and not new.is_loaded and _is_same(old, new):
+            new.load_as(old)
         if new is None:
             index.remove(name, is_bound)
         else:
@@ -212,6 +214,11 @@ class CustomCatalog:
         if old is not None and old.summary.established:
             for listener in self._listeners:
                 listener(cluster_id, old.storage.group_resource)
+
+
+def _is_same(old: Definition, new: Definition) -> bool:
+    """Whether only conditions have changed: what is compiled stays."""
+    return old.summary.content == new.summary.content
 
 
 def summary_of(value: bytes) -> Summary:

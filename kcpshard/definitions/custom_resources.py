@@ -87,11 +87,15 @@ def without_descriptions(raw: Any) -> Any:
 class Definition:
     """What one content of a definition serves. `resources` are those of served versions, by version name."""
 
-    __slots__ = ("__weakref__", "_conversions", "_webhook", "digest", "resources", "schemas", "storage", "summary")
+    __slots__ = (
+        "__weakref__", "_conversions", "_stored_fields", "_webhook", "digest", "resources", "schemas", "storage",
+        "summary",
+    )  # fmt: skip
 
     def __init__(self, summary: Summary) -> None:
         self.summary, self.digest = summary, summary.digest
         self.schemas: dict[str, Schema] = {}  # of all versions, when loaded
+        self._stored_fields: Sequence[SelectableField] = ()
         self._webhook: Conversion | None = None
         self._conversions: WebhookConversions | None = None
         made = {v.name: _resource(self, v) for v in summary.versions}
@@ -109,7 +113,7 @@ class Definition:
         spec, group = obj["spec"], self.summary.group
         versions: Sequence[Object] = spec["versions"]
         paths = dict.fromkeys(f["jsonPath"] for v in versions for f in v.get("selectableFields") or ())
-        stored_fields = tuple(SelectableField.parse(path) for path in paths)
+        self._stored_fields = tuple(SelectableField.parse(path) for path in paths)
         conversion = spec.get("conversion") or {}
         if conversion.get("strategy") == "Webhook":
             hook = conversion["webhook"]
@@ -117,12 +121,22 @@ class Definition:
             self._webhook = Conversion(cluster_id, self.digest, hook["clientConfig"], versions_known)
             self._conversions = conversions
         for raw in versions:
-            self.schemas[raw["name"]] = Schema(_api_version(group, raw["name"]), raw, stored_fields)
+            self.schemas[raw["name"]] = Schema(_api_version(group, raw["name"]), raw, self._stored_fields)
+        self._equip()
+
+    def load_as(self, other: "Definition") -> None:
+        """The same from one that is loaded and of the same content, such as that before it began to terminate."""
+        assert other.summary.content == self.summary.content and other.is_loaded
+        self._stored_fields, self._webhook, self._conversions = other._stored_fields, other._webhook, other._conversions
+        self.schemas = other.schemas
+        self._equip()
+
+    def _equip(self) -> None:
         for resource in {id(r): r for r in (self.storage, *self.resources.values())}.values():
             schema = self.schemas[resource.version]
             resource.schema, resource.columns = schema.structural, schema.columns
             resource.fingerprint = schema.fingerprint
-            strategy = CustomStrategy(self, schema, resource, stored_fields)
+            strategy = CustomStrategy(self, schema, resource, self._stored_fields)
             resource.strategy = strategy
             resource.field_names = _MARKERS | {field.label for field in schema.fields}
 

@@ -57,3 +57,20 @@ async def test_discovery_is_the_clusters_own() -> None:
         assert found is not None and not hasattr(found, "send")
         assert [v["version"] for v in orjson.loads(found.body)["versions"]] == ["v1", "v1beta1"]
         assert catalog(client).document(None, "/apis/example.com", "", "") is None
+
+
+async def test_what_is_compiled_outlives_a_change_of_conditions() -> None:
+    """A definition that begins to terminate, with many objects, is not compiled once more for that."""
+    async with established() as client:
+        await client.create(WIDGETS, widget("a", finalizers=["x/y"]))
+        cluster = client.shard.store.find_cluster("root")
+        assert cluster is not None
+        before = catalog(client).find(cluster, "example.com", "v1", "widgets")
+        assert before is not None
+        await client.do("DELETE", f"{CRDS}/widgets.example.com")
+        async with asyncio.timeout(5):
+            while (after := catalog(client).find(cluster, "example.com", "v1", "widgets")) is before:
+                await asyncio.sleep(0)
+        assert after is not None and after.definition.summary.terminating and not before.definition.summary.terminating
+        assert after.definition.schemas is before.definition.schemas
+        assert (await client.do("POST", WIDGETS, widget("b"))).code == 403
