@@ -64,8 +64,15 @@ class ResourceType(NamedTuple):
 class ClusterAccess:
     """Requests to one logical cluster. `server` ends without a slash; `namespace` is the context's."""
 
-    def __init__(self, server: str, namespace: str, headers: Mapping[str, str], pool: urllib3.PoolManager) -> None:
-        self.server, self.namespace = server, namespace
+    def __init__(
+        self,
+        server: str,
+        namespace: str,
+        headers: Mapping[str, str],
+        pool: urllib3.PoolManager,
+        authority_file: str = "",
+    ) -> None:
+        self.server, self.namespace, self.authority_file = server, namespace, authority_file
         self._headers, self._pool = dict(headers), pool
         self._types: list[ResourceType] | None = None
 
@@ -216,7 +223,7 @@ def connect(kubeconfig: str | None, context: str | None, cluster: str | None) ->
         cert_reqs="CERT_REQUIRED" if wanted.verify_ssl else "CERT_NONE",
     )
     namespace = (current.get("context") or {}).get("namespace") or "default"
-    return ClusterAccess(server, namespace, headers, pool)
+    return ClusterAccess(server, namespace, headers, pool, wanted.ssl_ca_cert or "")
 
 
 kubeconfig_option = click.option("--kubeconfig", metavar="FILE", help="Instead of $KUBECONFIG or ~/.kube/config.")

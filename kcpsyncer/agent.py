@@ -22,10 +22,12 @@ _log = logging.getLogger(__name__)
 Object = dict[str, Any]
 NAMESPACE = "kcp-system"  # of the logical cluster where the Cluster is registered; holds the agents' leases
 FAULT_ANNOTATION = "cluster.example.dev/fault"
+LEFT_ANNOTATION = "cluster.example.dev/left"  # everything of ours is gone from the cluster
 HEARTBEAT_S = 5.0
 LEASE_S = 15
 IMPORT_S = 20.0
 CAPACITY_S = 30.0
+LEAVING_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,10 @@ class Registered:
 
 
 class Agent:
-    """`run` until cancelled, with both clients open; `leave` removes everything of ours downstream."""
+    """`run` until cancelled, with both clients open; `leave` removes everything of ours downstream.
+
+    One that `calls` us from elsewhere finds out by itself that its Cluster is deregistered, and leaves.
+    """
 
     def __init__(
         self,
@@ -51,7 +56,9 @@ class Agent:
         downstream: KubeClient,
         resources: Sequence[str],
         holder: str,
+        calls: bool = False,
     ) -> None:
+        self._calls, self._has_left = calls, False
         self._registered, self._resources, self._holder = registered, tuple(resources), holder
         self._upstream, self._downstream = upstream, downstream
         self._apis = ForeignApis(downstream)
@@ -60,16 +67,39 @@ class Agent:
         self._sync = Synchronisation(registered.path, registered.name, registered.uid, upstream, downstream)
 
     async def run(self) -> None:
-        await self._prepare()
+        if not self._calls:
+            await self._prepare()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_forever(self._beat, HEARTBEAT_S, "heartbeat"))
             tasks.create_task(_forever(self._import, IMPORT_S, "import of APIs"))
             tasks.create_task(_forever(self._measure, CAPACITY_S, "capacity"))
-            tasks.create_task(self._sync.run())
+            syncing = tasks.create_task(self._sync.run())
+            if self._calls:
+                await self._wait_for_the_end()
+                syncing.cancel()
+                tasks.create_task(_forever(self._depart, LEAVING_S, "departure"))
 
     async def leave(self) -> None:
         """Raises Failure if something of ours may be left."""
         await self._sync.remove_everything()
+
+    async def _wait_for_the_end(self) -> None:
+        path = resource_path("cluster.example.dev", "v1alpha1", "clusters", "", self._registered.name)
+        while True:
+            try:
+                found = await self._upstream.get(path)
+            except Failure:
+                found = {"metadata": {}}  # nobody knows
+            metadata = (found or {}).get("metadata") or {}
+            if metadata.get("deletionTimestamp") and metadata.get("uid") == self._registered.uid:
+                return
+            await asyncio.sleep(HEARTBEAT_S)
+
+    async def _depart(self) -> None:
+        if not self._has_left:
+            await self.leave()
+            self._has_left = True
+            await self._beat()
 
     # --- heartbeat
 
@@ -91,7 +121,10 @@ class Agent:
             "metadata": {
                 "name": self._registered.name,
                 "namespace": NAMESPACE,
-                "annotations": {FAULT_ANNOTATION: self._fault or self._import_fault},
+                "annotations": {
+                    FAULT_ANNOTATION: self._fault or self._import_fault,
+                    LEFT_ANNOTATION: self._registered.uid if self._has_left else "",
+                },
             },
             "spec": {"holderIdentity": self._holder, "leaseDurationSeconds": LEASE_S, "renewTime": now},
         }
@@ -99,7 +132,7 @@ class Agent:
         try:
             await self._upstream.apply(path, lease)
         except Failure as failure:
-            if not failure.is_gone:
+            if not failure.is_gone or self._calls:
                 raise
             await self._prepare()
 

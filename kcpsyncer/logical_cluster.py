@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from kcpsyncer.agent import FAULT_ANNOTATION, NAMESPACE, Registered
+from kcpshard.schema.pulled_apis import PulledApi
+from kcpsyncer.agent import FAULT_ANNOTATION, LEFT_ANNOTATION, NAMESPACE, Registered
+from kcpsyncer.agent_admission import AgentAdmission
 from kcpsyncer.agent_pool import AgentPool
 from kcpsyncer.conditions import status_of, with_conditions
 from kcpsyncer.controllers.api_negotiation import Plan, View, negotiate
@@ -45,6 +47,7 @@ class LogicalCluster:
         self._imports = Informer(client, _IMPORTS, self._import_changed)
         self._negotiated = Informer(client, _NEGOTIATED, self._negotiated_changed)
         self._leases = Informer(client, _LEASES, self._lease_changed)
+        self._admission = AgentAdmission(client)
         self._beats: dict[str, float] = {}  # when a lease was last seen to change, on this loop's clock
         self._apis: WorkQueue[GroupResource] = WorkQueue(self._negotiate)
         self._registrations: WorkQueue[str] = WorkQueue(self._register)
@@ -62,6 +65,7 @@ class LogicalCluster:
                     await informer.synced.wait()
                 tasks.create_task(self._apis.run())
                 tasks.create_task(self._registrations.run())
+                tasks.create_task(self._admission.run())
         finally:
             self._agents.stop_all(self._path)
 
@@ -91,10 +95,10 @@ class LogicalCluster:
             self._beats.pop(name, None)
             return
         was_silent = name not in self._beats
-        fault_changed = _fault(old) != _fault(new)
+        told = any(_annotation(old, name) != _annotation(new, name) for name in (FAULT_ANNOTATION, LEFT_ANNOTATION))
         if old is None or old["spec"].get("renewTime") != new["spec"].get("renewTime"):
             self._beats[name] = asyncio.get_running_loop().time()
-        if was_silent or fault_changed:
+        if was_silent or told:
             self._registrations.add(name)
 
     async def _complete_definitions(self) -> None:
@@ -115,6 +119,7 @@ class LogicalCluster:
         cluster = self._clusters.get(name)
         if cluster is None:
             self._agents.stop_all(self._path, name)
+            self._admission.forget(name)
             return None
         registered = Registered(self._path, name, cluster["metadata"]["uid"])
         imports = list(self._imports.objects.values())
@@ -122,14 +127,22 @@ class LogicalCluster:
         resources = tuple(cluster["spec"].get("resources") or self._settings.resources)
         if found.is_leaving:
             return await self._leave(cluster, registered, found, resources)
+        pulls = is_pull(cluster)
+        if (pulls or found.access is not None) and FINALIZER not in (cluster["metadata"].get("finalizers") or ()):
+            await self._set_finalizers(cluster, [*(cluster["metadata"].get("finalizers") or ()), FINALIZER])
+        if pulls:
+            await self._admission.admit(
+                cluster, [api for api in self._served(name) if api.group_resource in found.synced]
+            )
         if found.access is None:
             self._agents.stop(registered)
         else:
-            if FINALIZER not in (cluster["metadata"].get("finalizers") or ()):
-                await self._set_finalizers(cluster, [*(cluster["metadata"].get("finalizers") or ()), FINALIZER])
             self._agents.run(registered, found.access, self._client, resources)
         await self._write_status(cluster, found)
         return LOOK_AGAIN_S
+
+    def _served(self, location: str) -> list[PulledApi]:
+        return [api_of(each) for each in self._imports.objects.values() if each["spec"].get("location") == location]
 
     async def _source(self, cluster: Object) -> Source:
         spec = cluster.get("spec") or {}
@@ -153,7 +166,9 @@ class LogicalCluster:
         seen = self._beats.get(name)
         if seen is None:
             return Heartbeat()
-        return Heartbeat(asyncio.get_running_loop().time() - seen, _fault(self._leases.get(name, NAMESPACE)))
+        lease = self._leases.get(name, NAMESPACE)
+        age_s = asyncio.get_running_loop().time() - seen
+        return Heartbeat(age_s, _annotation(lease, FAULT_ANNOTATION), _annotation(lease, LEFT_ANNOTATION))
 
     async def _leave(
         self, cluster: Object, registered: Registered, found: Registration, resources: tuple[str, ...]
@@ -162,7 +177,10 @@ class LogicalCluster:
         if FINALIZER not in finalizers:
             self._agents.stop(registered)
             return None
-        if not found.release and not is_pull(cluster):
+        if not found.release and is_pull(cluster):
+            await self._write_status(cluster, found)
+            return LOOK_AGAIN_S
+        if not found.release:
             assert found.access is not None
             try:
                 await self._agents.leave(registered, found.access, self._client, resources)
@@ -266,8 +284,8 @@ def _without_status(obj: Object) -> Object:
     return {key: value for key, value in obj.items() if key != "status"}
 
 
-def _fault(lease: Object | None) -> str:
-    return ((lease or {}).get("metadata", {}).get("annotations") or {}).get(FAULT_ANNOTATION) or ""
+def _annotation(lease: Object | None, name: str) -> str:
+    return ((lease or {}).get("metadata", {}).get("annotations") or {}).get(name) or ""
 
 
 def _now() -> str:

@@ -19,6 +19,7 @@ class Heartbeat(NamedTuple):
 
     age_s: float | None = None
     fault: str = ""  # what keeps the agent from the cluster, in its own words
+    left: str = ""  # uid of the Cluster from which the agent has removed everything
 
 
 class Source(NamedTuple):
@@ -74,7 +75,9 @@ def register(
     abandoned = ABANDON in (cluster["metadata"].get("annotations") or {})
     # Where nothing can be reached there is nothing that we could clean up.
     never_reached = fault is not None and not (cluster.get("status") or {}).get("syncedResources")
-    release = leaving and (abandoned or never_reached)
+    has_left = is_pull(cluster) and heartbeat.left == cluster["metadata"].get("uid")
+    never_called = is_pull(cluster) and heartbeat.age_s is None and not (cluster.get("status") or {}).get("version")
+    release = leaving and (abandoned or never_reached or has_left or never_called)
     if fault is not None:
         return Registration(None, (_ready("False", reason, fault),), (), synced, leaving, release)
     ready, without = _readiness(cluster, synced, heartbeat)

@@ -5,6 +5,10 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import yaml
+from click.testing import CliRunner
+
+from kcp.__main__ import main
 from kcpfront.embedding import EmbeddedCluster, EmbeddedServer
 from kcpsyncer.controller_process import ControllerProcess
 from kcpsyncer.definitions import definitions
@@ -143,6 +147,13 @@ async def is_gone_above(world: World, path: str) -> bool:
     return await world.up.get(path) is None
 
 
-async def has_replicas(world: World, path: str, count: int) -> bool:
-    live = await world.down["east"].get(path)
+async def has_replicas(world: World, path: str, count: int, where: str = "east") -> bool:
+    live = await world.down[where].get(path)
     return live is not None and live["spec"]["replicas"] == count
+
+
+def joined(upstream: EmbeddedCluster) -> list[dict[str, Any]]:
+    arguments = ["syncer", "join", "inside", "--resource", "deployments.apps", "--kubeconfig", str(upstream.kubeconfig)]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    return list(yaml.safe_load_all(done.output))

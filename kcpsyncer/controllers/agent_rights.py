@@ -1,0 +1,165 @@
+"""What an agent that calls us may do in the logical cluster of its Cluster, and whose certificate is signed. Pure."""
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from kcpsyncer.placed_objects import Reference
+
+Object = dict[str, Any]
+Raw = Mapping[str, Any]
+RBAC = "rbac.authorization.k8s.io"
+GROUP = "system:kcp:syncers"
+BOOTSTRAP_GROUP = "system:bootstrappers:kcp:syncers"
+BOOTSTRAP_ROLE = "kcp:syncer-bootstrap"
+CLUSTER_ANNOTATION = "cluster.example.dev/cluster"  # on a bootstrap token's Secret: the uid of the Cluster it is for
+SIGNER = "kubernetes.io/kube-apiserver-client"
+LEASE_NAMESPACE = "kcp-system"
+_READ, _WRITE = ["get", "list", "watch"], ["create", "update", "patch", "delete"]
+_USAGES = frozenset({"client auth", "digital signature", "key encipherment"})
+
+
+def username(uid: str) -> str:
+    return f"system:kcp:syncer:{uid}"
+
+
+def role_name(cluster: str) -> str:
+    return f"kcp:syncer:{cluster}"
+
+
+def bootstrap_rights() -> list[Object]:
+    """A token lets its holder ask for a certificate, and nothing else."""
+    rules = [_rule("certificates.k8s.io", ["certificatesigningrequests"], ["create", "get"])]
+    return [
+        _role("ClusterRole", BOOTSTRAP_ROLE, rules),
+        _binding("ClusterRoleBinding", BOOTSTRAP_ROLE, "ClusterRole", "Group", BOOTSTRAP_GROUP),
+    ]
+
+
+def agent_rights(cluster: Raw, synced: Sequence[str]) -> list[Object]:
+    """`synced`: group resources. Secrets are in `companion_rights`."""
+    name, uid = cluster["metadata"]["name"], cluster["metadata"]["uid"]
+    rules = [
+        _rule("cluster.example.dev", ["clusters"], _READ, [name]),
+        _rule("cluster.example.dev", ["clusters/status"], ["get", "patch"], [name]),
+        _rule("apiresource.kcp.dev", ["apiresourceimports"], [*_READ, *_WRITE]),
+        _rule("certificates.k8s.io", ["certificatesigningrequests"], ["create", "get"]),
+        _rule("", ["namespaces"], _READ),
+        _rule("", ["events"], ["create"]),
+    ]
+    for each in synced:
+        plural, _, group = each.partition(".")
+        rules.append(_rule(group, [plural], _READ))
+        rules.append(_rule(group, [f"{plural}/status"], ["update"]))
+    lease = [
+        _rule("coordination.k8s.io", ["leases"], ["get", "patch", "update"], [name]),
+        _rule("coordination.k8s.io", ["leases"], ["create"]),
+    ]
+    role, user = role_name(name), username(uid)
+    return [
+        _role("ClusterRole", role, rules),
+        _binding("ClusterRoleBinding", role, "ClusterRole", "User", user),
+        _role("Role", role, lease, LEASE_NAMESPACE),
+        _binding("RoleBinding", role, "Role", "User", user, LEASE_NAMESPACE),
+    ]
+
+
+def companion_rights(cluster: Raw, namespace: str, references: Iterable[Reference]) -> list[Object]:
+    """In a namespace with placed objects: to read what they refer to, by name."""
+    name, uid = cluster["metadata"]["name"], cluster["metadata"]["uid"]
+    names: dict[str, set[str]] = {}
+    for reference in references:
+        names.setdefault(reference.plural, set()).add(reference.name)
+    rules = [_rule("", [plural], _READ, sorted(found)) for plural, found in sorted(names.items())]
+    role = role_name(name)
+    return [
+        _role("Role", role, rules, namespace),
+        _binding("RoleBinding", role, "Role", "User", username(uid), namespace),
+    ]
+
+
+def path_of(obj: Raw) -> str:
+    """Where an RBAC object is."""
+    plural = f"{obj['kind'].lower()}s"
+    namespace = obj["metadata"].get("namespace")
+    place = f"/namespaces/{namespace}" if namespace else ""
+    return f"/apis/{RBAC}/v1{place}/{plural}/{obj['metadata']['name']}"
+
+
+# --- certificates
+
+
+def token_id(requester: str) -> str:
+    """ "" if the requester did not come with a bootstrap token."""
+    prefix = "system:bootstrap:"
+    return requester.removeprefix(prefix) if requester.startswith(prefix) else ""
+
+
+def is_undecided(request: Raw) -> bool:
+    """One for an agent of which nobody has said anything yet."""
+    spec = request["spec"]
+    said = (request.get("status") or {}).get("conditions")
+    return spec.get("signerName") == SIGNER and not said and asked_uid(spec) is not None
+
+
+def asked_uid(spec: Raw) -> str | None:
+    """The uid of the Cluster as whose agent a request wants to be known; None: it is no agent's, or wants more."""
+    try:
+        asked = x509.load_pem_x509_csr(base64.b64decode(spec["request"]))
+    except (ValueError, KeyError, binascii.Error):
+        return None
+    names = [str(a.value) for a in asked.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    groups = [str(a.value) for a in asked.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+    others = len(list(asked.subject)) - len(names) - len(groups)
+    if len(names) != 1 or groups != [GROUP] or others or list(asked.extensions):
+        return None
+    if not set(spec.get("usages") or ()) <= _USAGES:
+        return None
+    prefix = username("")
+    return names[0].removeprefix(prefix) if names[0].startswith(prefix) else None
+
+
+def may_have(request: Raw, clusters: Iterable[Raw], token: Raw | None) -> bool:
+    """Whether the certificate is for a registered Cluster, asked for with the token made for it or by its own agent.
+
+    `token` is the Secret of the bootstrap token that the requester came with."""
+    spec = request["spec"]
+    uid = asked_uid(spec)
+    if uid is None or not any(each["metadata"]["uid"] == uid for each in clusters):
+        return False
+    if spec.get("username") == username(uid):
+        return True
+    meant = ((token or {}).get("metadata") or {}).get("annotations") or {}
+    return bool(token_id(spec.get("username") or "")) and meant.get(CLUSTER_ANNOTATION) == uid
+
+
+# --- shapes
+
+
+def _rule(group: str, resources: Sequence[str], verbs: Sequence[str], names: Sequence[str] = ()) -> Object:
+    rule: Object = {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
+    if names:
+        rule["resourceNames"] = list(names)
+    return rule
+
+
+def _role(kind: str, name: str, rules: list[Object], namespace: str = "") -> Object:
+    return {"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": _metadata(name, namespace), "rules": rules}
+
+
+def _binding(kind: str, name: str, role: str, subject: str, who: str, namespace: str = "") -> Object:
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": kind,
+        "metadata": _metadata(name, namespace),
+        "roleRef": {"apiGroup": RBAC, "kind": role, "name": name},
+        "subjects": [{"apiGroup": RBAC, "kind": subject, "name": who}],
+    }
+
+
+def _metadata(name: str, namespace: str) -> Object:
+    return {"name": name, "namespace": namespace} if namespace else {"name": name}
