@@ -5,6 +5,7 @@ annotation decides which conflicts are its own past, and is kept up to date. Dec
 """
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import orjson
@@ -40,7 +41,8 @@ def apply(shard: Shard, target: Target, request: Request) -> Outcome:
     value = pending_value(shard, target, request)
     if value is None and request.subresource:
         raise object_not_found(resource.group, resource.plural, request.name)
-    live = stored_object(shard, target, value) if value is not None else field_managers.unborn(resource)
+    # A copy: what nobody applies stays in the new object, where defaults and admission change it.
+    live = stored_object(shard, target, value) if value is not None else deepcopy(field_managers.unborn(resource))
     applied, warnings, has_empties = merged(shard, target, request, live)
     obj, entries = applied.obj, managed_fields.encode(applied.managers)
     meta = metadata(obj)

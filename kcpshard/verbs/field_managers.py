@@ -95,7 +95,8 @@ def _reset_fields(resource: Resource, subresource: str) -> FieldSet:
 
 
 def unborn(resource: Resource) -> Object:
-    """What kube-apiserver compares a new object with: one of its kind with every field at Go's zero value."""
+    """What kube-apiserver compares a new object with: one of its kind with every field at Go's zero value. To be read
+    only: what is in it is shared by all."""
     zero = _zero(resource.schema) if isinstance(resource.schema, Schema) else {}
     return {**zero, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": {}}
 

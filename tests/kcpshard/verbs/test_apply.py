@@ -32,6 +32,20 @@ async def test_apply_creates_once_and_then_changes_nothing(client: ApiClient) ->
     assert (second.code, second.json) == (200, first.json)
 
 
+async def test_what_one_apply_was_given_by_default_is_not_there_for_the_next() -> None:
+    client = ApiClient(memory_shard(api_set="full"))
+    container = {"name": "c", "image": "i"}
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container]}}
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+    path = "/apis/apps/v1/namespaces/default/deployments"
+    for name, more in (("first", {}), ("second", {"strategy": {"type": "Recreate"}})):
+        body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": {**spec, **more}}
+        made = await client.do("PATCH", f"{path}/{name}?fieldManager=m", body, APPLY)
+        assert made.code == 201, made.message
+    assert made.json["spec"]["strategy"] == {"type": "Recreate"}
+    await client.shard.store.close()
+
+
 async def test_what_is_no_longer_applied_goes_unless_another_owns_it(client: ApiClient) -> None:
     await apply(client, configmap("x", {"mine": "1", "shared": "1"}))
     await apply(client, configmap("x", {"shared": "1"}), "fieldManager=other")
