@@ -197,6 +197,7 @@ class ShardServer:
         if sealed is not None:
             self._resealing = Resealing(sealed.engine, sealed.ring, now_us, self._put_record)
             self._background.append(("sealing anew", self._resealing.run))
+        self._shard.look_through = self._arrived.add
         self._background.append(("arrived logical clusters", self._arrived.run))
         self._follow_moves()
         self._metrics = ProcessMetrics(options.data if options.engine == "rocksdb" else "")

@@ -11,6 +11,7 @@ from kcpshard.admission.attributes import CREATE, UPDATE, Attributes
 from kcpshard.api.errors import Forbidden
 from kcpshard.api.objects import Object
 from kcpshard.api.requests import Identity, decode_identity
+from kcpshard.authorization.attributes import Attributes as RightAttributes
 from kcpshard.authorization.policy import MASTERS
 from kcpshard.storage import envelope
 from kcpshard.tenancy import type_graph
@@ -18,6 +19,7 @@ from kcpshard.tenancy.directory import Directory
 from kcpshard.tenancy.logical_clusters import type_of
 from kcpshard.tenancy.names import (
     FINALIZER,
+    FORK_OF,
     LOGICAL_CLUSTERS,
     NAME,
     OWNER,
@@ -27,6 +29,7 @@ from kcpshard.tenancy.names import (
 )
 from kcpshard.tenancy.type_graph import KnownType, TypeFault
 
+_FORK = RightAttributes("create", "changes.kcp.io", "v1alpha1", "forks")
 CLUSTER_NAME = "authentication.kcp.io/cluster-name"  # extra: where a service account is one
 
 
@@ -55,6 +58,9 @@ def _admit_new(attributes: Attributes, identity: Identity, is_privileged: bool) 
     directory = attributes.registry.directory if attributes.registry is not None else None
     if directory is None:
         raise _refusal(attributes, "workspace types cannot be looked up here")
+    origin = (meta.get("annotations") or {}).get(FORK_OF)
+    if origin and not is_privileged and not directory.may(attributes.identity, origin, _FORK):
+        raise _refusal(attributes, f"{FORK_OF}: missing verb='create' permission on forks.{_FORK.group} in {origin}")
     try:
         types = _types(attributes, directory, spec)
     except TypeFault as fault:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from kcpshard.api.errors import NotFound, ServiceUnavailable
+from kcpshard.api.errors import Invalid, NotFound, ServiceUnavailable
 from kcpshard.api.events import Change, EventType
 from kcpshard.api.objects import Object, timestamp
 from kcpshard.controllers.contract import Key, Keys
@@ -78,16 +78,19 @@ class Workspaces:
             birth = await self._birth(cluster.path, path, workspace)
         except TypeFault as fault:
             return await self._unscheduled(cluster, workspace, "WorkspaceTypesInvalid", str(fault))
-        if self._shard.is_ours(path):
-            group = self._begin_here(cluster, workspace, birth)
-            if group is not None:
-                await durable(group)
-                return 0
-        else:
-            born = await self._born_elsewhere(birth)
-            if born is not None:
-                await self._settle(cluster, workspace, birth, born)
-                return 0
+        try:
+            if self._shard.is_ours(path):
+                group = await self._begin_when_settled(cluster, workspace, birth)
+                if group is not None:
+                    await durable(group)
+                    return 0
+            else:
+                born = await self._born_elsewhere(birth)
+                if born is not None:
+                    await self._settle(cluster, workspace, birth, born)
+                    return 0
+        except Invalid as refusal:
+            return await self._unscheduled(cluster, workspace, "ForkRefused", refusal.message)
         return await self._unscheduled(cluster, workspace, "NameTaken", f"the logical cluster {path} exists already")
 
     async def _birth(self, parent: str, path: str, workspace: Object) -> logical_clusters.Birth:
@@ -109,6 +112,16 @@ class Workspaces:
             type_graph.inherited(types),
         )  # fmt: skip
 
+    async def _begin_when_settled(
+        self, cluster: LogicalCluster, workspace: Object, birth: logical_clusters.Birth
+    ) -> Group | None:
+        """As `_begin_here`; a fork waits until nothing of its shard is pending."""
+        while True:
+            try:
+                return self._begin_here(cluster, workspace, birth)
+            except NotDurable as wait:
+                await durable(wait.group)
+
     def _begin_here(self, cluster: LogicalCluster, workspace: Object, birth: logical_clusters.Birth) -> Group | None:
         """In one loop turn; None if the path is somebody else's."""
         existing = self._store.pending_cluster(birth.path)
@@ -127,6 +140,8 @@ class Workspaces:
         found = await self._ask(pb.CREATE, birth.path, "", document)
         if found.code == 409:
             found = await self._ask(pb.GET, birth.path, NAME)
+        if found.code == 422:
+            raise Invalid(str(orjson.loads(found.body).get("message")))
         if found.code not in (200, 201):
             raise ServiceUnavailable(f"the birth of {birth.path} was answered with {found.code}")
         born: Object = orjson.loads(found.body)

@@ -18,6 +18,7 @@ from kcpshard.tenancy.names import (
     CORE,
     DELETING,
     FINALIZER,
+    FORK_OF,
     INITIALIZING,
     LOGICAL_CLUSTERS,
     NAME,
@@ -71,12 +72,17 @@ def document(birth: Birth) -> Object:
         "kind": "LogicalCluster",
         "metadata": {
             "name": NAME,
-            "annotations": {PATH: birth.path, TYPE: str(birth.type)},
+            "annotations": {PATH: birth.path, TYPE: str(birth.type)} | _fork_of(meta),
             "finalizers": [FINALIZER],
         },
         "spec": spec,
         "status": born_status(spec, birth.path, birth.url),
     }
+
+
+def _fork_of(meta: Mapping[str, Any]) -> dict[str, str]:
+    origin = (meta.get("annotations") or {}).get(FORK_OF)
+    return {FORK_OF: origin} if origin else {}
 
 
 def born_status(spec: Mapping[str, Any], path: str, url: str) -> Object:

@@ -14,6 +14,7 @@ from kcpshard.storage.contract import LogicalCluster
 from kcpshard.verbs import forward
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.transaction_form import GROUP as CHANGES
+from kcpshard.verbs.transaction_form import RESOURCE as TRANSACTIONS
 
 CREATE, DOCUMENT, AUTHORIZE, FORWARD = 3, 8, 9, 11
 EACH = Decision(True, "each operation of a transaction is decided by itself")
@@ -75,7 +76,7 @@ def check(shard: Shard, request: Request) -> Decision:
     if grants.is_master:
         return ALLOWED
     number = request.verb
-    if request.group == CHANGES and number == CREATE:
+    if request.group == CHANGES and number == CREATE and request.resource == TRANSACTIONS:
         return EACH  # whoever may do what it consists of
     is_usual = number < DOCUMENT and not request.field_selector and shard.authorizer.is_rbac_alone
     if not is_usual or request.resource == "namespaces":

@@ -33,11 +33,11 @@ def bear(
     shard.ownership.check(path)
     puts = _everything(shard)
     if creator is not None and MASTERS not in creator.groups:
-        puts.append(_administrator(creator.username, shard.now_us()))
+        puts.append(administrator(creator.username, shard.now_us()))
     return shard.store.create_cluster(path, [*more, *puts])
 
 
-def _administrator(username: str, now_us: int) -> Put:
+def administrator(username: str, now_us: int) -> Put:
     """The binding that kcp gives the owner of a workspace, under its name."""
     uid = str(uuid.uuid4())
     document = {

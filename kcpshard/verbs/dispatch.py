@@ -24,6 +24,8 @@ from kcpshard.verbs.delete import delete
 from kcpshard.verbs.delete_collection import delete_collection
 from kcpshard.verbs.document import document
 from kcpshard.verbs.eviction import evict
+from kcpshard.verbs.fork import RESOURCE as FORKS
+from kcpshard.verbs.fork import fork
 from kcpshard.verbs.forward import check_local, forward
 from kcpshard.verbs.get import get
 from kcpshard.verbs.history import history
@@ -81,6 +83,7 @@ _SUBRESOURCES: Mapping[tuple[int, str], Callable[[Shard, Request], Outcome]] = {
 _CREATED: Mapping[tuple[str, str], Callable[[Shard, Request], Outcome]] = {
     ("", "bindings"): bind,
     (CHANGES, RESOURCE): transaction,
+    (CHANGES, FORKS): fork,
     (CORE, "logicalclusters"): create_logical_cluster,
 }
 

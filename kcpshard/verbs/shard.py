@@ -55,8 +55,9 @@ class Shard:
     """
 
     __slots__ = (
-        "admission", "ask", "authorizer", "birth", "bound", "callouts", "catalog", "contents", "directory", "elsewhere",
-        "issuer", "levels", "now_us", "ownership", "staged", "standing", "store", "turn", "url",
+        "admission", "ask", "authorizer", "birth", "bound", "callouts", "catalog", "contents", "directory",
+        "elsewhere", "issuer", "levels", "look_through", "now_us", "ownership", "staged", "standing", "store",
+        "turn", "url",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +83,7 @@ class Shard:
         self.turn: Callable[[str], Coroutine[Any, Any, None]] = _anybody
         self.levels: Callable[[LogicalCluster], Sequence[Mapping[str, object]]] = lambda _cluster: ()  # for metrics
         self.elsewhere: Elsewhere | None = None  # where writes go that would hold the loop
+        self.look_through: Callable[[LogicalCluster], None] = lambda _cluster: None  # controllers, at all objects of it
         self.staged = False  # its commits are only gathered (`staged_store`), those of dry runs too
         catalog.follow(store)
         catalog.call_out(self.callouts)

@@ -17,9 +17,10 @@ from kcpshard.authorization.policy import MASTERS
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage.contract import LogicalCluster, PendingCommit
 from kcpshard.tenancy.logical_clusters import settle
-from kcpshard.tenancy.names import CORE, NAME, VERSION
+from kcpshard.tenancy.names import CORE, FORK_OF, NAME, VERSION
 from kcpshard.verbs import births
 from kcpshard.verbs.decoding import decode_object
+from kcpshard.verbs.fork import begin_fork
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.stencils import random_uid
@@ -45,13 +46,19 @@ def create_logical_cluster(shard: Shard, request: Request) -> Outcome:
 
 
 def bear(shard: Shard, path: str, document: Object) -> tuple[LogicalCluster, PendingCommit, Object]:
-    """The logical cluster with its LogicalCluster, which is returned as it is stored. Raises NotOwned."""
+    """The logical cluster with its LogicalCluster, which is returned as it is stored. Raises NotOwned; of a fork
+    also Invalid and NotDurable."""
     resource = logical_cluster_type(shard)
     born = {"uid": random_uid(), "creationTimestamp": timestamp(shard.now_us()), "generation": 1}
     stored = {**document, "metadata": {**document["metadata"], "name": NAME, **born}}
     settle(stored)
     creator = _creator((stored.get("spec") or {}).get("createdBy"))
-    cluster, pending = births.bear(shard, path, creator, [put_of(resource, stored, "")])
+    put = put_of(resource, stored, "")
+    origin = (stored["metadata"].get("annotations") or {}).get(FORK_OF)
+    if origin:
+        cluster, pending = begin_fork(shard, origin, path, creator, [put])
+    else:
+        cluster, pending = births.bear(shard, path, creator, [put])
     return cluster, pending, stored
 
 

@@ -157,6 +157,10 @@ class Hub:
             cluster_id = commit.cluster_id
             if commit.born and commit.born in self._unborn:
                 self._bind(commit.born, cluster_id, commit.revision)
+            if commit.born and everywhere:
+                for group_resource, each in everywhere.items():
+                    for change in self.shown_at_birth(cluster_id, group_resource):
+                        self._tell_everywhere(list(each.values()), cluster_id, change)
             for change in commit.changes:
                 bucket = buckets.get((cluster_id, change.group_resource))
                 if bucket is not None:

@@ -1,0 +1,87 @@
+"""A change tried out in a fork and promoted, and time turned back: with the real kubectl. One shard, because a fork
+shares its origin's objects."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients.tier import Tier
+from tests.scenario.test_backup import Kubectl, kcp
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture(scope="module")
+def one_shard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tier]:
+    made = Tier(tmp_path_factory.mktemp("forks") / "kcp", "--shards", "1", "--fronts", "1")
+    made.start()
+    yield made
+    assert made.stop() == 0, made.log()
+    assert not made.has_traceback(), made.log()
+
+
+def test_tried_in_a_fork_and_promoted(kubectl_binary: str, kubectl_place: str, one_shard: Tier) -> None:
+    prod = Kubectl(kubectl_binary, one_shard.kubeconfig, f"{kubectl_place}-prod")
+    prod("create", "configmap", "a", "--from-literal=k=1")
+    prod("create", "configmap", "b", "--from-literal=k=1")
+    prod("create", "serviceaccount", "robot")
+    token = prod("create", "token", "robot").strip()
+    config = ["--kubeconfig", str(one_shard.kubeconfig)]
+    kcp("fork", f"{kubectl_place}-prod", f"{kubectl_place}-try", *config)
+    fork = Kubectl(kubectl_binary, one_shard.kubeconfig, f"{kubectl_place}-try")
+    shown = [json.loads(each("get", "cm,sa,clusterroles", "-A", "-o", "json"))["items"] for each in (prod, fork)]
+    names = [{(obj["kind"], obj["metadata"]["name"]) for obj in items} for items in shown]
+    assert names[1] - names[0] == {("ConfigMap", "kcp-fork")} and names[0] <= names[1]
+    # Who is somebody there is nobody here, whatever the account's name and uid.
+    fork("get", "serviceaccount", "robot")
+    command = [kubectl_binary, "--kubeconfig", fork.kubeconfig, "--token", token, "get", "cm"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode != 0 and ("Unauthorized" in done.stderr or "logged in" in done.stderr), done.stderr
+    prod("--token", token, "auth", "whoami")
+    fork("patch", "configmap", "a", "--type=merge", "-p", '{"data": {"k": "2"}}')
+    fork("create", "configmap", "c", "--from-literal=k=3")
+    prod("label", "configmap", "b", "seen=1")
+    with pytest.raises(subprocess.CalledProcessError) as differs:
+        kcp("diff", f"{kubectl_place}-prod", f"{kubectl_place}-try", "-n", "default", *config)
+    assert '~ configmaps/a in namespace default\n      data.k: "1" → "2"' in differs.value.stdout
+    kcp("promote", f"{kubectl_place}-try", *config)
+    assert prod("get", "cm", "a", "-o", "jsonpath={.data.k}") == "2"
+    assert prod("get", "cm", "b", "-o", "jsonpath={.metadata.labels.seen}") == "1"
+    assert prod("get", "cm", "c", "-o", "jsonpath={.data.k}") == "3"
+
+
+def test_time_is_turned_back(kubectl_binary: str, kubectl_place: str, one_shard: Tier, tmp_path: Path) -> None:
+    """As new writes: what watches sees changes, and revisions only grow."""
+    kubectl = Kubectl(kubectl_binary, one_shard.kubeconfig, f"{kubectl_place}-past")
+    kubectl("create", "namespace", "shop")
+    kubectl("create", "configmap", "a", "--from-literal=k=1", "-n", "shop")
+    kubectl("create", "secret", "generic", "s", "--from-literal=k=1")
+    then = kubectl("get", "cm", "a", "-n", "shop", "-o", "jsonpath={.metadata.resourceVersion}")
+    then = max(then, kubectl("get", "secret", "s", "-o", "jsonpath={.metadata.resourceVersion}"))
+    watched = (tmp_path / "watched").open("w+")
+    command = [kubectl_binary, "--kubeconfig", kubectl.kubeconfig, "get", "cm", "-n", "shop", "-w", "-o", "name"]
+    watch = subprocess.Popen(command, stdout=watched, text=True)
+    try:
+        kubectl("patch", "configmap", "a", "-n", "shop", "--type=merge", "-p", '{"data": {"k": "2"}}')
+        kubectl("create", "configmap", "new", "-n", "shop")
+        kubectl("delete", "secret", "s")
+        config = ["--kubeconfig", kubectl.kubeconfig]
+        assert json.loads(kcp("get", "cm/a", "-n", "shop", "--at", then, "-o", "json", *config))["data"] == {"k": "1"}
+        kcp("restore", "--all", "-n", "shop", "--to", then, *config)
+        assert kubectl("get", "cm", "a", "-n", "shop", "-o", "jsonpath={.data.k}") == "1"
+        assert "new" in kubectl("get", "cm", "-n", "shop", "-o", "name")
+        kcp("restore", "--everything", "--to", then, "--prune", *config)
+        assert "new" not in kubectl("get", "cm", "-n", "shop", "-o", "name")
+        assert kubectl("get", "secret", "s", "-o", "jsonpath={.data.k}") == "MQ=="
+        now = kubectl("get", "secret", "s", "-o", "jsonpath={.metadata.resourceVersion}")
+        assert int(now) > int(then)
+        history = kcp("history", "cm/a", "-n", "shop", *config)
+        assert history.count("Update") == 2 and 'data.k: "2" → "1"' in history
+    finally:
+        watch.terminate()
+        watch.wait(30)
+        watched.close()
+    assert (tmp_path / "watched").read_text().count("configmap/a\n") >= 3, "there at first, changed, changed back"
