@@ -119,7 +119,7 @@ class WatchStarts:
 
         def scan(revision: int, after: Place | None) -> WildcardScan:
             position = Position(*after) if after is not None else None
-            return store.scan_all(group_resource, start.namespace, revision, retention, position, view.sees)
+            return store.scan_all(group_resource, start.namespace, revision, retention, position, view.place)
 
         if not start.initial:
             revision = start.revision or store.durable_revision
@@ -252,6 +252,10 @@ class WatchedView:
             assert change.previous is not None
             return EVENT_TYPES[outcome], place.body(change.previous, change.revision)
         return EVENT_TYPES[outcome], place.body(change.value)
+
+    def foresee(self, cluster_id: int) -> None:
+        with suppress(NotDurable, ApiError):
+            self._view.place(cluster_id)
 
     def show_now(self, cluster_id: int, change: Change) -> tuple[int, bytes] | None:
         try:

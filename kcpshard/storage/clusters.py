@@ -5,7 +5,7 @@ two generations of a dictionary keep the recently used ones ready, bounded by se
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from weakref import WeakValueDictionary
 
 from kcpshard import failpoints
@@ -49,6 +49,7 @@ class Clusters:
         self._generation_size = max(cached // 2, 1)
         self.young: dict[str, LogicalCluster] = {}  # looked into directly on the path of every request
         self._old: dict[str, LogicalCluster] = {}
+        self.on_move: Callable[[int], None] = lambda _id: None  # told of each that comes from another shard or leaves
         self._alive: WeakValueDictionary[int, LogicalCluster] = WeakValueDictionary()
 
     def find(self, path: str) -> LogicalCluster | None:
@@ -116,6 +117,7 @@ class Clusters:
         self._writer.put_meta(group, keyspace.path_key(path), encode_path(cluster_id, state))
         self._writer.put_meta(group, keyspace.name_key(cluster_id), path.encode())
         group.usages[cluster_id] = cluster
+        self.on_move(cluster.id)
         return cluster
 
     def forget(self, cluster: LogicalCluster) -> None:
@@ -123,6 +125,7 @@ class Clusters:
         self.young.pop(cluster.path, None)
         self._old.pop(cluster.path, None)
         self._alive.pop(cluster.id, None)
+        self.on_move(cluster.id)
 
     def set_state(self, cluster: LogicalCluster, state: str, group: WriteGroup) -> None:
         self._writer.put_meta(group, keyspace.path_key(cluster.path), encode_path(cluster.id, state))

@@ -188,6 +188,9 @@ class ObjectStore(Protocol):
     def cluster_by_id(self, cluster_id: int) -> LogicalCluster | None:
         """The incarnation with that id, if it is alive and durable."""
 
+    def path_of(self, cluster_id: int) -> str:
+        """Of an incarnation that is alive, or has died a moment ago; "" for others, as for those that have left."""
+
     def set_cluster_state(self, cluster: LogicalCluster, state: str) -> Group:
         """Write down Active, Sealed or Deleting; in force at once, over a restart once durable."""
 

@@ -14,6 +14,7 @@ list needs is read without decoding the JSON.
 
 import struct
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -188,6 +189,7 @@ def annotations_offset(json: bytes, hole: int) -> int:
     return end + len(mark) if json.startswith(mark, end) else end
 
 
+@lru_cache(20_000)
 def annotation_of(cluster_path: str) -> bytes:
     """The annotation kcp.io/cluster as it stands in JSON: what reads over many logical clusters show."""
     return b'"kcp.io/cluster":' + orjson.dumps(cluster_path)

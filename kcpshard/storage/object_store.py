@@ -115,15 +115,9 @@ class Store:
         self._deletions = Deletions(self._clock.last)
         self.transfers.on_complete = self._deletions.forget
         self._everywhere = WildcardReads(
-            engine,
-            self._clusters,
-            self._past,
-            self._deletions,
-            self._compaction.lost,
-            self.scan,
-            self._templated,
-            self._origins,
-        )
+            engine, self._clusters, self._past, self._deletions, self._compaction.lost, self.scan, self._templated,
+            self._origins, lambda: self._clock.last,
+        )  # fmt: skip
         self._promised = durable  # restarts begin above it
         self._followed: frozenset[str] = frozenset()
         self._accepted: Callable[[LogicalCluster, str, str, str], None] = lambda *_: None
@@ -284,6 +278,9 @@ class Store:
     def cluster_by_id(self, cluster_id: int) -> LogicalCluster | None:
         found = self._clusters.by_id(cluster_id)
         return None if found is None or found.born_in is not None else found
+
+    def path_of(self, cluster_id: int) -> str:
+        return self._everywhere.path(cluster_id)
 
     def set_cluster_state(self, cluster: LogicalCluster, state: str) -> Group:
         if cluster.id in self._fences:

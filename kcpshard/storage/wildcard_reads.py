@@ -8,7 +8,7 @@ looked at. Decides what to read next; leaves who may see what to its caller, and
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from kcpshard.storage import keyspace
 from kcpshard.storage.clusters import Clusters
@@ -18,6 +18,7 @@ from kcpshard.storage.past_reads import PastReads
 _PAGE = 256  # ids read at once
 _MAX_EMPTIED = 10_000  # logical clusters that lost their last object of a type, remembered by type
 _MAX_TYPES = 4_096
+_MAX_PATHS = 20_000  # when full they are forgotten: one is two point reads
 
 
 class Position(NamedTuple):
@@ -34,9 +35,10 @@ class Found(NamedTuple):
     cluster_id: int
     path: str
     items: Sequence[ScanItem]
+    seen: Any = None  # what `sees` has said of it
 
 
-Sees = Callable[[int, str], bool]  # id and path of a logical cluster → whether its objects are wanted
+Sees = Callable[[int, str], object]  # id and path of a logical cluster → not None if its objects are wanted
 
 
 class Scan(Protocol):
@@ -86,14 +88,21 @@ class Deletions:
 
 class WildcardReads:
     """`scan` reads a logical cluster that shows more than it holds (`templated`: the types of which it may; `origins`:
-    forks)."""
+    forks). `newest` tells the newest revision."""
 
     def __init__(
         self, engine: KeyValueEngine, clusters: Clusters, past: PastReads, deletions: Deletions,
         lost: Callable[[int], int], scan: Scan, templated: frozenset[str], origins: Mapping[int, int],
+        newest: Callable[[], int],
     ) -> None:  # fmt: skip
         self.engine, self.clusters, self.past, self.deletions = engine, clusters, past, deletions
         self.lost, self.scan, self.templated, self.origins = lost, scan, templated, origins
+        self._paths: dict[int, str] = {}
+        self._newest = newest
+        # When a logical cluster has last come from another shard or left for one. A read at an earlier revision might
+        # show it on both shards, or on neither.
+        self._moved_at = 0
+        clusters.on_move = self._moved
 
     def open(
         self, group_resource: str, namespace: str, revision: int, retention: int, after: Position | None, sees: Sees
@@ -123,15 +132,28 @@ class WildcardReads:
         return [(int.from_bytes(key[-8:], "big"), 0) for key, _ in pairs]
 
     def path(self, cluster_id: int) -> str:
-        """Of a logical cluster that is alive; "" if it is not."""
-        held = self.clusters.alive(cluster_id)
-        if held is not None:
-            return held.path
+        """Of a logical cluster that is alive, or dead and not cleared yet; "" for others."""
+        found = self._paths.get(cluster_id)
+        if found is None:
+            found = self._read_path(cluster_id)
+            if len(self._paths) >= _MAX_PATHS:
+                self._paths.clear()
+            if found:
+                self._paths[cluster_id] = found
+        return found
+
+    def check_moves(self, revision: int) -> None:
+        """Raises Compacted if a logical cluster has moved since that revision."""
+        if revision < self._moved_at:
+            raise Compacted(revision, self._moved_at)
+
+    def _moved(self, cluster_id: int) -> None:
+        self._paths.pop(cluster_id, None)
+        self._moved_at = self._newest()
+
+    def _read_path(self, cluster_id: int) -> str:
         raw = self.engine.get(keyspace.META, keyspace.name_key(cluster_id))
-        if raw is None:
-            return ""
-        path = self.engine.get(keyspace.META, keyspace.PATHS + raw)
-        return raw.decode() if path is not None and int.from_bytes(path[:8], "big") == cluster_id else ""
+        return raw.decode() if raw is not None else ""
 
 
 class WildcardScan:
@@ -152,19 +174,22 @@ class WildcardScan:
 
     def next_slice(self, limit: int, most_clusters: int = 64) -> list[Found]:
         """At most `limit` objects of at most so many logical clusters; none does not mean done. Raises Compacted."""
+        self._reads.check_moves(self._revision)
         found: list[Found] = []
         left, looked_at = limit, 0
+        if self._inside is None and self._is_plain() and (self._holders or self._read_on()):
+            left, looked_at = self._take_whole(found, left, most_clusters)
         while left > 0 and looked_at < most_clusters and not self.is_done:
             if not self._holders and not self._read_on():
                 break
             cluster_id, count = self._holders[-1]
             looked_at += 1
             path = self._reads.path(cluster_id)
-            if path and self._sees(cluster_id, path):
+            if path and (seen := self._sees(cluster_id, path)) is not None:
                 after = self._inside[1] if self._inside is not None and self._inside[0] == cluster_id else None
                 items, is_whole = self._objects(cluster_id, path, after, left, count)
                 if items:
-                    found.append(Found(cluster_id, path, items))
+                    found.append(Found(cluster_id, path, items, seen))
                     left -= len(items)
                 if not is_whole:
                     self._inside = (cluster_id, (items[-1].namespace, items[-1].name))
@@ -173,6 +198,55 @@ class WildcardScan:
             self._last = cluster_id
             self._holders.pop()
         return found
+
+    def _is_plain(self) -> bool:
+        """Whether what is stored now is what there was, but for what is newer."""
+        reads, group_resource = self._reads, self._group_resource
+        return not (
+            group_resource in reads.templated
+            or self._revision < reads.lost(self._retention)
+            or reads.deletions.any_after(group_resource, self._revision)
+        )
+
+    def _take_whole(self, found: list[Found], left: int, most: int) -> tuple[int, int]:
+        """Logical clusters whose objects fit, one read each: what `next_slice` does, without the calls in between. The
+        rest of `left`, and how many logical clusters were looked at."""
+        holders, sees, path_of, scan = self._holders, self._sees, self._reads.path, self._reads.engine.scan
+        origins = self._reads.origins
+        namespace, revision, looked_at = self._namespace, self._revision, 0
+        middle = f"{self._group_resource}\0{namespace}\0" if namespace else f"{self._group_resource}\0"
+        first = middle.encode()
+        end, skip = first[:-1] + b"\1", 8 + len(first)
+        while holders and left > 0 and looked_at < most:
+            cluster_id, count = holders[-1]
+            if not count or count > left or cluster_id in origins:
+                break  # read in parts
+            looked_at += 1
+            path = path_of(cluster_id)
+            seen = sees(cluster_id, path) if path else None
+            if seen is not None:
+                prefix = cluster_id.to_bytes(8, "big")
+                items = list[ScanItem]()
+                for key, value in scan(keyspace.OBJECTS, prefix + first, prefix + end, count):
+                    if int.from_bytes(value[:8], "big") > revision:
+                        items.clear()
+                        break
+                    if namespace:
+                        items.append(ScanItem(namespace, key[skip:].decode(), value))
+                    else:
+                        within, _, name = key[skip:].decode().partition("\0")
+                        items.append(ScanItem(within, name, value))
+                else:
+                    if items:
+                        found.append(Found(cluster_id, path, items, seen))
+                        left -= len(items)
+                    self._last = cluster_id
+                    holders.pop()
+                    continue
+                return left, looked_at  # something newer is there: what was before is read otherwise
+            self._last = cluster_id
+            holders.pop()
+        return left, looked_at
 
     def _read_on(self) -> bool:
         holders = self._reads.holders(self._group_resource, self._revision, self._last)

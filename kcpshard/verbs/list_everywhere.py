@@ -99,7 +99,7 @@ class Reader:
         self.revision = request.cut or shard.store.durable_revision
         self._resource, self._view, self._selection = resource, view, selection
         place = (view.group_resource, request.namespace, self.revision, view.retention)
-        self._open = partial(shard.store.scan_all, *place, sees=view.sees)
+        self._open = partial(shard.store.scan_all, *place, sees=view.place)
         self._scan: WildcardScan = self._open(after=after)
         self._left = request.limit or -1  # -1: no limit
         self._at = after
@@ -131,9 +131,15 @@ class Reader:
     def _next(self) -> list[bytes]:
         bodies: list[bytes] = []
         size = read = 0
-        for cluster_id, path, items in self._scan.next_slice(self._slice, _CLUSTERS):
-            place = self._view.place(cluster_id, path)
-            assert place is not None, "a logical cluster that is not seen was read"
+        is_whole = not self._selection and self._left < 0
+        for cluster_id, _, items, place in self._scan.next_slice(self._slice, _CLUSTERS):
+            if is_whole and place.labels is None:
+                make = place.body
+                bodies += [make(item.value) for item in items]
+                self._at = Position(cluster_id, items[-1].namespace, items[-1].name)
+                read += len(items)
+                size += _size(items)
+                continue
             shown = items if place.labels is None else [item for item in items if place.shows(item.value)]
             chosen = self._selection.chosen(list(shown)) if self._selection else shown
             make = place.body

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from kcpshard.api.errors import Forbidden, Unauthorized
+from kcpshard.api.errors import ApiError, Expired, Forbidden, Unauthorized
 from kcpshard.api.names import covers
 from kcpshard.api.proofs import decode_proof
 from kcpshard.api.requests import decode_identity
@@ -33,6 +33,7 @@ from kcpshard.verbs.proofs import prove
 from kcpshard.verbs.shard import Shard
 
 _MAX_KNOWN = 4_096  # annotations of an administrator's view; of others all are kept, to see what changes
+_UNKNOWN = object()
 _CHECKED = 64  # decisions looked at again in one go
 
 
@@ -66,7 +67,7 @@ class WildcardView:
         self, shard: Shard, pattern: str, identity: bytes, wanted: Attributes, export: ExportReference | None = None
     ) -> None:
         """`export`: what those show that bind it, whoever asks. Raises Unauthorized."""
-        self._export = export
+        self._export, self.proof = export, b""
         if not identity:
             raise Unauthorized("Unauthorized")
         self._shard, self._pattern, self.identity, self._wanted = shard, pattern, identity, wanted
@@ -87,17 +88,13 @@ class WildcardView:
     def retention(self) -> int:
         return 0 if self.resource is None else (self.resource.storage_resource or self.resource).retention
 
-    def sees(self, cluster_id: int, path: str) -> bool:
-        return self.place(cluster_id, path) is not None
-
     def place(self, cluster_id: int, path: str = "") -> Place | None:
         """None: its objects are not shown. Raises NotDurable while what decides is being read."""
-        if cluster_id in self._places:
-            return self._places[cluster_id]
-        if not path:
-            cluster = self._shard.store.cluster_by_id(cluster_id)
-            path = cluster.path if cluster is not None else ""
-        if not path or not covers(self._pattern, path):
+        known = self._places.get(cluster_id, _UNKNOWN)
+        if known is not _UNKNOWN:
+            return known  # type: ignore[return-value]
+        path = path or self._path_of(cluster_id)
+        if not covers(self._pattern, path):
             return None
         if self._sees_all and len(self._places) >= _MAX_KNOWN:
             self._places.clear()
@@ -110,6 +107,17 @@ class WildcardView:
         labels = self._claim_labels(path)
         found = self._places[cluster_id] = Place(path, resource, self._maker(resource), labels)
         return found
+
+    def _path_of(self, cluster_id: int) -> str:
+        """Raises Expired where nobody can tell any more whether it was seen."""
+        store = self._shard.store
+        cluster = store.cluster_by_id(cluster_id)
+        if cluster is not None:
+            return cluster.path
+        path = store.path_of(cluster_id)
+        if not path or not (self._sees_all or not covers(self._pattern, path)):
+            raise Expired("a logical cluster has gone, of which it is not known whether it was shown: list again")
+        return path
 
     def _claim_labels(self, path: str) -> LabelSelector | None:
         if self._export is None or (cluster := self._shard.store.pending_cluster(path)) is None:
@@ -148,6 +156,8 @@ class WildcardView:
         """Whether another decision would be taken somewhere. The loop is free in between."""
         if self._sees_all:
             return False
+        if self._export is not None and not self._has_content():
+            return True
         for count, (cluster_id, known) in enumerate(list(self._places.items())):
             if count % _CHECKED == 0:
                 await asyncio.sleep(0)
@@ -158,6 +168,16 @@ class WildcardView:
             except NotDurable:
                 continue  # being read just now; a minute later is soon enough
         return False
+
+    def _has_content(self) -> bool:
+        assert self._export is not None
+        try:
+            check_content(self._shard, self.identity, self.proof, self._export, self._wanted.verb)
+        except NotDurable:
+            return True  # being asked of another shard: the next time is soon enough
+        except ApiError as error:
+            return error.code not in (401, 403)
+        return True
 
     # --- types that logical clusters define for themselves
 
@@ -208,7 +228,9 @@ def view_for(shard: Shard, asking: Any, wanted: Attributes) -> WildcardView:
         raise Unauthorized("Unauthorized")
     export = read_view(asking.view)
     check_content(shard, asking.identity, asking.proof, export, wanted.verb)
-    return WildcardView(shard, asking.cluster, asking.identity, wanted, export)
+    view = WildcardView(shard, asking.cluster, asking.identity, wanted, export)
+    view.proof = asking.proof
+    return view
 
 
 def who_asks(shard: Shard, asking: Any) -> bytes:

@@ -31,6 +31,9 @@ class View(Protocol):
     def item(self, cluster_id: int, path: str, namespace: str, name: str, value: bytes) -> bytes | None:
         """An object of the first state. Raises NotDurable, NotConverted."""
 
+    def foresee(self, cluster_id: int) -> None:
+        """It is about to go: decide now whether it is seen, while that can be told."""
+
     def forget(self, cluster_id: int) -> None:
         """The type is another one there now."""
 

@@ -19,6 +19,7 @@ from kcpshard.watch.everywhere import NotReady, View, WildcardCursor
 from kcpshard.watch.history import History
 from kcpshard.watch.selection import Selection
 
+LOGICAL_CLUSTERS = "logicalclusters.core.kcp.io"  # one in each logical cluster
 BucketKey = tuple[int, str]
 # What an event takes in the queue beside its object: the tuple, the message's other fields.
 _EVENT_BYTES = 120
@@ -168,6 +169,8 @@ class Hub:
                         self._put(link, event)
                 if everywhere and (watches := everywhere.get(change.group_resource)):
                     self._tell_everywhere(list(watches.values()), cluster_id, change)
+                if everywhere and change.group_resource == LOGICAL_CLUSTERS:
+                    self._foresee(cluster_id)
         for link in self._waiting:
             link.lagging_wake.set()
 
@@ -179,6 +182,13 @@ class Hub:
         if link.queued_bytes > self.queue_bytes:
             self._cut += 1
             link.on_cut()
+
+    def _foresee(self, cluster_id: int) -> None:
+        """Its LogicalCluster has changed: it may be about to go."""
+        for watches in self._everywhere.values():
+            for watch in watches.values():
+                assert watch.view is not None
+                watch.view.foresee(cluster_id)
 
     def _tell_everywhere(self, watches: Sequence[Watch], cluster_id: int, change: Change) -> None:
         for watch in watches:

@@ -30,7 +30,7 @@ async def durable(store: Store) -> None:
 def read(store: Store, revision: int = 0, after: Position | None = None, limit: int = 2, sees: str = "abcd") -> str:
     """Names in order, a bar between logical clusters, read in slices of `limit`."""
     scan = store.scan_all(
-        "configmaps", "", revision or store.durable_revision, 0, after, lambda _id, path: path in sees
+        "configmaps", "", revision or store.durable_revision, 0, after, lambda _id, path: path if path in sees else None
     )
     found: dict[str, list[str]] = {}
     while not scan.is_done:

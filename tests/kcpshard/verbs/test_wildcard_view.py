@@ -20,7 +20,7 @@ async def two(client: ApiClient) -> ApiClient:
 
 
 def seen(client: ApiClient, view: WildcardView) -> list[str]:
-    return [c.path for c in client.shard.store.clusters() if view.sees(c.id, c.path)]
+    return [c.path for c in client.shard.store.clusters() if view.place(c.id, c.path)]
 
 
 async def allow(client: ApiClient, path: str) -> None:

@@ -49,6 +49,9 @@ class View:
             raise LookupError
         return None if name == "hidden" else f"{path}/{name}".encode()
 
+    def foresee(self, cluster_id: int) -> None:
+        pass
+
     def forget(self, cluster_id: int) -> None:
         pass
 
