@@ -28,6 +28,7 @@ from kcpshard.storage.wildcard_reads import Position, WildcardScan
 from kcpshard.verbs import access, impersonation
 from kcpshard.verbs.cut import cut
 from kcpshard.verbs.outcome import NotOwned
+from kcpshard.verbs.permission_policy import check_policy
 from kcpshard.verbs.proofs import check_proof, prove
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import check_path, method_not_allowed
@@ -88,6 +89,8 @@ class WatchStarts:
         resource = self._shard.catalog.find(cluster, start.group, start.version, start.resource)
         if resource is None or (start.namespace and not resource.namespaced):
             raise resource_not_found()
+        if resource.definition is not None:
+            check_policy(self._shard, cluster, start.identity, access.watch_wanted(start))
         if "watch" not in resource.verbs:
             raise method_not_allowed()
         selection = self._selection(start, resource)

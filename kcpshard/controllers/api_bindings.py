@@ -17,7 +17,7 @@ from kcpshard.controllers.contract import Key, Keys
 from kcpshard.controllers.export_followers import ExportFollowers
 from kcpshard.controllers.object_removal import remove_all
 from kcpshard.controllers.system_client import durable
-from kcpshard.definitions.api_schemas import BINDING, BOUND_TYPES, SCHEMA_UID, definition_of, ending, schema_faults
+from kcpshard.definitions.api_schemas import BINDING, BOUND_TYPES, definition_of, ending, schema_faults
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.crd_documents import Names, header_fields, names_of
@@ -143,7 +143,7 @@ class ApiBindings:
         for offer in exports.offered(export):
             schema = found.schemas[offer.schema]
             assert schema is not None
-            document = definition_of(schema, name)
+            document = definition_of(schema, name, has_policy=exports.has_policy(export))
             if conflict := self._conflict(cluster, name, document):
                 conflicts.append(conflict)
                 continue
@@ -179,7 +179,7 @@ class ApiBindings:
         held = self._pending(cluster, BOUND_TYPES, document["metadata"]["name"])
         if held is None:
             return False
-        return bool(held["metadata"]["annotations"].get(SCHEMA_UID) == document["metadata"]["uid"])
+        return bool(held["metadata"]["annotations"] == document["metadata"]["annotations"])
 
     # --- the end
 

@@ -13,9 +13,10 @@ from kcpshard.schema.structural_faults import faults
 
 BOUND_TYPES = "boundtypes.internal.kcp.io"  # group resource of the copies; named as definitions are
 BINDING, SCHEMA, SCHEMA_UID = "apis.kcp.io/binding", "apis.kcp.io/schema-name", "apis.kcp.io/schema-uid"
+POLICY = "apis.kcp.io/maximal-permission-policy"  # "local" where the exporter's own RBAC bounds what may be done
 
 
-def definition_of(schema: Mapping[str, Any], binding: str, is_ending: bool = False) -> Object:
+def definition_of(schema: Mapping[str, Any], binding: str, is_ending: bool = False, has_policy: bool = False) -> Object:
     """Of an APIResourceSchema, for the APIBinding of that name; `is_ending`: nothing new is taken."""
     spec, meta = schema["spec"], schema["metadata"]
     names = {**spec["names"]}
@@ -31,7 +32,12 @@ def definition_of(schema: Mapping[str, Any], binding: str, is_ending: bool = Fal
         "metadata": {
             "name": f"{names['plural']}.{spec['group']}",
             "uid": meta["uid"],
-            "annotations": {BINDING: binding, SCHEMA: meta["name"], SCHEMA_UID: meta["uid"]},
+            "annotations": {
+                BINDING: binding,
+                SCHEMA: meta["name"],
+                SCHEMA_UID: meta["uid"],
+                **({POLICY: "local"} if has_policy else {}),
+            },
         },
         "spec": {
             "group": spec["group"],

@@ -12,12 +12,14 @@ import orjson
 from kcpshard.api.events import Commit
 from kcpshard.api.label_selectors import InvalidSelector, selector_of
 from kcpshard.api.selectors import LabelSelector
+from kcpshard.definitions.api_schemas import BINDING, BOUND_TYPES, POLICY
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
 from kcpshard.tenancy.exports import BINDINGS, ExportReference, Type, reference_of
 
 _CACHED = "bindings"
 _SCANNED = 256
+_TYPES = (BINDINGS, BOUND_TYPES)
 
 
 class Claim(NamedTuple):
@@ -35,6 +37,7 @@ class Binding(NamedTuple):
     export: ExportReference
     types: frozenset[Type]
     claims: Mapping[Type, Claim]
+    has_policy: bool = False  # the exporter's own RBAC bounds what may be done
 
 
 class BoundApis:
@@ -58,20 +61,27 @@ class BoundApis:
 
     def _read(self, cluster: LogicalCluster) -> list[Binding]:
         store, found = self._store, list[Binding]()
+        bounded = self._bounded(cluster)
         after: tuple[str, str] | None = None
         while True:
             items = store.scan(cluster, BINDINGS, "", store.durable_revision, after, _SCANNED)
             for item in items:
                 binding = read_binding(orjson.loads(envelope.body(item.value)), cluster.path)
                 if binding is not None:
-                    found.append(binding)
+                    found.append(binding._replace(has_policy=binding.name in bounded))
             if len(items) < _SCANNED:
                 return found
             after = (items[-1].namespace, items[-1].name)
 
+    def _bounded(self, cluster: LogicalCluster) -> set[str]:
+        """Names of bindings whose types the exporter's policy bounds."""
+        items = self._store.scan(cluster, BOUND_TYPES, "", self._store.durable_revision, None, _SCANNED)
+        noted = [orjson.loads(envelope.body(item.value))["metadata"]["annotations"] for item in items]
+        return {each[BINDING] for each in noted if each.get(POLICY)}
+
     def _see(self, commits: Sequence[Commit]) -> None:
         for commit in commits:
-            if any(change.group_resource == BINDINGS for change in commit.changes):
+            if any(change.group_resource in _TYPES for change in commit.changes):
                 cluster = self._store.cluster_by_id(commit.cluster_id)
                 if cluster is not None:
                     cluster.cached.pop(_CACHED, None)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from kcpshard.api.errors import ApiError, ServiceUnavailable
-from kcpshard.api.requests import decode_identity
+from kcpshard.api.requests import Identity, decode_identity
 from kcpshard.authorization.attributes import Attributes
 from kcpshard.authorization.authorizer import Authorizer
 from kcpshard.authorization.policy import MASTERS
@@ -30,7 +30,8 @@ _TIMEOUT_S = 5.0
 
 Ask = Callable[[pb.Request, float], Awaitable[Result]]
 _TYPES = (TENANCY, VERSION, "workspacetypes")
-_REVIEWS = ("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
+_REVIEWS = ("authorization.k8s.io", "v1")
+_ASKED = ("verb", "group", "version", "resource", "subresource", "namespace", "name")
 
 
 class _Kept(NamedTuple):
@@ -87,6 +88,13 @@ class Directory:
         except ApiError:  # who belongs elsewhere
             return False
 
+    def may_as(self, asked: Identity, path: str, wanted: Attributes) -> bool:
+        """As `may`, of somebody who need not exist, as an access review tells it."""
+        if self._is_ours(path):
+            return self._authorizer.decide_about(self._store.pending_cluster(path), asked, wanted).allowed
+        key = ("may as", path, wanted, asked.username, asked.groups)
+        return bool(self._remembered(key, lambda: self._review(asked, path, wanted)))
+
     def _remembered(self, key: tuple[Any, ...], ask: Callable[[], Awaitable[Any]]) -> Any:
         if self._tasks is None:
             raise ServiceUnavailable(f"the logical cluster {key[1]} is not served here", retry_after_s=1)
@@ -127,22 +135,15 @@ class Directory:
 
     async def _may_elsewhere(self, raw: bytes, proof: bytes, path: str, wanted: Attributes) -> bool:
         """Asked as that identity, so that its shard judges its credential too."""
-        names = ("verb", "group", "version", "resource", "subresource", "namespace", "name")
-        attributes = {name: getattr(wanted, name) for name in names if getattr(wanted, name)}
-        body = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
-        }
-        request = self._request(pb.CREATE, path, _REVIEWS, "", orjson.dumps(body))
+        body = _review("SelfSubjectAccessReview", wanted)
+        request = self._request(pb.CREATE, path, (*_REVIEWS, "selfsubjectaccessreviews"), "", body)
         request.identity, request.proof = raw, proof
         assert self._ask is not None
-        found = await self._ask(request, _TIMEOUT_S)
-        if found.code in (401, 403):
-            return False
-        if found.code != 201:
-            raise ServiceUnavailable(f"{path} answered {found.code}")
-        return bool(orjson.loads(found.body)["status"].get("allowed"))
+        return _verdict(path, await self._ask(request, _TIMEOUT_S))
+
+    async def _review(self, asked: Identity, path: str, wanted: Attributes) -> bool:
+        body = _review("SubjectAccessReview", wanted, user=asked.username, groups=list(asked.groups))
+        return _verdict(path, await self._call(pb.CREATE, path, (*_REVIEWS, "subjectaccessreviews"), "", body))
 
     async def _call(
         self, verb: "pb.Verb.ValueType", path: str, place: tuple[str, str, str], name: str, body: bytes
@@ -158,3 +159,18 @@ class Directory:
             verb=verb, cluster=path, group=group, version=version, resource=plural, name=name, body=body,
             identity=self._system, user_agent="kcpshard",
         )  # fmt: skip
+
+
+def _review(kind: str, wanted: Attributes, **spec: Any) -> bytes:
+    attributes = {name: getattr(wanted, name) for name in _ASKED if getattr(wanted, name)}
+    document = {"apiVersion": "authorization.k8s.io/v1", "kind": kind}
+    return orjson.dumps({**document, "spec": {**spec, "resourceAttributes": attributes}})
+
+
+def _verdict(path: str, found: Result) -> bool:
+    """Of an access review. Raises ServiceUnavailable."""
+    if found.code in (401, 403):
+        return False
+    if found.code != 201:
+        raise ServiceUnavailable(f"{path} answered {found.code}")
+    return bool(orjson.loads(found.body)["status"].get("allowed"))

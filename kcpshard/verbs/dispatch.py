@@ -33,6 +33,7 @@ from kcpshard.verbs.list import list_objects
 from kcpshard.verbs.list_everywhere import list_everywhere
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.patch import patch
+from kcpshard.verbs.permission_policy import check_policy
 from kcpshard.verbs.proofs import check_proof
 from kcpshard.verbs.scale_writes import patch_scale, update_scale
 from kcpshard.verbs.shard import Shard
@@ -120,11 +121,11 @@ def _through_view(shard: Shard, request: pb.Request) -> Outcome:
         return view_document(shard, request)
     admitted = export_view.admitted(shard, request, access.wanted_of(request))
     if not request.audit_id:
-        return _begin(shard, admitted)
+        return _begin(shard, admitted, is_exporter=True)
     record = access.Record(request.identity)
     record.decision = ALLOWED
     with gathering(record.annotations):
-        return _with_audit(_begin(shard, admitted), record)
+        return _with_audit(_begin(shard, admitted, is_exporter=True), record)
 
 
 def _of_many(shard: Shard, request: pb.Request) -> Outcome:
@@ -136,9 +137,12 @@ def _of_many(shard: Shard, request: pb.Request) -> Outcome:
     return _streamed(outcome, record)
 
 
-def _begin(shard: Shard, request: pb.Request) -> Outcome:
+def _begin(shard: Shard, request: pb.Request, is_exporter: bool = False) -> Outcome:
     if (group := request.group) and group not in KUBERNETES_GROUPS and request.verb in _OF_RESOURCES:
         check_local(shard, request)
+        if not is_exporter:
+            cluster = shard.store.pending_cluster(request.cluster)
+            check_policy(shard, cluster, request.identity, access.wanted_of(request))
     try:
         return run_verb(shard, request)
     except CallsWanted as wanted:

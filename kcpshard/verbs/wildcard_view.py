@@ -29,6 +29,7 @@ from kcpshard.tenancy.exports import ExportReference
 from kcpshard.verbs.export_view import check_content, offers, read_view
 from kcpshard.verbs.impersonation import impersonated_everywhere
 from kcpshard.verbs.outcome import NotOwned
+from kcpshard.verbs.permission_policy import is_within_policy
 from kcpshard.verbs.proofs import prove
 from kcpshard.verbs.shard import Shard
 
@@ -139,7 +140,8 @@ class WildcardView:
             cluster = shard.store.pending_cluster(path)
             if cluster is None or cluster.id != cluster_id:
                 return False
-            return shard.authorizer.decide(cluster, path, self.identity, self._wanted).allowed
+            found = shard.authorizer.decide(cluster, path, self.identity, self._wanted)
+            return found.allowed and is_within_policy(shard, cluster, self.identity, self._wanted)
         except (Unauthorized, NotOwned):
             return False
 

@@ -12,11 +12,14 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.settings import Settings
 from tests.contracts.api_client import CONFIGMAPS, ApiClient, configmap
 from tests.contracts.shards_tier import ShardsTier
+from tests.contracts.stored_objects import remove
 from tests.contracts.watch_tier import Reader
 from tests.kcpfront.routing.fake_shards import FakeShard, FakeSink
 from tests.virtual_time import run
 
 PATHS = ("alpha", "beta", "gamma", "delta")
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+ALICE = Identity("alice", "", ("system:authenticated",))
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -110,6 +113,29 @@ async def test_selectors_and_a_logical_cluster_born_later(tier: ShardsTier) -> N
     assert await seen(reader, 2) == ["ADDED newcomer/a", "DELETED newcomer/a"]
 
 
+async def test_the_end_of_a_logical_cluster_is_the_end_of_its_objects(tier: ShardsTier) -> None:
+    reader = Reader()
+    tier.start(reader, revision=await newest(tier))
+    store = tier.members[tier.owner("beta")].store
+    cluster = store.find_cluster("beta")
+    assert cluster is not None
+    store.remove_cluster(cluster, [remove("first")])
+    assert await seen(reader, 1) == ["DELETED beta/first"]
+    found = await tier.list("/api/v1/namespaces/default/configmaps")
+    assert "beta" not in {item["metadata"]["annotations"]["kcp.io/cluster"] for item in found["items"]}
+
+
+async def test_who_cannot_tell_what_has_gone_lists_again(tier: ShardsTier) -> None:
+    reader = Reader()
+    tier.start(reader, revision=await newest(tier), identity=ALICE)
+    await reader.saw("started")
+    store = tier.members[tier.owner("beta")].store
+    cluster = store.find_cluster("beta")
+    assert cluster is not None
+    store.remove_cluster(cluster, [remove("first")])
+    await reader.saw("ended 410")
+
+
 async def test_bookmarks_go_on_while_nothing_happens(tier: ShardsTier) -> None:
     reader = Reader()
     before = await newest(tier)
@@ -120,10 +146,6 @@ async def test_bookmarks_go_on_while_nothing_happens(tier: ShardsTier) -> None:
     tier.start(resumed, revision=handle.revision)
     await tier.client("gamma").create(CONFIGMAPS, configmap("later"))
     assert await seen(resumed, 1) == ["ADDED gamma/later"]
-
-
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
-ALICE = Identity("alice", "", ("system:authenticated",))
 
 
 async def test_who_may_see_more_or_less_lists_again(tier: ShardsTier) -> None:
