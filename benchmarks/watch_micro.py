@@ -136,7 +136,7 @@ async def over_grpc(watchers: int, rounds: int, per_turn: int) -> float:
         server.add_insecure_port(address)
         await server.start()
         async with grpc.aio.insecure_channel(address) as channel, asyncio.TaskGroup() as tasks:
-            client = WatchClient(GrpcWatchTransport(channel), "front-1")
+            client = WatchClient(GrpcWatchTransport(lambda: channel), "front-1")
             task = tasks.create_task(client.run())
             counters = [Counter() for _ in range(watchers)]
             handles = [client.watch(start(revision=tier.store.durable_revision), c) for c in counters]
@@ -211,7 +211,7 @@ async def restart(watches: int) -> float:
         server.add_insecure_port(address)
         await server.start()
         async with grpc.aio.insecure_channel(address) as channel, asyncio.TaskGroup() as tasks:
-            client = WatchClient(GrpcWatchTransport(channel), "front-1")
+            client = WatchClient(GrpcWatchTransport(lambda: channel), "front-1")
             task = tasks.create_task(client.run())
             handles = [client.watch(start(f"c{n}", initial=True), Counter()) for n in range(watches)]
             while client.statistics()["live"] < watches:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from kcp import certificates, credentials
+from kcp import certificates, credentials, renewal
 from kcp import member as members
 from kcp.authentication import authentication_options, front_arguments
 from kcp.directory_lock import DirectoryLock, lock_directory
@@ -136,6 +136,8 @@ def _run(member: Member, options: Options, lock: DirectoryLock, hosts: Sequence[
     def renew() -> None:
         if member.role == "front":
             credentials.renew_serving(member.pki, hosts)
+        if renewal.renew(member):
+            click.echo(f"kcp: the certificate of {member.name} has been renewed", err=True)
 
     program = _front_program(member, options) if member.role == "front" else _shard_program(member, options)
     supervisor = Supervisor([program], options.logging.form, inherit=(lock.descriptor,))
@@ -201,12 +203,14 @@ def _move(member: Member, listen: tuple[str, int] | None) -> Member:
 
 
 def _check_certificate(member: Member) -> None:
-    """A joined process cannot renew its certificate by itself; say so in time."""
+    """Renewed at the start if that is due; what is in the way ends nothing as long as the certificate is valid."""
     left = certificates.time_left((member.tls_directory / "tls.crt").read_bytes(), certificates.now_utc())
     if left.total_seconds() <= 0:
         raise Refused(f"the certificate of {member.name} has expired: join again in another directory")
-    if left.days < 60:
-        click.echo(f"kcp: the certificate of {member.name} expires in {left.days} days", err=True)
+    try:
+        renewal.renew(member)
+    except Refused as fault:
+        click.echo(f"kcp: {fault}; it expires in {left.days} days", err=True)
 
 
 def _shard_program(member: Member, options: Options) -> Program:

@@ -125,7 +125,7 @@ class Supervisor:
     async def _serve(self, periodically: Callable[[], None]) -> None:
         while not await self._wait_stopping(PERIOD_S):
             try:
-                periodically()
+                await asyncio.to_thread(periodically)  # files, and once in months a call
             except (OSError, Refused) as fault:  # a full disk now must not end what serves
                 self._say(str(fault))
 

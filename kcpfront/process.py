@@ -17,7 +17,7 @@ from kcpfront.settings import Settings
 from kcpfront.shard_channels import ShardChannels
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import AuthorityFollower, MapFollower
-from kcpshard.rpc.transport import read_tls_directory
+from kcpshard.rpc.transport import TlsDirectory
 
 
 class Options(NamedTuple):
@@ -38,7 +38,7 @@ class FrontProcess:
 
     def __init__(self, options: Options, settings: Settings) -> None:
         self._options, self._settings = options, settings
-        tls = read_tls_directory(str(options.tls_directory)) if options.tls_directory is not None else None
+        tls = TlsDirectory(str(options.tls_directory)) if options.tls_directory is not None else None
         self._channels = ShardChannels(options.name, tls)
         self._router = Router(self._channels)
         self._channels.on_moved = self._router.watch_moved

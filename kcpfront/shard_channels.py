@@ -17,7 +17,7 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.client import ShardClient
 from kcpshard.rpc.contract import Caller, MovedWatch, Watcher
 from kcpshard.rpc.placement_client import PlacementClient, Refused, Unreachable
-from kcpshard.rpc.transport import TlsFiles, choose, dial
+from kcpshard.rpc.transport import Dialler, Tls, choose
 from kcpshard.rpc.watch_client import GrpcWatchTransport, WatchClient
 
 _log = logging.getLogger(__name__)
@@ -26,10 +26,11 @@ _log = logging.getLogger(__name__)
 class ShardChannels:
     """`run` keeps what `update` asks for connected. Set `on_moved` before the first watch is started."""
 
-    def __init__(self, process: str, tls: TlsFiles | None = None) -> None:
+    def __init__(self, process: str, tls: Tls | None = None) -> None:
         self.on_moved: MovedWatch | None = None
         self.on_progress: Callable[[], None] = lambda: None  # of every shard's watches
         self._process, self._tls = process, tls
+        self._dialler = Dialler(tls)
         self._links: dict[int, _ShardLink] = {}
         self._callers: dict[int, Caller] = {}
         self._watchers: dict[int, Watcher] = {}
@@ -45,7 +46,7 @@ class ShardChannels:
 
     def dial(self, address: str) -> grpc.aio.Channel:
         """For whoever needs a channel of its own to a shard (the map feed)."""
-        return dial(address, self._tls)
+        return self._dialler(address)
 
     def update(self, shards: Sequence[pb.ShardEntry]) -> None:
         wanted = {entry.number: entry.address for entry in shards if self._can_reach(entry)}
@@ -96,7 +97,7 @@ class ShardChannels:
         return True
 
     def _connect(self, number: int, address: str) -> None:
-        link = self._links[number] = _ShardLink(self._process, number, address, self._tls)
+        link = self._links[number] = _ShardLink(self._process, number, address, self._dialler)
         link.watch.on_moved, link.watch.on_progress = self.on_moved, self.on_progress
         self._callers[number], self._watchers[number] = link.client, link.watch
         if self._tasks is not None:
@@ -112,14 +113,21 @@ class ShardChannels:
 class _ShardLink:
     """The three connections to one shard."""
 
-    def __init__(self, process: str, number: int, address: str, tls: TlsFiles | None) -> None:
+    def __init__(self, process: str, number: int, address: str, dialler: Dialler) -> None:
         self.address = address
-        open_channel = partial(dial, address, tls)
-        self.client = ShardClient(process, open_channel, f"shard-{number}")
-        self._watch_channel = open_channel()
-        self.watch = WatchClient(GrpcWatchTransport(self._watch_channel), process)
-        self._placement = PlacementClient(self._watch_channel)
+        self._dialler, self._open = dialler, partial(dialler, address)
+        self.client = ShardClient(process, self._open, f"shard-{number}", dialler.is_outdated)
+        self._watch_channel = self._open()
+        self._replaced: list[grpc.aio.Channel] = []
+        self.watch = WatchClient(GrpcWatchTransport(self._channel), process)
         self.task: asyncio.Task[None] | None = None
+
+    def _channel(self) -> grpc.aio.Channel:
+        """One that shows the certificate of this moment; streams on an older one go on until they end."""
+        if self._dialler.is_outdated(self._watch_channel):
+            self._replaced.append(self._watch_channel)
+            self._watch_channel = self._open()
+        return self._watch_channel
 
     def counts(self) -> Mapping[str, int]:
         client, watch = self.client.statistics(), self.watch.statistics()
@@ -133,7 +141,8 @@ class _ShardLink:
 
     async def ask_statistics(self) -> Mapping[str, Any] | None:
         try:
-            found: Mapping[str, Any] = orjson.loads(await self._placement.statistics(ANSWER_S, census=False))
+            placement = PlacementClient(self._channel())
+            found: Mapping[str, Any] = orjson.loads(await placement.statistics(ANSWER_S, census=False))
         except (Refused, Unreachable):
             return None
         return found
@@ -144,4 +153,5 @@ class _ShardLink:
                 tasks.create_task(self.client.run())
                 tasks.create_task(self.watch.run())
         finally:
-            await self._watch_channel.close()
+            for channel in (*self._replaced, self._watch_channel):
+                await channel.close()

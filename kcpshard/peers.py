@@ -16,6 +16,7 @@ from kcpshard.api.slots import SLOT_MASK, decode_table, empty_table
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.client import ShardClient
 from kcpshard.rpc.contract import Caller, Result
+from kcpshard.rpc.transport import Dialler
 
 TIMEOUT_S = 10.0
 _MAX_HOPS = 4
@@ -83,6 +84,8 @@ class Peers:
             address = self._addresses.get(number)
             if address is None:
                 raise ServiceUnavailable(f"shard {number} is not known yet", retry_after_s=1)
-            client = ShardClient(f"shard-{self._number}", partial(self._dial, address), f"shard-{number}")
+            is_outdated = self._dial.is_outdated if isinstance(self._dial, Dialler) else lambda _channel: False
+            connect = partial(self._dial, address)
+            client = ShardClient(f"shard-{self._number}", connect, f"shard-{number}", is_outdated)
             self._links[number] = address, client, self._tasks.create_task(client.run())
         return self._links[number][1]

@@ -13,6 +13,7 @@ import grpc
 import orjson
 
 from kcpshard.api.errors import ServiceUnavailable
+from kcpshard.bootstrap.join_tokens import JoinRefused
 from kcpshard.credentials.keys import PURPOSES
 from kcpshard.placement.keeper import Keeper
 from kcpshard.placement.map_copy import MapClosed
@@ -92,11 +93,15 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
         census: Callable[[], Awaitable[tuple[int, int]]] | None = None,
         checkpoints: Checkpoints | None = None,
         durable_revision: Callable[[], int] = lambda: 0,
+        renew: Callable[[bytes, bytes], pb.RenewResponse] | None = None,
     ) -> None:
+        """`renew` has the authority of the installation's processes: (certificate shown, request) → another. Raises
+        JoinRefused. None: another shard has it."""
         self._placement = placement
         self._statistics = statistics
         self._checkpoint = checkpoint
         self._census = census
+        self._renew = renew
         self._checkpoints, self._durable_revision = checkpoints, durable_revision
 
     async def Statistics(self, request: pb.StatisticsRequest, context: Any) -> pb.StatisticsResponse:
@@ -227,6 +232,19 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
 
     async def FindClusters(self, request: pb.FindClustersRequest, context: Any) -> pb.FindClustersResponse:
         return await self._placement.commands.find(request)
+
+    async def Renew(self, request: pb.RenewRequest, context: Any) -> pb.RenewResponse:
+        shown = context.auth_context().get("x509_pem_cert")
+        if not shown:
+            await context.abort(REFUSED, "a certificate is renewed over a connection that shows it")
+        if self._renew is None:
+            await context.abort(NOT_KEEPER, "another shard lets processes join, and renews their certificates")
+        assert self._renew is not None and shown  # abort raises
+        try:
+            return self._renew(bytes(shown[0]), request.certificate_request)
+        except JoinRefused as error:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+        raise AssertionError("abort raises")
 
     async def GrantSlots(self, request: pb.GrantSlotsRequest, context: Any) -> pb.OwnershipResponse:
         async with _refusals(context):

@@ -24,6 +24,7 @@ from kcpshard.api.slots import slot_of
 from kcpshard.authorization.bootstrap import bootstrap_objects
 from kcpshard.authorization.webhook import Webhook
 from kcpshard.bootstrap.authority import Authority
+from kcpshard.bootstrap.renewal import renewed
 from kcpshard.bootstrap.token_file import TokenFile
 from kcpshard.bootstrap_service import BootstrapService
 from kcpshard.callouts.addresses import AddressPolicy, parse_networks
@@ -60,7 +61,7 @@ from kcpshard.rpc.contract import Result
 from kcpshard.rpc.messages import PROTOCOL, SOFTWARE
 from kcpshard.rpc.roles import ADMIN, ANYONE, FRONT, SHARD, SYNCER, RoleInterceptor, RolesOf, certificate_roles
 from kcpshard.rpc.roles import fixed_roles as only
-from kcpshard.rpc.transport import SERVER_OPTIONS, TlsFiles, dial, listen, read_tls_directory
+from kcpshard.rpc.transport import SERVER_OPTIONS, Dialler, TlsDirectory, TlsFiles, listen
 from kcpshard.service import SessionService
 from kcpshard.settings import Settings, adjusted
 from kcpshard.storage import keyspace
@@ -104,7 +105,7 @@ class ShardServer:
         self._options, self._tasks = options, tasks
         chosen = Settings(accept_clock=options.accept_clock)
         self._settings = adjusted(chosen, os.environ.get("KCP_SHARD_SETTINGS", ""))
-        self._tls = read_tls_directory(options.tls_directory) if options.tls_directory else None
+        self._tls = TlsDirectory(options.tls_directory) if options.tls_directory else None
         self._engine = _open_engine(options, self._settings)
         sealed = open_sealed(self._engine, options.encryption_provider_config, options.number, now_us())
         if sealed is not None:
@@ -120,7 +121,7 @@ class ShardServer:
         )
         self.store = Store(self._engine, options.number, now_us, self._settings, template=template)
         entry = _entry(options)
-        self._dial: Callable[[str], grpc.aio.Channel] = partial(dial, tls=self._tls)
+        self._dial = Dialler(self._tls)
         shards = ShardObjects(self.store, now_us)
         keys = KeyObjects(self.store, now_us)
         self._placement = ShardPlacement(
@@ -183,6 +184,7 @@ class ShardServer:
             self.store.census,
             self._checkpoints,
             lambda: self.store.durable_revision,
+            self._renew if options.join_listen else None,
         )
         self._custom_definitions = CustomDefinitions(self._shard, catalog)
         self._controllers = assembly.assemble(self._shard, enabled)
@@ -354,14 +356,22 @@ class ShardServer:
         listen(server, address)
         return server
 
+    def _authority(self) -> Authority:
+        pki = Path(self._options.pki)
+        return Authority((pki / "internal-ca.crt").read_bytes(), (pki / "internal-ca.key").read_bytes())
+
+    def _renew(self, shown: bytes, request: bytes) -> pb.RenewResponse:
+        authority = self._authority()
+        certificate = renewed(authority, shown, request, datetime.now(UTC))
+        return pb.RenewResponse(certificate=certificate, authorities=authority.certificate)
+
     def _join_listener(self, address: str) -> grpc.aio.Server:
         pki = Path(self._options.pki)
         keeper = self._placement.keeper
         if keeper is None:
             raise OSError("only the shard that keeps the map can let others join: start shard 1 with --join-listen")
-        authority = Authority((pki / "internal-ca.crt").read_bytes(), (pki / "internal-ca.key").read_bytes())
         service = BootstrapService(
-            authority,
+            self._authority(),
             TokenFile(pki / "join-tokens"),
             self._placement.maps,
             keeper,

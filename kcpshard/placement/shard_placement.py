@@ -24,6 +24,7 @@ from kcpshard.placement.ownership_states import ClusterState
 from kcpshard.placement.shard_map import KEYS_CLUSTER, entry_of, pins_of
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Dial, MapFollower, PlacementClient, Unreachable, connect
+from kcpshard.rpc.transport import Dialler
 
 
 class LocalClusters:
@@ -54,6 +55,7 @@ class ShardPlacement:
         self._number = entry.number
         self._initial_shards = initial_shards
         self._clients: dict[str, PlacementClient] = {}
+        self._replaced: list[PlacementClient] = []
         self.ownership = Ownership(store, entry.number)
         self.maps = MapCopy(store)
         self.commands = OwnershipCommands(store, self.ownership)
@@ -89,8 +91,8 @@ class ShardPlacement:
 
     async def close(self) -> None:
         """After `run` was cancelled."""
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
+        clients, self._clients = [*self._clients.values(), *self._replaced], {}
+        for client in clients:
             await client.close()
 
     async def keep_keys(self) -> None:
@@ -128,6 +130,9 @@ class ShardPlacement:
 
     def _client(self, address: str) -> PlacementClient:
         """One channel per address, kept: gRPC reconnects."""
-        if address not in self._clients:
-            self._clients[address] = PlacementClient(connect(self._dial, address))
-        return self._clients[address]
+        known = self._clients.get(address)
+        if known is None or (isinstance(self._dial, Dialler) and self._dial.is_outdated(known.channel)):
+            if known is not None:
+                self._replaced.append(known)  # what is under way on it may end
+            known = self._clients[address] = PlacementClient(connect(self._dial, address))
+        return known

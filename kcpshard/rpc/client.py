@@ -37,7 +37,14 @@ class ClientStatistics(NamedTuple):
 class ShardClient:
     """`run` keeps the lanes open; calls made before it wait for it. Make it on a running loop."""
 
-    def __init__(self, process: str, open_channel: Callable[[], grpc.aio.Channel], name: str = "shard") -> None:
+    def __init__(
+        self,
+        process: str,
+        open_channel: Callable[[], grpc.aio.Channel],
+        name: str = "shard",
+        is_outdated: Callable[[grpc.aio.Channel], bool] = lambda _channel: False,
+    ) -> None:
+        """`is_outdated`: see SessionLane."""
         self._loop = asyncio.get_running_loop()
         self.shard = 0  # its number, once connected
         self._ids = count(1)
@@ -47,7 +54,7 @@ class ShardClient:
         self._unanswered = self._lists = 0
         hello = front_hello(process)
         self._lanes = tuple(
-            SessionLane(f"{name} {kind}", hello, open_channel, self._welcome, self._settled)
+            SessionLane(f"{name} {kind}", hello, open_channel, self._welcome, self._settled, is_outdated)
             for kind in ("objects", "lists")
         )
 

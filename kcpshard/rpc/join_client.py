@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc import shard_pb2_grpc
 from kcpshard.rpc.placement_client import Refused, Unreachable, translate
+from kcpshard.rpc.transport import TlsFiles, dial
 
 TIMEOUT_S = 10.0
 
@@ -46,6 +47,22 @@ async def join(address: str, token: str, role: str, name: str = "", hosts: Seque
         except grpc.aio.AioRpcError as error:
             raise translate(error) from error
     return Joined(_key_pem(key), response)
+
+
+async def renew(address: str, tls: TlsFiles) -> pb.RenewResponse:
+    """A new certificate in the place of that of `tls`, for its key. `address` is a shard's host:port. Raises Refused,
+    Unreachable, and NotKeeper where another shard has to be asked."""
+    key = serialization.load_pem_private_key(tls.key, None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise Refused("the key of this process is no elliptic curve key")
+    async with dial(address, tls) as channel:
+        stub: Any = shard_pb2_grpc.ShardAdminStub(channel)  # type: ignore[no-untyped-call]
+        request = pb.RenewRequest(certificate_request=_certificate_request(key, "renewed"))
+        try:
+            answer: pb.RenewResponse = await stub.Renew(request, timeout=TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise translate(error) from error
+    return answer
 
 
 def _find_authority(address: str, digest: str) -> bytes:

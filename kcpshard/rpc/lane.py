@@ -45,6 +45,10 @@ class StreamEnded(Exception):
     """The shard closed the stream in good order."""
 
 
+def _never(_channel: grpc.aio.Channel) -> bool:
+    return False
+
+
 class SessionLane:
     """`on_hello` and `on_settled` tell the client; `open_channel` makes this lane's own channel."""
 
@@ -55,7 +59,10 @@ class SessionLane:
         open_channel: Callable[[], grpc.aio.Channel],
         on_hello: Callable[[pb.Hello], None],
         on_settled: Callable[[Pending[Any], bool], None],
+        is_outdated: Callable[[grpc.aio.Channel], bool] = _never,
     ) -> None:
+        """`is_outdated` says whether a channel should not be connected again."""
+        self._is_outdated = is_outdated
         self.name = name
         self._hello = pb.RequestBatch(hello=hello).SerializeToString()
         self._open_channel, self._on_hello, self._on_settled = open_channel, on_hello, on_settled
@@ -134,6 +141,10 @@ class SessionLane:
                     # A cancel that meets the stream's own end is swallowed by the TaskGroup's error (Python 3.11).
                     raise asyncio.CancelledError
                 await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S)) - 1])
+                if self._is_outdated(channel):
+                    await channel.close()
+                    channel = self._open_channel()
+                    session = channel.stream_stream(_SESSION)
         finally:
             self.connected.clear()
             if self._patience is not None:

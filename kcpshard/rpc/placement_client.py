@@ -61,7 +61,7 @@ class PlacementClient:
     """One shard's admin address. Each call has a deadline; raises what the module says."""
 
     def __init__(self, channel: Any) -> None:
-        self._channel = channel
+        self.channel = channel
         self._admin: Any = shard_pb2_grpc.ShardAdminStub(channel)  # type: ignore[no-untyped-call]
 
     async def register(self, request: pb.RegisterShardRequest) -> pb.ShardMap:
@@ -156,7 +156,7 @@ class PlacementClient:
         await _answer(self._admin.CloseCheckpoint(pb.CloseCheckpointRequest(id=id_), timeout=CALL_TIMEOUT_S))
 
     async def close(self) -> None:
-        await self._channel.close()
+        await self.channel.close()
 
 
 def connect(dial: Dial, address: str) -> Any:

@@ -6,8 +6,10 @@ address, one without them lives on the shard's machine and takes the socket.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import grpc
 import grpc.aio
@@ -52,9 +54,39 @@ class TlsFiles(NamedTuple):
     authority: bytes
 
 
+class TlsDirectory:
+    """The files as they are now: a renewed certificate is used for every connection made from then on."""
+
+    def __init__(self, directory: str) -> None:
+        """Raises OSError."""
+        self._paths = [Path(directory) / name for name in ("tls.crt", "tls.key", "ca.crt")]
+        self._files = TlsFiles(*(path.read_bytes() for path in self._paths))
+        self._stamp = self.stamp()
+
+    def stamp(self) -> tuple[tuple[int, int], ...]:
+        """Another one once the files are others. Raises OSError."""
+        found = [path.stat() for path in self._paths]
+        return tuple((stat.st_mtime_ns, stat.st_ino) for stat in found)
+
+    def files(self) -> TlsFiles:
+        """What cannot be read leaves the old in use."""
+        with suppress(OSError):
+            stamp = self.stamp()
+            if stamp != self._stamp:
+                self._files = TlsFiles(*(path.read_bytes() for path in self._paths))
+                self._stamp = stamp
+        return self._files
+
+
+Tls = TlsFiles | TlsDirectory
+
+
 def read_tls_directory(directory: str) -> TlsFiles:
-    found = Path(directory)
-    return TlsFiles(*((found / name).read_bytes() for name in ("tls.crt", "tls.key", "ca.crt")))
+    return TlsDirectory(directory).files()
+
+
+def files_of(tls: Tls) -> TlsFiles:
+    return tls.files() if isinstance(tls, TlsDirectory) else tls
 
 
 def is_unix(address: str) -> bool:
@@ -71,16 +103,38 @@ def choose(address: str, tls: bool) -> str:
     return found[0]
 
 
-def dial(address: str, tls: TlsFiles | None) -> grpc.aio.Channel:
-    """A new channel; it connects when it is used. Raises ValueError as `choose` does."""
+def dial(address: str, tls: Tls | None) -> grpc.aio.Channel:
+    """A new channel; it connects when it is used, always with the certificate of this moment. Raises ValueError as
+    `choose` does."""
     address = choose(address, tls is not None)
     if tls is None or is_unix(address):
         return grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
-    credentials = grpc.ssl_channel_credentials(tls.authority, tls.key, tls.certificate)
+    files = files_of(tls)
+    credentials = grpc.ssl_channel_credentials(files.authority, files.key, files.certificate)
     return grpc.aio.secure_channel(address, credentials, CHANNEL_OPTIONS)
 
 
-def listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None = None, ask_certificate: bool = True) -> None:
+class Dialler:
+    """Channels of one process, and whether one made earlier shows a certificate that has been replaced since."""
+
+    def __init__(self, tls: Tls | None) -> None:
+        self._tls = tls
+        self._made: WeakKeyDictionary[grpc.aio.Channel, TlsFiles | None] = WeakKeyDictionary()
+
+    def __call__(self, address: str) -> grpc.aio.Channel:
+        """Raises ValueError as `choose` does."""
+        channel = dial(address, self._tls)
+        self._made[channel] = self._newest()
+        return channel
+
+    def is_outdated(self, channel: grpc.aio.Channel) -> bool:
+        return bool(self._made.get(channel) != self._newest())
+
+    def _newest(self) -> TlsFiles | None:
+        return files_of(self._tls) if self._tls is not None else None
+
+
+def listen(server: grpc.aio.Server, address: str, tls: Tls | None = None, ask_certificate: bool = True) -> None:
     """Raises OSError with a sentence if the address cannot be listened on.
 
     Without `ask_certificate` the server proves itself but anybody may call (joining); with it every caller has a
@@ -92,11 +146,28 @@ def listen(server: grpc.aio.Server, address: str, tls: TlsFiles | None = None, a
         elif tls is None:
             raise ValueError(f"{address} needs a certificate")
         else:
-            pairs = [(tls.key, tls.certificate)]
-            authority = tls.authority if ask_certificate else None
-            server.add_secure_port(address, grpc.ssl_server_credentials(pairs, authority, ask_certificate))
+            server.add_secure_port(address, _server_credentials(tls, ask_certificate))
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address}: the address is in use or not of this machine") from error
+
+
+def _server_credentials(tls: Tls, ask_certificate: bool) -> grpc.ServerCredentials:
+    def configuration(files: TlsFiles) -> grpc.ServerCertificateConfiguration:
+        authority = files.authority if ask_certificate else None
+        return grpc.ssl_server_certificate_configuration([(files.key, files.certificate)], authority)
+
+    in_use = files_of(tls)
+
+    def newer() -> grpc.ServerCertificateConfiguration | None:
+        """Asked by gRPC before each handshake, on a thread of its own."""
+        nonlocal in_use
+        files = files_of(tls)
+        if files == in_use:
+            return None
+        in_use = files
+        return configuration(files)
+
+    return grpc.dynamic_ssl_server_credentials(configuration(in_use), newer, ask_certificate)
 
 
 def _listen_on_socket(server: grpc.aio.Server, path: str) -> None:

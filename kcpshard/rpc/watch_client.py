@@ -149,17 +149,16 @@ async def _greet(stream: WatchStream, hello: pb.Hello) -> None:
 
 
 class GrpcWatchTransport:
-    """Streams over a channel, which stays its owner's."""
+    """Streams over the channel that `channel` gives, which stays its owner's; asked for each new pair of streams."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._watch = channel.stream_stream("/kcp.shard.v1.ShardWatch/Watch")
-        self._catch_up = channel.stream_stream("/kcp.shard.v1.ShardWatch/CatchUp")
+    def __init__(self, channel: Callable[[], grpc.aio.Channel]) -> None:
+        self._channel = channel
 
     def watch(self) -> AbstractAsyncContextManager[WatchStream]:
-        return _open(self._watch)
+        return _open(self._channel().stream_stream("/kcp.shard.v1.ShardWatch/Watch"))
 
     def catch_up(self) -> AbstractAsyncContextManager[WatchStream]:
-        return _open(self._catch_up)
+        return _open(self._channel().stream_stream("/kcp.shard.v1.ShardWatch/CatchUp"))
 
 
 @contextlib.asynccontextmanager

@@ -59,7 +59,7 @@ class TestGrpcWatcher(WatcherContract):
     async def rig(self, server: Server) -> AsyncIterator[Rig]:
         tier = server.tier
         async with server.channel() as channel, asyncio.TaskGroup() as tasks:
-            client = WatchClient(GrpcWatchTransport(channel), "front-1")
+            client = WatchClient(GrpcWatchTransport(lambda: channel), "front-1")
             task = tasks.create_task(client.run())
 
             async def break_link() -> None:
@@ -77,7 +77,7 @@ class TestGrpcWatcher(WatcherContract):
 
 
 async def test_another_protocol_is_refused(server: Server) -> None:
-    async with server.channel() as channel, GrpcWatchTransport(channel).watch() as stream:
+    async with server.channel() as channel, GrpcWatchTransport(lambda: channel).watch() as stream:
         hello = front_hello("front-1")
         hello.protocol = 9
         await stream.write(pb.WatchControlBatch(hello=hello))
@@ -86,14 +86,14 @@ async def test_another_protocol_is_refused(server: Server) -> None:
 
 
 async def test_a_stream_begins_with_hello(server: Server) -> None:
-    async with server.channel() as channel, GrpcWatchTransport(channel).watch() as stream:
+    async with server.channel() as channel, GrpcWatchTransport(lambda: channel).watch() as stream:
         await stream.write(pb.WatchControlBatch(controls=[pb.WatchControl(stop=1)]))
         with pytest.raises(StreamBroken, match="starts with Hello"):
             await stream.read()
 
 
 async def test_catch_up_belongs_to_a_watch_stream(server: Server) -> None:
-    async with server.channel() as channel, GrpcWatchTransport(channel).catch_up() as stream:
+    async with server.channel() as channel, GrpcWatchTransport(lambda: channel).catch_up() as stream:
         hello = front_hello("front-1")
         hello.link = 17
         await stream.write(pb.WatchControlBatch(hello=hello))
@@ -106,7 +106,7 @@ async def test_a_front_that_does_not_read_is_cut_and_costs_nothing_more(server: 
     tier.bear("root", put("a"))
     await tier.settled()
     async with server.channel() as channel:
-        transport = GrpcWatchTransport(channel)
+        transport = GrpcWatchTransport(lambda: channel)
         async with transport.watch() as live, transport.catch_up() as catch_up:
             hello = front_hello("front-1")
             hello.link = 17
@@ -138,7 +138,7 @@ async def test_draining_ends_the_streams_and_their_watches_resume_later(server: 
     tier.bear("root", put("a"))
     await tier.settled()
     async with server.channel() as channel, asyncio.TaskGroup() as tasks:
-        client = WatchClient(GrpcWatchTransport(channel), "front-1")
+        client = WatchClient(GrpcWatchTransport(lambda: channel), "front-1")
         task = tasks.create_task(client.run())
         reader = Reader()
         reader.handle = client.watch(start(initial=True), reader)

@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc.aio
 import pytest
 
-from kcpshard.rpc.transport import TlsFiles, choose, dial, listen, read_tls_directory
+from kcpshard.rpc.transport import Dialler, TlsDirectory, TlsFiles, choose, dial, listen, read_tls_directory
 
 BOTH = "unix:/run/front.sock 10.0.0.1:7000"
 
@@ -77,3 +77,23 @@ async def test_an_occupied_port_is_named(directory: Path, server: grpc.aio.Serve
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(OSError, match=f"cannot listen on {address}"):
             listen(server, address, tls)
+
+
+def test_files_are_read_again_once_they_are_others(directory: Path) -> None:
+    for name in ("tls.crt", "tls.key", "ca.crt"):
+        (directory / name).write_text(name)
+    found = TlsDirectory(str(directory))
+    first = found.files()
+    assert first == TlsFiles(b"tls.crt", b"tls.key", b"ca.crt") == read_tls_directory(str(directory))
+    assert found.files() is first
+    (directory / "new").write_text("renewed")
+    (directory / "new").rename(directory / "tls.crt")
+    assert found.files() == TlsFiles(b"renewed", b"tls.key", b"ca.crt")
+    (directory / "ca.crt").unlink()
+    assert found.files().certificate == b"renewed", "what cannot be read leaves the old in use"
+
+
+async def test_a_channel_to_a_socket_is_never_outdated() -> None:
+    dialler = Dialler(None)
+    async with dialler("unix:/nowhere") as channel:
+        assert not dialler.is_outdated(channel)
