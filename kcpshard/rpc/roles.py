@@ -45,6 +45,7 @@ METHOD_ROLES: Mapping[str, frozenset[str]] = {
     f"{_PACKAGE}ShardAdmin/ChangeShard": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/MoveClusters": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/ShowMoves": _ADMINISTRATION,
+    f"{_PACKAGE}ShardAdmin/PointCluster": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/RotateKeys": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/Renew": frozenset({FRONT, SHARD, SYNCER}),  # of one's own certificate, see bootstrap
     # Whoever joins has no certificate yet: the token in the message is the proof.
