@@ -29,7 +29,7 @@ from kcpshard.bootstrap.token_file import TokenFile
 from kcpshard.bootstrap_service import BootstrapService
 from kcpshard.callouts.addresses import AddressPolicy, parse_networks
 from kcpshard.callouts.calls import Callouts
-from kcpshard.controllers import assembly, remote_api_probes, switches
+from kcpshard.controllers import assembly, logical_clusters, remote_api_probes, switches
 from kcpshard.controllers.arrived_clusters import ArrivedClusters
 from kcpshard.controllers.custom_definitions import CustomDefinitions
 from kcpshard.controllers.front_proxy_config import FrontProxyConfig
@@ -74,6 +74,7 @@ from kcpshard.storage.rocksdb_engine import RocksdbEngine
 from kcpshard.storage.template import Template
 from kcpshard.sync_service import SyncService
 from kcpshard.tenancy.copies import Copies
+from kcpshard.tenancy.names import NAME
 from kcpshard.tenancy.shown_objects import tenancy_objects
 from kcpshard.verbs import births, cluster_limits, inheritance
 from kcpshard.verbs.birth_contents import BirthContents, shown_objects
@@ -433,8 +434,15 @@ class ShardServer:
         self._shard.directory.connect(self._peers.call, SYSTEM, self._tasks)
         authorizer = self._shard.authorizer
         self._shard.standing.copies = Copies(
-            self._handed_down, self._tasks, authorizer.inherited_changed, authorizer.template_role
+            self._handed_down, self._tasks, self._ancestor_changed, authorizer.template_role
         )
+
+    def _ancestor_changed(self, path: str) -> None:
+        self._shard.authorizer.inherited_changed(path)
+        self._shard.catalog.inherited_changed(path)
+        if logical_clusters.CONTROLLER in self._controllers.names:
+            for heir in self._shard.catalog.heirs(path):
+                self._controllers.add(logical_clusters.CONTROLLER, heir.id, (NAME,))
 
     async def _handed_down(self, path: str, tag: str, timeout_s: float) -> Result:
         assert self._peers is not None

@@ -85,7 +85,7 @@ def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
     if workspace_types.CONTROLLER in enabled:
         made.append(lambda _: WorkspaceTypes(shard))
     if logical_clusters.CONTROLLER in enabled:
-        made.append(lambda _: LogicalClusters(shard))
+        made.append(lambda runner: LogicalClusters(shard, runner.add))
     if api_exports.CONTROLLER in enabled:
         made.append(lambda _: ApiExports(shard))
     if api_bindings.CONTROLLER in enabled:

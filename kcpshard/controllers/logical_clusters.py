@@ -6,7 +6,7 @@ path is free, and the Workspace is let go. Rights go last, so that whoever has t
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -26,7 +26,7 @@ from kcpshard.storage import envelope
 from kcpshard.storage.clusters import TERMINATING as STOPPED
 from kcpshard.storage.contract import LogicalCluster, NotDurable, ReadOnly, Remove, ScanItem
 from kcpshard.tenancy import logical_clusters, workspace_status
-from kcpshard.tenancy.names import CORE, FINALIZER, LOGICAL_CLUSTERS, NAME, TENANCY, VERSION, WORKSPACES
+from kcpshard.tenancy.names import APIS, CORE, FINALIZER, LOGICAL_CLUSTERS, NAME, TENANCY, VERSION, WORKSPACES
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.writes import put_of, remove_of
 
@@ -46,7 +46,9 @@ class LogicalClusters:
 
     name = CONTROLLER
 
-    def __init__(self, shard: Shard) -> None:
+    def __init__(self, shard: Shard, add: Callable[[str, int, Key], None]) -> None:
+        """`add` is the runner's: what one logical cluster defines may be a conflict in others."""
+        self._add = add
         self._shard, self._store = shard, shard.store
         self._client = SystemClient(shard, CONTROLLER)
         self._types = ResourceTypes(shard.catalog)
@@ -56,9 +58,17 @@ class LogicalClusters:
     def see(self, cluster_id: int, change: Change) -> Keys:
         if change.group_resource == LOGICAL_CLUSTERS:
             return () if change.type is EventType.DELETED else ((NAME,),)
+        if change.group_resource == CRDS:
+            self._see_definition(cluster_id)
+            return ((NAME,),)  # it may hide an inherited one
         if self._held and cluster_id in self._held and change.type is EventType.DELETED:
             return ((NAME,),)
         return ()
+
+    def _see_definition(self, cluster_id: int) -> None:
+        cluster = self._store.cluster_by_id(cluster_id)
+        for heir in self._shard.catalog.heirs(cluster.path) if cluster is not None else ():
+            self._add(self.name, heir.id, (NAME,))
 
     async def reconcile(self, cluster: LogicalCluster, key: Key) -> float:
         found = self._pending(cluster)
@@ -68,8 +78,16 @@ class LogicalClusters:
         is_ending = found["metadata"].get("deletionTimestamp") and not (found.get("status") or {}).get("terminators")
         if is_ending:
             return await self._end(cluster, found)
+        if APIS in ((found.get("spec") or {}).get("inherit") or ()):
+            await self._say_conflicts(cluster, found)
         await self._tell(found)
         return 0
+
+    async def _say_conflicts(self, cluster: LogicalCluster, found: Object) -> None:
+        new = workspace_status.with_inheritance(found, self._shard.catalog.conflicts(cluster), self._time())
+        newest = self._pending(cluster)
+        if new["status"] != found.get("status") and newest == found:
+            await durable(self._store.commit(cluster, (put_of(self._type(cluster), new, ""),)).group)
 
     def _settled(self, cluster: LogicalCluster, found: Object) -> Object:
         """With phase, labels and the store's state as they should be; durable before anything that follows."""

@@ -18,7 +18,7 @@ from kcpshard.definitions import provided
 from kcpshard.definitions.builtin import builtin_resources
 from kcpshard.definitions.contract import Document, Object, Resource
 from kcpshard.definitions.conversion import convert
-from kcpshard.definitions.custom_catalog import CustomCatalog, Index
+from kcpshard.definitions.custom_catalog import CustomCatalog, Index, Inheritance
 from kcpshard.definitions.custom_openapi import document_hash as document_hash_of
 from kcpshard.definitions.custom_openapi_worker import CustomOpenApi
 from kcpshard.definitions.discovery import aggregated_version, discovery_document, entity_tag
@@ -62,6 +62,21 @@ class Catalog:
         """Serve what the logical clusters of this store define."""
         self.custom = CustomCatalog(store)
         self.remote = RemoteApis(store)
+
+    def inherit(self, inheritance: Inheritance) -> None:
+        """Serve what ancestors define too."""
+        assert self.custom is not None
+        self.custom.inheritance = inheritance
+
+    def inherited_changed(self, path: str) -> None:
+        assert self.custom is not None
+        self.custom.ancestor_changed(path)
+
+    def heirs(self, path: str) -> Sequence[LogicalCluster]:
+        return self.custom.heirs(path) if self.custom is not None else ()
+
+    def conflicts(self, cluster: LogicalCluster) -> Sequence[str]:
+        return self.custom.index(cluster).conflicts if self.custom is not None else ()
 
     def call_out(self, callouts: Callouts) -> None:
         """Have conversion webhooks asked by these."""

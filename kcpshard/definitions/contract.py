@@ -127,6 +127,18 @@ class Catalog(Protocol):
     def follow(self, store: ObjectStore) -> None:
         """Serve what the logical clusters of this store define. Once, before the first request."""
 
+    def inherit(self, inheritance: Any) -> None:
+        """Serve what ancestors define too: a `custom_catalog.Inheritance`."""
+
+    def inherited_changed(self, path: str) -> None:
+        """What that ancestor defines is something else, or is not known any more."""
+
+    def heirs(self, path: str) -> Sequence[LogicalCluster]:
+        """Who takes over what that logical cluster defines, of those that have been asked for lately."""
+
+    def conflicts(self, cluster: LogicalCluster) -> Sequence[str]:
+        """Why definitions of ancestors do not count here: a sentence each. Raises as `resources` does."""
+
     def call_out(self, callouts: Callouts) -> None:
         """Have conversion webhooks asked by these. Once, before the first request."""
 

@@ -4,27 +4,32 @@ What a logical cluster defines is an `Index`, made from the headers of its store
 for a type that is not built in, kept on `LogicalCluster.cached`, and followed commit by commit from then on. The
 definitions in it are shared by content over all logical clusters of the shard: the same five hundred definitions in a
 hundred logical clusters are compiled once.
+
+A logical cluster may take over what its ancestors define (`inheritance`): below its own definitions, nearest ancestor
+first. What an own definition hides, or would clash with, is a conflict, and the own one counts.
 """
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from weakref import WeakValueDictionary
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+from weakref import WeakSet, WeakValueDictionary
 
 import orjson
 
-from kcpshard.api.errors import ServiceUnavailable
+from kcpshard.api.errors import ApiError, ServiceUnavailable
 from kcpshard.api.events import Commit, EventType
 from kcpshard.api.version_order import version_priority
 from kcpshard.definitions.api_schemas import BOUND_TYPES
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.crd_documents import CRDS, Summary, read_header, summary
-from kcpshard.definitions.crd_naming import Claims
+from kcpshard.definitions.crd_naming import Claims, Taken
 from kcpshard.definitions.custom_resources import Definition
 from kcpshard.definitions.openapi import V2, group_version_path
 from kcpshard.definitions.webhook_conversion import WebhookConversions
 from kcpshard.storage import envelope
-from kcpshard.storage.contract import LogicalCluster, ObjectStore
+from kcpshard.storage.contract import LogicalCluster, NotDurable, ObjectStore
 
 _CACHED = "definitions"  # key in LogicalCluster.cached
 _SCANNED = 256
@@ -34,12 +39,43 @@ Place = tuple[str, str, str]  # group, version, plural
 Listener = Callable[[int, str], None]
 
 
+class HandedDown(NamedTuple):
+    """A definition of an ancestor. `document` gives it whole; None: it is changing."""
+
+    path: str
+    definition: "Definition"
+    document: Callable[[], Mapping[str, Any] | None]
+
+
+class Inheritance(Protocol):
+    def paths(self, cluster: LogicalCluster) -> Sequence[str]:
+        """The ancestors whose definitions a logical cluster takes over, nearest first; mostly none."""
+
+    def definitions(self, path: str) -> Sequence[Mapping[str, Any]] | None:
+        """Those of an ancestor on another shard; None: it is on this one. Raises NotDurable until they have been told,
+        ServiceUnavailable while they are not known to be current."""
+
+
 class Index:
     """The definitions of one logical cluster by name, and what those that are established serve."""
 
-    __slots__ = ("_key", "_paths", "_sorted", "bound", "claims", "definitions", "places")
+    __slots__ = (
+        "_key",
+        "_paths",
+        "_sorted",
+        "bound",
+        "claims",
+        "conflicts",
+        "definitions",
+        "inherited",
+        "missing",
+        "places",
+    )
 
     def __init__(self) -> None:
+        self.inherited: dict[str, HandedDown] = {}  # of ancestors, as far as they count here
+        self.conflicts: list[str] = []  # why others do not
+        self.missing: ApiError | None = None  # why it is not known what ancestors define
         self.definitions: dict[str, Definition] = {}
         self.bound: dict[str, Definition] = {}  # copies of what others export; the logical cluster's own come first
         self.claims: dict[str, Claims] = {}  # what they are called, by group
@@ -74,6 +110,27 @@ class Index:
                 for version, resource in definition.resources.items():
                     self.places[found.group, version, found.names.plural] = resource
 
+    def inherit(self, given: HandedDown, claims: dict[str, Claims]) -> None:
+        """`claims`: what everything that counts is called, by group."""
+        found = given.definition.summary
+        own = self.definitions.get(found.name) or self.bound.get(found.name)
+        if own is not None and own.digest != given.definition.digest:
+            self.conflicts.append(f"{found.name} of {given.path} is hidden by the definition here")
+        if own is not None or found.name in self.inherited or not found.established:
+            return
+        taken = Taken((), claims.setdefault(found.group, Claims()))
+        names = found.names
+        clashes = [n for n in (names.plural, names.singular, *names.short_names) if n in taken.resources]
+        clashes += [n for n in (names.kind, names.list_kind) if n in taken.kinds]
+        if clashes:
+            self.conflicts.append(f"{found.name} of {given.path} clashes in its name {clashes[0]}")
+            return
+        claims[found.group].add(found.names)
+        self.inherited[found.name] = given
+        for version, resource in given.definition.resources.items():
+            self.places[found.group, version, found.names.plural] = resource
+        self._sorted, self._paths, self._key = None, None, b""
+
     @property
     def resources(self) -> Sequence[Resource]:
         """In discovery order: groups by name, their versions by stability."""
@@ -102,7 +159,8 @@ class Index:
     def key(self) -> bytes:
         """Equal for logical clusters that define the same; empty if nothing is served."""
         if not self._key and self.places:
-            served = (*self.definitions.values(), *self.bound.values())
+            handed_down = [each.definition for each in self.inherited.values()]
+            served = (*self.definitions.values(), *self.bound.values(), *handed_down)
             digests = sorted(d.digest for d in served if d.summary.established)
             self._key = hashlib.sha256("".join(digests).encode()).digest()
         return self._key
@@ -115,6 +173,8 @@ class CustomCatalog:
         self._store = store
         # By content, and by the logical cluster where a webhook of its own converts.
         self._shared: WeakValueDictionary[tuple[Summary, int], Definition] = WeakValueDictionary()
+        self.inheritance: Inheritance | None = None
+        self._heirs: dict[str, WeakSet[LogicalCluster]] = {}  # by the path of whom they inherit from
         self.conversions: WebhookConversions | None = None  # until there is something to call out by
         self._listeners: list[Listener] = []
         store.on_commit(self._see)
@@ -124,14 +184,20 @@ class CustomCatalog:
         self._listeners.append(listener)
 
     def index(self, cluster: LogicalCluster) -> Index:
+        """Raises NotDurable and ServiceUnavailable if it is not known what ancestors define."""
         found = cluster.cached.get(_CACHED)
-        return found if type(found) is Index else self._build(cluster)
+        index = found if type(found) is Index else self._build(cluster)
+        if index.missing is not None:
+            raise index.missing
+        return index
 
     def find(self, cluster: LogicalCluster, place: Place) -> Resource | None:
         """Raises NotDurable while the definition is being changed."""
         found = cluster.cached.get(_CACHED)
         index = found if type(found) is Index else self._build(cluster)
         resource = index.places.get(place)
+        if resource is None and index.missing is not None:
+            raise index.missing
         if resource is not None and resource.schema is None:
             self._load(cluster, resource.definition)
         return resource
@@ -151,8 +217,74 @@ class CustomCatalog:
                 if len(items) < _SCANNED:
                     break
                 after = (items[-1].namespace, items[-1].name)
-        cluster.cached[_CACHED] = index
+        if self.inheritance is not None and (paths := self.inheritance.paths(cluster)):
+            self._inherit(cluster, index, paths)
+        if index.missing is None:
+            cluster.cached[_CACHED] = index
         return index
+
+    def _inherit(self, cluster: LogicalCluster, index: Index, paths: Sequence[str]) -> None:
+        claims: dict[str, Claims] = {}
+        for own in (*index.definitions.values(), *index.bound.values()):
+            claims.setdefault(own.summary.group, Claims()).add(own.summary.names)
+        try:
+            for path in paths:
+                self._heirs.setdefault(path, WeakSet()).add(cluster)
+                for given in self._handed_down(path):
+                    index.inherit(given, claims)
+        except ServiceUnavailable as error:
+            index.missing = error
+
+    def _handed_down(self, path: str) -> Iterator[HandedDown]:
+        """Definitions whose conversion asks a webhook stay with whom they belong to."""
+        assert self.inheritance is not None
+        elsewhere = self.inheritance.definitions(path)
+        if elsewhere is not None:
+            for document in elsewhere:
+                found = summary(dict(document))
+                if not found.webhook:
+                    yield HandedDown(path, self._shared_definition(found, 0), lambda document=document: document)  # type: ignore[misc]
+            return
+        ancestor = self._store.pending_cluster(path)
+        found_here = ancestor.cached.get(_CACHED) if ancestor is not None else None
+        if ancestor is None:
+            return
+        own = found_here if type(found_here) is Index else self._build(ancestor)
+        for definition in own.definitions.values():
+            if not definition.summary.webhook:
+                yield HandedDown(path, definition, partial(self._document, ancestor, definition))
+
+    def _document(self, cluster: LogicalCluster, definition: Definition) -> Mapping[str, Any] | None:
+        """An own definition of a logical cluster, whole; None while it is being changed."""
+        value = self._store.pending(cluster, CRDS, "", definition.summary.name)
+        if value is None or summary_of(value).digest != definition.digest:
+            return None
+        found: Mapping[str, Any] = orjson.loads(envelope.body(value))
+        return found
+
+    def heirs(self, path: str) -> list[LogicalCluster]:
+        """Who takes over what that logical cluster defines, of those that have been asked for lately."""
+        return list(self._heirs.get(path, ()))
+
+    def ancestor_changed(self, path: str) -> None:
+        """What an ancestor defines is something else, or is not known any more."""
+        for heir in self.heirs(path):
+            old = heir.cached.pop(_CACHED, None)
+            if type(old) is not Index:
+                continue
+            try:
+                new = self._build(heir)
+            except (ApiError, NotDurable):
+                continue
+            if new.missing is None:
+                self._tell_differences(heir, old, new)
+
+    def _tell_differences(self, cluster: LogicalCluster, old: Index, new: Index) -> None:
+        for name, given in old.inherited.items():
+            now = new.inherited.get(name)
+            if now is None or now.definition is not given.definition:
+                for listener in self._listeners:
+                    listener(cluster.id, given.definition.storage.group_resource)
 
     def _kept_under(self, cluster: LogicalCluster, definition: Definition) -> str:
         """The group resource of its document."""
@@ -162,7 +294,10 @@ class CustomCatalog:
 
     def _definition(self, value: bytes, cluster_id: int) -> Definition:
         found = summary_of(value)
-        key = (found, cluster_id if found.webhook else 0)
+        return self._shared_definition(found, cluster_id if found.webhook else 0)
+
+    def _shared_definition(self, found: Summary, owner: int) -> Definition:
+        key = (found, owner)
         definition = self._shared.get(key)
         if definition is None:
             definition = self._shared[key] = Definition(found)
@@ -170,6 +305,12 @@ class CustomCatalog:
 
     def _load(self, cluster: LogicalCluster, definition: Definition) -> None:
         name, kept_under = definition.summary.name, self._kept_under(cluster, definition)
+        if (given := self.index(cluster).inherited.get(name)) is not None and given.definition is definition:
+            document = given.document()
+            if document is None:
+                raise ServiceUnavailable(f"the definition {name} is changing", retry_after_s=1)
+            definition.load(dict(document), cluster.id, self.conversions)
+            return
         value = self._store.pending(cluster, kept_under, "", name)
         if value is None or summary_of(value).digest != definition.digest:
             # Another content is on its way to the disk: until it is there, and we have seen it, this one counts.
@@ -181,7 +322,16 @@ class CustomCatalog:
     async def documents(self, cluster: LogicalCluster, definitions: Sequence[Definition]) -> bytes:
         """The definitions as a JSON list. Raises ServiceUnavailable if one of them is changing."""
         bodies = []
+        inherited = self.index(cluster).inherited
         for definition in definitions:
+            given = inherited.get(definition.summary.name)
+            if given is not None and given.definition is definition:
+                document = given.document()
+                if document is None:
+                    raise ServiceUnavailable(f"the definition {definition.summary.name} is changing", retry_after_s=1)
+                bodies.append(orjson.dumps(document))
+                await asyncio.sleep(0)
+                continue
             value = self._store.pending(cluster, self._kept_under(cluster, definition), "", definition.summary.name)
             if value is None or summary_of(value).digest != definition.digest:
                 raise ServiceUnavailable(f"the definition {definition.summary.name} is changing", retry_after_s=1)
@@ -198,9 +348,22 @@ class CustomCatalog:
 
     def _follow(self, cluster_id: int, name: str, value: bytes | None, is_bound: bool = False) -> None:
         cluster = self._store.cluster_by_id(cluster_id)
-        index = cluster.cached.get(_CACHED) if cluster is not None else None
+        if cluster is None:
+            return
+        self._follow_own(cluster, name, value, is_bound)
+        if cluster.path in self._heirs:
+            self.ancestor_changed(cluster.path)
+
+    def _follow_own(self, cluster: LogicalCluster, name: str, value: bytes | None, is_bound: bool) -> None:
+        cluster_id, index = cluster.id, cluster.cached.get(_CACHED)
         if type(index) is not Index:
             return  # nobody has asked for a custom type, so nobody watches one
+        if self.inheritance is not None and self.inheritance.paths(cluster):
+            # What it hides of its ancestors' is another: made anew when it is asked for.
+            del cluster.cached[_CACHED]
+            if (given := index.inherited.get(name)) is not None:
+                for listener in self._listeners:
+                    listener(cluster_id, given.definition.storage.group_resource)
         old = (index.bound if is_bound else index.definitions).get(name)
         new = self._definition(value, cluster_id) if value is not None else None
         if old is new:

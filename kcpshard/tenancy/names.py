@@ -21,6 +21,8 @@ TERMINATING, DELETING = "Terminating", "Deleting"
 
 SCHEDULED, INITIALIZED, CONTENT_DELETED = "WorkspaceScheduled", "WorkspaceInitialized", "WorkspaceContentDeleted"
 
+INHERITED = "InheritedAPIsServed"
+
 ROOT = "root"
 RBAC, APIS, AUTHENTICATION = "RBAC", "APIs", "Authentication"  # what may be inherited
 

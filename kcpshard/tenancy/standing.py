@@ -13,11 +13,13 @@ from kcpshard.authorization.rules import Rule
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
 from kcpshard.tenancy.copies import Copies
-from kcpshard.tenancy.names import LOGICAL_CLUSTERS, NAME, RBAC, ancestors
+from kcpshard.tenancy.names import APIS, LOGICAL_CLUSTERS, NAME, RBAC, ancestors
+
+_APIS = "inherited APIs"  # key in LogicalCluster.cached; what a logical cluster inherits never changes
 
 
 class TreeStanding:
-    """For `Authorizer.stand_in_a_tree`. `copies` where there are other shards."""
+    """For `Authorizer.stand_in_a_tree`, and `CustomCatalog.inheritance`. `copies` where there are other shards."""
 
     def __init__(self, store: ObjectStore, authorizer: Authorizer, is_ours: Callable[[str], bool]) -> None:
         self._store, self._authorizer, self.is_ours = store, authorizer, is_ours
@@ -32,6 +34,18 @@ class TreeStanding:
         if RBAC in (spec.get("inherit") or ()):
             found = [(path, _Anywhere(self, self._authorizer, path)) for path in ancestors(cluster.path)]
         return InTree(bool(spec.get("owner")), found)
+
+    def paths(self, cluster: LogicalCluster) -> Sequence[str]:
+        """Whose definitions it takes over: for `CustomCatalog.inheritance`."""
+        known = cluster.cached.get(_APIS)
+        if type(known) is not tuple:
+            spec = (self.document(cluster) or {}).get("spec") or {}
+            known = tuple(ancestors(cluster.path)) if APIS in (spec.get("inherit") or ()) else ()
+            cluster.cached[_APIS] = known
+        return known
+
+    def definitions(self, path: str) -> Sequence[Mapping[str, Any]] | None:
+        return None if self.is_ours(path) else self.copies_of(path).definitions(path)
 
     def document(self, cluster: LogicalCluster) -> Mapping[str, Any] | None:
         """Its LogicalCluster, if it holds one itself."""

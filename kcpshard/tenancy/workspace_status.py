@@ -1,6 +1,6 @@
 """What a Workspace says of its logical cluster: phase, address and conditions. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kcpshard.api.objects import Object
@@ -8,11 +8,14 @@ from kcpshard.tenancy.logical_clusters import mirrored
 from kcpshard.tenancy.names import (
     CONTENT_DELETED,
     DELETING,
+    INHERITED,
     INITIALIZED,
     INITIALIZING,
     SCHEDULED,
     TERMINATING,
 )
+
+_MAX_CONFLICTS = 10  # told in one condition
 
 
 def scheduled(workspace: Object, path: str, url: str, logical_cluster: Mapping[str, Any], time: str) -> Object:
@@ -54,6 +57,16 @@ def with_content_left(logical_cluster: Object, message: str, time: str) -> Objec
     """The LogicalCluster, saying what its end waits for."""
     found = {**logical_cluster, "status": dict(logical_cluster.get("status") or {})}
     _set(found["status"], CONTENT_DELETED, "False", time, "SomeResourcesRemain", message)
+    return found
+
+
+def with_inheritance(logical_cluster: Object, conflicts: Sequence[str], time: str) -> Object:
+    """The LogicalCluster, saying which definitions of its ancestors do not count in it."""
+    found = {**logical_cluster, "status": dict(logical_cluster.get("status") or {})}
+    if conflicts:
+        _set(found["status"], INHERITED, "False", time, "Conflict", "; ".join(conflicts[:_MAX_CONFLICTS]))
+    else:
+        _set(found["status"], INHERITED, "True", time)
     return found
 
 

@@ -91,6 +91,7 @@ class Shard:
         self.directory = self.admission.directory = Directory(store, self.authorizer, self.is_ours)
         self.standing = TreeStanding(store, self.authorizer, self.is_ours)
         self.authorizer.stand_in_a_tree(self.standing)
+        catalog.inherit(self.standing)
         self.bound = BoundApis(store)
         self.ask: Ask | None = None  # a request to the shard that serves its path; None: there is no other shard
         self.url = "https://localhost"  # where the fronts are, without a path

@@ -8,6 +8,7 @@ import pytest
 
 from kcpshard.api.requests import Identity
 from kcpshard.controllers.assembly import assemble
+from kcpshard.controllers.custom_definitions import CustomDefinitions
 from kcpshard.controllers.runner import Runner
 from kcpshard.controllers.switches import NAMES
 from kcpshard.verbs.shard import Shard
@@ -30,6 +31,8 @@ class Tree:
     def __init__(self, shard: Shard, runner: Runner, tasks: asyncio.TaskGroup) -> None:
         self.shard, self._runner, self._tasks = shard, runner, tasks
         self._running = tasks.create_task(runner.run())
+        self._definitions = CustomDefinitions(shard, shard.catalog)  # type: ignore[arg-type]
+        self._defining = tasks.create_task(self._definitions.run())
         self.root = self.at("root")
 
     def at(self, path: str) -> ApiClient:
@@ -81,6 +84,7 @@ class Tree:
         return {**found, "spec": {**more, **spec}}
 
     def stop(self) -> None:
+        self._defining.cancel()
         self._running.cancel()
 
 

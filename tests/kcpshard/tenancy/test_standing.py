@@ -1,5 +1,8 @@
 """Who may what in a workspace: entering it, and what its ancestors grant."""
 
+import asyncio
+from typing import Any
+
 from kcpshard.api.requests import Identity
 from tests.contracts.workspace_tree import RBAC, TYPES, WORKSPACES, Tree, binding, tree, workspace
 
@@ -83,3 +86,90 @@ async def test_what_is_inherited_is_said(tree: Tree) -> None:
     await heir(tree, ["RBAC", "APIs"])
     own = await tree.at("root:a").get("/apis/core.kcp.io/v1alpha1/logicalclusters/cluster")
     assert own["status"]["inherited"] == [{"what": "APIs", "from": ["root"]}, {"what": "RBAC", "from": ["root"]}]
+
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+WIDGETS = "/apis/example.com/v1/namespaces/default/widgets"
+
+
+def definition(plural: str = "widgets", kind: str = "Widget", field: str = "a") -> dict[str, Any]:
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {field: {"type": "string"}}}}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced", "names": {"plural": plural, "kind": kind},
+            "versions": [version],
+        },
+    }  # fmt: skip
+
+
+def widget(**spec: str) -> dict[str, Any]:
+    return {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": spec}
+
+
+async def served_conflicts(tree: Tree) -> str:
+    await tree.settle()
+    own = await tree.at("root:a").get("/apis/core.kcp.io/v1alpha1/logicalclusters/cluster")
+    found = [c for c in own["status"].get("conditions", ()) if c["type"] == "InheritedAPIsServed"]
+    return str(found[0].get("message", "")) if found else ""
+
+
+async def test_types_are_inherited_where_the_type_says_so(tree: Tree) -> None:
+    await heir(tree, ["APIs"])
+    await tree.root.create(WORKSPACES, workspace("b"))
+    await tree.root.create(CRDS, definition())
+    await tree.settle()
+    inside = tree.at("root:a")
+    made = await inside.create(WIDGETS, widget(a="x", unknown="y"))
+    assert made["spec"] == {"a": "x"}, "pruned by the ancestor's schema"
+    assert (await inside.do("GET", WIDGETS)).names == ["w"]
+    assert (await tree.root.do("GET", WIDGETS)).names == []
+    assert (await tree.at("root:b").do("GET", WIDGETS)).code == 404
+    changed = {"spec": {"versions": [{**definition(field="unknown")["spec"]["versions"][0]}]}}
+    await tree.root.patch(f"{CRDS}/widgets.example.com", changed)
+    await tree.settle()
+    assert (await inside.patch(f"{WIDGETS}/w", {"spec": {"unknown": "z"}}))["spec"] == {"unknown": "z"}
+    assert (await tree.root.do("DELETE", f"{CRDS}/widgets.example.com")).code == 200
+    await tree.settle()
+    assert (await inside.do("GET", WIDGETS)).code == 404
+
+
+async def test_a_local_definition_counts_and_the_conflict_is_said(tree: Tree) -> None:
+    await heir(tree, ["APIs"])
+    await tree.root.create(CRDS, definition())
+    await tree.settle()
+    inside = tree.at("root:a")
+    assert await served_conflicts(tree) == ""
+    await inside.create(CRDS, definition(field="b"))
+    await tree.settle()
+    assert (await inside.create(WIDGETS, widget(a="x", b="y")))["spec"] == {"b": "y"}
+    assert await served_conflicts(tree) == "widgets.example.com of root is hidden by the definition here"
+    await inside.do("DELETE", f"{CRDS}/widgets.example.com")
+    await tree.settle()
+    assert (await inside.do("GET", WIDGETS)).code == 200
+    assert await served_conflicts(tree) == ""
+
+
+async def test_a_name_that_is_taken_is_a_conflict(tree: Tree) -> None:
+    await heir(tree, ["APIs"])
+    inside = tree.at("root:a")
+    await inside.create(CRDS, definition("gadgets", "Widget"))
+    await tree.root.create(CRDS, definition())
+    await tree.settle()
+    assert (await inside.do("GET", WIDGETS)).code == 404
+    await inside.patch(f"{CRDS}/gadgets.example.com", {"metadata": {"labels": {"a": "b"}}})
+    assert await served_conflicts(tree) == "widgets.example.com of root clashes in its name widget"
+
+
+async def test_objects_of_types_that_nobody_serves_any_more_go_with_the_rest(tree: Tree) -> None:
+    await heir(tree, ["APIs"])
+    await tree.root.create(CRDS, definition())
+    await tree.settle()
+    await tree.at("root:a").create(WIDGETS, widget(a="x"))
+    await tree.root.do("DELETE", f"{CRDS}/widgets.example.com")
+    await tree.root.do("DELETE", f"{WORKSPACES}/a")
+    async with asyncio.timeout(20):
+        while (await tree.root.do("GET", f"{WORKSPACES}/a")).code != 404:
+            await asyncio.sleep(0.01)
