@@ -20,7 +20,7 @@ from kcpshard.rpc.contract import Result
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import NotDurable, ObjectStore
 from kcpshard.tenancy import builtin_types
-from kcpshard.tenancy.names import ROOT, TENANCY, VERSION, WORKSPACE_TYPES, TypeReference
+from kcpshard.tenancy.names import CORE, NAME, ROOT, TENANCY, VERSION, WORKSPACE_TYPES, TypeReference
 from kcpshard.tenancy.questions import Question
 
 KEPT_S = 5.0
@@ -128,10 +128,16 @@ class Directory:
     async def _type_elsewhere(self, path: str, name: str) -> Any:
         found = await self._call(pb.GET, path, _TYPES, name, b"")
         if found.code == 404:
-            return None
+            return builtin_types.SPECS.get(name) if await self._is_unborn_root(path) else None
         if found.code != 200:
             raise ServiceUnavailable(f"{path} answered {found.code}")
         return orjson.loads(found.body).get("spec") or {}
+
+    async def _is_unborn_root(self, path: str) -> bool:
+        """Whether it is root, which begins with the built-in types once somebody has written to it."""
+        if path != ROOT:
+            return False
+        return (await self._call(pb.GET, path, (CORE, VERSION, "logicalclusters"), NAME, b"")).code == 404
 
     async def _may_elsewhere(self, raw: bytes, proof: bytes, path: str, wanted: Attributes) -> bool:
         """Asked as that identity, so that its shard judges its credential too."""

@@ -78,7 +78,7 @@ def test_workspaces_on_all_shards(at: At) -> None:
         assert "cluster" in team("get", "logicalclusters", "-o", "name").stdout
     assert "The WorkspaceType." in at(":org:team-0")("explain", "workspaces.spec.type").stdout
     top("delete", "workspace", "org", "--timeout=60s")
-    assert "not find" in at(":org:team-3")("get", "configmaps", code=1).stderr
+    assert "NotFound" in at(":org:team-3")("get", "configmaps", code=1).stderr
     assert "No resources found" in top("get", "ws").stderr
 
 

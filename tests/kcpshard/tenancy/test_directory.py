@@ -77,6 +77,16 @@ async def test_a_shard_that_does_not_answer_is_said() -> None:
         assert len(ask.requests) == 1
 
 
+async def test_root_elsewhere_has_its_types_before_it_is_born() -> None:
+    ask = Elsewhere(Result(404, b"{}"), Result(404, b"{}"), Result(404, b"{}"), Result(200, b"{}"))
+    async with asyncio.TaskGroup() as tasks:
+        shard = memory_shard()
+        made = Directory(shard.store, shard.authorizer, lambda path: False)
+        made.connect(ask, b"{}", tasks)
+        assert await settled(lambda: made.find_type(TypeReference("root", "universal"))) is not None
+        assert await settled(lambda: made.find_type(TypeReference("root", "team"))) is None, "born, and removed there"
+
+
 async def test_rights_to_use_a_type() -> None:
     ask = Elsewhere(Result(201, orjson.dumps({"status": {"allowed": True}})))
     async with asyncio.TaskGroup() as tasks:
