@@ -249,6 +249,8 @@ class ShardServer:
             task.cancel()
         if self._running:
             await asyncio.wait(self._running)
+        if self._shard.standing.copies is not None:
+            self._shard.standing.copies.close()
         if self._peers is not None:
             self._peers.close()
         if self._local is not None:

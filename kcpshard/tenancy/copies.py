@@ -52,6 +52,14 @@ class Copies:
         self._fetch, self._tasks, self._changed, self._template_role = fetch, tasks, changed, template_role
         self._now = asyncio.get_running_loop().time
         self._copies: dict[str, Copy] = {}
+        self._following: dict[str, asyncio.Task[None]] = {}
+
+    def close(self) -> None:
+        """Nobody is told of anything any more."""
+        following, self._following = self._following, {}
+        self._changed = lambda _path: None
+        for task in following.values():
+            task.cancel()
 
     def layer(self, path: str) -> Layer:
         return self._usable(path).layer
@@ -69,7 +77,7 @@ class Copies:
         if copy is None:
             copy = self._copies[path] = Copy(path)
             copy.used = self._now()
-            self._tasks.create_task(self._follow(copy))
+            self._following[path] = self._tasks.create_task(self._follow(copy))
         copy.used = self._now()
         if copy.confirmed is None and copy.question is not None:
             raise NotDurable(copy.question)
@@ -85,6 +93,7 @@ class Copies:
         finally:
             # The next use begins anew; decisions made by the old copy must not outlive it.
             self._copies.pop(copy.path, None)
+            self._following.pop(copy.path, None)
             self._changed(copy.path)
 
     async def _refresh(self, copy: Copy) -> None:

@@ -73,6 +73,19 @@ def test_a_copy_is_kept_current_and_not_relied_on_when_it_is_old() -> None:
     run(story())
 
 
+def test_one_that_is_closed_tells_nobody() -> None:
+    async def story() -> None:
+        changed: list[str] = []
+        async with asyncio.TaskGroup() as tasks:
+            copies = Copies(Far(), tasks, changed.append, lambda place: None)
+            await usable(lambda: copies.layer("root"))
+            told = len(changed)
+            copies.close()
+        assert len(changed) == told
+
+    run(story())
+
+
 def test_an_ancestor_that_never_answered_is_unavailable() -> None:
     async def story() -> None:
         far = Far()
