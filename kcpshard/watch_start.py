@@ -148,7 +148,7 @@ class WatchStarts:
             if watch.view is not None:
                 prove_everywhere(self._shard, watch.proof)
             else:
-                prove(self._shard, watch.path, watch.proof)
+                prove(self._shard, watch.path, watch.proof, watch.identity)
 
     def is_served(self, watch: Watch, cluster: LogicalCluster) -> bool:
         """Whether the type that the watch began with is still what its logical cluster defines."""

@@ -65,12 +65,12 @@ class Catalog:
 
     def inherit(self, inheritance: Inheritance) -> None:
         """Serve what ancestors define too."""
-        assert self.custom is not None
-        self.custom.inheritance = inheritance
+        if self.custom is not None:
+            self.custom.inheritance = inheritance
 
     def inherited_changed(self, path: str) -> None:
-        assert self.custom is not None
-        self.custom.ancestor_changed(path)
+        if self.custom is not None:
+            self.custom.ancestor_changed(path)
 
     def heirs(self, path: str) -> Sequence[LogicalCluster]:
         return self.custom.heirs(path) if self.custom is not None else ()

@@ -125,6 +125,19 @@ class Directory:
             del self._asked[key]
             question.settle()
 
+    def is_somebody(self, path: str, identity: bytes, proof: bytes) -> bool:
+        """Whether a credential is worth something in a logical cluster on another shard. Raises as `find_type`."""
+        return bool(self._remembered(("somebody", path, proof), lambda: self._is_somebody(path, identity, proof)))
+
+    async def _is_somebody(self, path: str, identity: bytes, proof: bytes) -> bool:
+        """Whoever is told 403 is somebody."""
+        assert self._ask is not None
+        request = pb.Request(verb=pb.AUTHORIZE, cluster=path, name="/", identity=identity, proof=proof)
+        found = await self._ask(request, _TIMEOUT_S)
+        if found.code not in (200, 401, 403, 404):
+            raise ServiceUnavailable(f"{path} answered {found.code}")
+        return found.code in (200, 403)
+
     async def _type_elsewhere(self, path: str, name: str) -> Any:
         found = await self._call(pb.GET, path, _TYPES, name, b"")
         if found.code == 404:

@@ -13,7 +13,7 @@ from kcpshard.authorization.rules import Rule
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
 from kcpshard.tenancy.copies import Copies
-from kcpshard.tenancy.names import APIS, LOGICAL_CLUSTERS, NAME, RBAC, ancestors
+from kcpshard.tenancy.names import APIS, AUTHENTICATION, LOGICAL_CLUSTERS, NAME, RBAC, ancestors
 
 _APIS = "inherited APIs"  # key in LogicalCluster.cached; what a logical cluster inherits never changes
 
@@ -43,6 +43,11 @@ class TreeStanding:
             known = tuple(ancestors(cluster.path)) if APIS in (spec.get("inherit") or ()) else ()
             cluster.cached[_APIS] = known
         return known
+
+    def hosts(self, cluster: LogicalCluster) -> Sequence[str]:
+        """Ancestors whose accounts are somebody in it too."""
+        spec = (self.document(cluster) or {}).get("spec") or {}
+        return ancestors(cluster.path) if AUTHENTICATION in (spec.get("inherit") or ()) else ()
 
     def definitions(self, path: str) -> Sequence[Mapping[str, Any]] | None:
         return None if self.is_ours(path) else self.copies_of(path).definitions(path)

@@ -23,6 +23,7 @@ from kcpshard.api.service_accounts import AUTHENTICATED
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster
 from kcpshard.verbs.client_authorities import is_registered
+from kcpshard.verbs.guests import guest
 from kcpshard.verbs.shard import Shard
 
 # As in Kubernetes: what is being deleted counts for another minute, so that a pod can say goodbye.
@@ -39,13 +40,14 @@ _Remembered = dict[bytes, tuple[tuple[ClaimedObject, int], ...]]
 def check_proof(shard: Shard, request: Any) -> None:
     """Of a Request or a StartWatch. Raises Unauthorized, NotOwned. May make its identity more precise (bootstrap
     tokens)."""
-    identity = prove(shard, request.cluster, request.proof)
+    identity = prove(shard, request.cluster, request.proof, request.identity)
     if identity:
         request.identity = identity
 
 
-def prove(shard: Shard, path: str, raw: bytes) -> bytes:
-    """The identity, if the shard knows it better, else nothing. Raises as check_proof does."""
+def prove(shard: Shard, path: str, raw: bytes, identity: bytes = b"") -> bytes:
+    """The identity, if the shard knows it better, else nothing. With `identity`, as the front knows it, those who are
+    at home in an ancestor are let in where that is inherited. Raises as check_proof does."""
     shard.ownership.check(path)
     cluster = shard.store.pending_cluster(path)
     if cluster is None:
@@ -55,7 +57,7 @@ def prove(shard: Shard, path: str, raw: bytes) -> bytes:
         found = remembered.get(raw)
         if found is not None and _is_unchanged(shard, cluster, found):
             return b""
-    return _look(shard, cluster, raw)
+    return _look(shard, cluster, raw, identity)
 
 
 def _is_unchanged(shard: Shard, cluster: LogicalCluster, found: tuple[tuple[ClaimedObject, int], ...]) -> bool:
@@ -67,13 +69,16 @@ def _is_unchanged(shard: Shard, cluster: LogicalCluster, found: tuple[tuple[Clai
     return True
 
 
-def _look(shard: Shard, cluster: LogicalCluster, raw: bytes) -> bytes:
+def _look(shard: Shard, cluster: LogicalCluster, raw: bytes, identity: bytes) -> bytes:
     try:
         proof = decode_proof(raw)
     except (ValueError, TypeError):
         raise _refused() from None
     if proof.cluster and proof.cluster != cluster.id:
-        raise _refused()
+        known = guest(shard, cluster, proof, raw, identity, prove) if identity else None
+        if known is None:
+            raise _refused()
+        return known
     if proof.bootstrap is not None:
         return _bootstrap_identity(shard, cluster, proof.bootstrap).encode()
     revisions = [_alive(shard, cluster, claimed) for claimed in proof.objects]

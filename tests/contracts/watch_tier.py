@@ -54,6 +54,9 @@ class FakeCatalog:
     def follow(self, store: ObjectStore) -> None:
         pass
 
+    def inherit(self, inheritance: object) -> None:
+        """Nobody has ancestors here."""
+
     def call_out(self, callouts: Callouts) -> None:
         pass
 

@@ -208,7 +208,7 @@ async def test_a_watch_that_waits_for_a_birth_sees_what_is_shown_from_then_on() 
         await reader.saw(f"initial {admin.shard.store.durable_revision}")
         await admin.create(CONFIGMAPS, configmap("a"))
         await reader.saw("ADDED view")
-        assert len(reader.events) == 69
+        assert len(reader.events) == 71
         task.cancel()
     await admin.shard.store.close()
 

@@ -17,6 +17,9 @@ class Following(Catalog):
     def follow(self, store: Store) -> None:  # type: ignore[override]
         self.followed = store
 
+    def inherit(self, inheritance: object) -> None:
+        """Nobody has ancestors here."""
+
     def call_out(self, callouts: Callouts) -> None:
         self.calls_out_by = callouts
 
