@@ -22,6 +22,7 @@ _COMMANDS = {
     "restore": ("kcp.restore", "restore", "Bring an object, a namespace or a logical cluster back to some time."),
     "compat": ("kcp.compat", "compat", "Compare definitions of APIs; find what all of them accept."),
     "crd-pull": ("kcp.crd_pull", "crd_pull", "Write the APIs of a cluster as CustomResourceDefinitions."),
+    "controllers": ("kcp.controllers", "controllers", "Run a further replica of the multi-cluster controllers."),
     "syncer": ("kcp.syncer", "syncer", "Let a physical cluster's agent call us."),
     "token": ("kcp.join_tokens", "token", "Make tokens with which other machines join."),
     "ws": ("kcp.workspaces", "ws", "Move through the tree of workspaces; make and delete them."),

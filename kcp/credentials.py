@@ -25,7 +25,8 @@ def make(made: Installation, server: str, hosts: Sequence[str]) -> None:
     make_private_directory(made.pki)
     for name in AUTHORITIES:
         _write_pair(made.pki / name, certificates.make_authority(f"kcp {name} {made.id[:8]}", now))
-    write_private(made.token_file, tokens.format_tokens([tokens.administrator()]).encode())
+    known = [tokens.administrator(), tokens.controllers()]
+    write_private(made.token_file, tokens.format_tokens(known).encode())
     refresh(made, server, hosts)
 
 
@@ -38,6 +39,7 @@ def refresh(made: Installation, server: str, hosts: Sequence[str]) -> list[str]:
     renewed = ["serving"] if _renew(made.pki, made.pki / "serving", "serving-ca", subject, hosts) else []
     renewed += _write_tls_directories(made)
     _write_kubeconfig(made, server)
+    _write_controllers_kubeconfig(made, server)
     return renewed
 
 
@@ -118,12 +120,29 @@ def _write_kubeconfig(made: Installation, server: str) -> None:
         write_private(made.kubeconfig, yaml.safe_dump(wanted, sort_keys=False).encode())
 
 
-def _administrator_token(path: Path) -> str:
+def _write_controllers_kubeconfig(made: Installation, server: str) -> None:
+    """An installation older than the controllers has no token for them yet; fronts read it when they start."""
+    known = _tokens(made.token_file)
+    found = next((each for each in known if each.user == tokens.CONTROLLERS), None)
+    if found is None:
+        found = tokens.controllers()
+        write_private(made.token_file, tokens.format_tokens([*known, found]).encode())
+    authority = (made.pki / "serving-ca.crt").read_bytes()
+    text = yaml.safe_dump(kubeconfig.build(server, authority, found.token), sort_keys=False).encode()
+    path = made.controllers_kubeconfig
+    if not path.exists() or path.read_bytes() != text:
+        write_private(path, text)
+
+
+def _tokens(path: Path) -> list[tokens.StaticToken]:
     try:
-        known = list(tokens.parse_tokens(path.read_text()))
+        return list(tokens.parse_tokens(path.read_text()))
     except ValueError as fault:
         raise Refused(f"{path} is damaged: {fault}") from None
-    for each in known:
-        if "system:masters" in each.groups:
+
+
+def _administrator_token(path: Path) -> str:
+    for each in _tokens(path):
+        if "system:masters" in each.groups and each.user != tokens.CONTROLLERS:
             return each.token
     raise Refused(f"{path} is damaged: it holds no token of the group system:masters")

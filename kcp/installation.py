@@ -23,7 +23,7 @@ MAX_SHARDS = 999  # as many as a revision has digits for
 # The longest name a unix socket can have is 107 bytes (sun_path); this much of it is ours.
 _SOCKET_TAIL = len("/shard-999/front.sock")
 _MAX_SOCKET = 107
-_FIRST_START_LEFTOVERS = {"lock", "pki", "run", "tls", "tokens.csv", "admin.kubeconfig"}
+_FIRST_START_LEFTOVERS = {"lock", "pki", "run", "tls", "tokens.csv", "admin.kubeconfig", "controllers.kubeconfig"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ class Installation:
     @property
     def pki(self) -> Path:
         return self.root / "pki"
+
+    @property
+    def controllers_kubeconfig(self) -> Path:
+        return self.root / "controllers.kubeconfig"
 
     @property
     def token_file(self) -> Path:

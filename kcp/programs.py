@@ -14,11 +14,13 @@ PYTHON = (sys.executable, "-P", "-m")
 
 @dataclass(frozen=True)
 class Program:
-    """One process to keep running. Those with a lower `stage` are stopped, and have ended, before the next."""
+    """One process to keep running. Those with a lower `stage` are stopped, and have ended, before the next. A `late`
+    one is started when the others are ready, and nobody waits for it."""
 
     name: str
     arguments: tuple[str, ...]
     stage: int = 0
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,19 @@ def front_program(
 def backup_program(installation: Installation, place: str, every: str, options: Sequence[str]) -> Program:
     arguments = [*PYTHON, "kcp", "backup", "create", "--root-directory", str(installation.root), "--place", place]
     return Program("backup", (*arguments, "--every", every, *options, "--supervised"), stage=0)
+
+
+def controllers_program(installation: Installation, logging: Logging, options: Sequence[str] = ()) -> Program:
+    """The multi-cluster controllers, as a client of the fronts."""
+    arguments = [
+        *PYTHON,
+        "kcpsyncer",
+        "controllers",
+        "--kubeconfig",
+        str(installation.controllers_kubeconfig),
+        *options,
+    ]
+    return Program("controllers", (*arguments, *logging.options()), stage=-1, late=True)
 
 
 def shard_socket(installation: Installation, number: int, listener: str) -> Path:

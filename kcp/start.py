@@ -25,6 +25,7 @@ from kcp.programs import (
     Logging,
     Program,
     backup_program,
+    controllers_program,
     front_program,
     join_address,
     shard_program,
@@ -69,6 +70,7 @@ class Options:
     authentication: Mapping[str, object] = field(default_factory=dict)  # option → value, as a command gets them
     audit: Audit = NO_AUDIT
     backup: tuple[str, str, tuple[str, ...]] | None = None  # place, how often, further options
+    cluster_controllers: tuple[str, ...] | None = ()  # options of the multi-cluster controllers; None: none run
 
 
 def _networks(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -180,6 +182,19 @@ form_option = click.option(
 @click.option("--backup-to", default="", metavar="PLACE", help="Make backups: in a directory, or s3://BUCKET/PREFIX.")
 @click.option("--backup-every", default="6h", show_default=True, metavar="TIME", help="How often: 30m, 6h, 1d.")
 @click.option("--backup-keep", type=click.IntRange(1), metavar="N", help="Of those the newest N [default: all].")
+@click.option(
+    "--cluster-controllers/--no-cluster-controllers",
+    default=True,
+    show_default=True,
+    help="Register physical clusters and carry workloads to them, where Clusters are defined.",
+)
+@click.option(
+    "--resources-to-sync",
+    multiple=True,
+    metavar="RESOURCE[.GROUP]",
+    help="What a Cluster that names nothing itself is used for [default: pods and deployments.apps].",
+)
+@click.option("--auto-publish-apis", is_flag=True, help="Offer the APIs of clusters as soon as they are negotiated.")
 @click.option("--accept-clock", is_flag=True, help="Start although the clock is far behind the newest revision.")
 def start(
     root: Path,
@@ -206,6 +221,9 @@ def start(
     backup_to: str,
     backup_every: str,
     backup_keep: int | None,
+    cluster_controllers: bool,
+    resources_to_sync: tuple[str, ...],
+    auto_publish_apis: bool,
     **authentication: object,
 ) -> None:
     """Start kcp on this machine: shards, fronts and, the first time, everything they need.
@@ -242,6 +260,7 @@ def start(
                 },
             ),
             _backup(backup_to, backup_every, backup_keep),
+            _controller_options(resources_to_sync, auto_publish_apis) if cluster_controllers else None,
         )
     )
 
@@ -251,6 +270,11 @@ def _backup(place: str, every: str, keep: int | None) -> tuple[str, str, tuple[s
         return None
     where = place if place.startswith("s3://") else str(Path(place).absolute())
     return where, every, (() if keep is None else ("--keep", str(keep)))
+
+
+def _controller_options(resources: tuple[str, ...], auto_publish: bool) -> tuple[str, ...]:
+    named = ("--resources-to-sync", *resources) if resources else ()
+    return (*named, *(("--auto-publish-apis",) if auto_publish else ()))
 
 
 def _audit(policy: Path | None, log_path: str, webhook: Path | None, log: Mapping[str, object]) -> Audit:
@@ -337,7 +361,10 @@ def _programs(made: Installation, options: Options, reserved: Reservation) -> Se
         for number in range(1, (options.fronts or default_processes()) + 1)
     ]
     backups = [backup_program(made, *options.backup)] if options.backup else []
-    return [*shards, *fronts, *backups]  # in the order they are started: shards take longer
+    late = []
+    if options.cluster_controllers is not None:
+        late.append(controllers_program(made, options.logging, options.cluster_controllers))
+    return [*shards, *fronts, *backups, *late]  # in the order they are started: shards take longer
 
 
 def _hosts(options: Options) -> list[str]:

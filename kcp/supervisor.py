@@ -49,9 +49,13 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as tasks:
                 for program in self._programs:
-                    self._keepers[program.name] = tasks.create_task(self._keep_running(program))
+                    if not program.late:
+                        self._keepers[program.name] = tasks.create_task(self._keep_running(program))
                 if await self._wait_until_ready():
                     self._started = True
+                    for program in self._programs:
+                        if program.late:
+                            self._keepers[program.name] = tasks.create_task(self._keep_running(program))
                     when_ready()
                     _tell_service_manager(b"READY=1")
                     await self._serve(periodically)
@@ -104,7 +108,7 @@ class Supervisor:
 
     async def _wait_until_ready(self) -> bool:
         """False if told to stop before."""
-        while waiting := [p for p in self._programs if not self._first_ready[p.name].is_set()]:
+        while waiting := [p for p in self._programs if not p.late and not self._first_ready[p.name].is_set()]:
             if self._stopping.is_set():
                 return False
             if not await self._wait_ready_or_stopping(waiting[0]):
@@ -136,6 +140,7 @@ class Supervisor:
             for name in members:
                 if child := self._children.get(name):
                     child.kill() if self._killing else child.terminate()
+            members = [name for name in members if name in self._keepers]  # a late one may not have been started
             keepers = [self._keepers[name] for name in members]
             if not keepers:
                 continue

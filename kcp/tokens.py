@@ -26,6 +26,14 @@ def administrator() -> StaticToken:
     return StaticToken(new_token(), "kcp-admin", str(uuid.uuid4()), ("system:masters",))
 
 
+CONTROLLERS = "system:kcp:controllers"
+
+
+def controllers() -> StaticToken:
+    """Of the multi-cluster controllers: a name of their own in audit records, and an administrator's rights."""
+    return StaticToken(new_token(), CONTROLLERS, str(uuid.uuid4()), ("system:masters",))
+
+
 def format_tokens(tokens: Iterable[StaticToken]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

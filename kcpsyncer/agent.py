@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 Object = dict[str, Any]
 NAMESPACE = "kcp-system"  # of the logical cluster where the Cluster is registered; holds the agents' leases
 FAULT_ANNOTATION = "cluster.example.dev/fault"
+SILENT = "the cluster does not answer"  # how a fault begins that means silence
 LEFT_ANNOTATION = "cluster.example.dev/left"  # everything of ours is gone from the cluster
 HEARTBEAT_S = 5.0
 LEASE_S = 15
@@ -140,7 +141,7 @@ class Agent:
         try:
             await self._downstream.request("GET", "/version")
         except Failure as failure:
-            return f"the cluster does not answer: {failure}"
+            return f"{SILENT}: {failure}"
         return ""
 
     async def _measure(self) -> None:

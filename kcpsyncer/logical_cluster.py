@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kcpshard.schema.pulled_apis import PulledApi
-from kcpsyncer.agent import FAULT_ANNOTATION, LEFT_ANNOTATION, NAMESPACE, Registered
+from kcpsyncer.agent import FAULT_ANNOTATION, LEFT_ANNOTATION, NAMESPACE, SILENT, Registered
 from kcpsyncer.agent_admission import AgentAdmission
 from kcpsyncer.agent_pool import AgentPool
 from kcpsyncer.conditions import status_of, with_conditions
@@ -24,6 +24,7 @@ from kcpsyncer.informer import Informer
 from kcpsyncer.kube_client import Failure, KubeClient, resource_path, tls_fault
 from kcpsyncer.settings import Settings
 from kcpsyncer.work_queue import WorkQueue
+from kcpsyncer.workloads import Heard, Workloads
 
 _log = logging.getLogger(__name__)
 Object = dict[str, Any]
@@ -48,6 +49,8 @@ class LogicalCluster:
         self._negotiated = Informer(client, _NEGOTIATED, self._negotiated_changed)
         self._leases = Informer(client, _LEASES, self._lease_changed)
         self._admission = AgentAdmission(client)
+        self._workloads = Workloads(client, self._clusters, self._negotiated, self._definitions, self._heard)
+        self._answers: dict[str, float] = {}  # when the cluster itself was last said to answer
         self._beats: dict[str, float] = {}  # when a lease was last seen to change, on this loop's clock
         self._apis: WorkQueue[GroupResource] = WorkQueue(self._negotiate)
         self._registrations: WorkQueue[str] = WorkQueue(self._register)
@@ -66,6 +69,7 @@ class LogicalCluster:
                 tasks.create_task(self._apis.run())
                 tasks.create_task(self._registrations.run())
                 tasks.create_task(self._admission.run())
+                tasks.create_task(self._workloads.run())
         finally:
             self._agents.stop_all(self._path)
 
@@ -76,28 +80,34 @@ class LogicalCluster:
         if new is not None and new["metadata"]["name"] == CLUSTERS and _is_established(new):
             self._defined.set()
         self._apis.add((obj["spec"].get("group") or "", obj["spec"]["names"]["plural"]))
+        self._workloads.look_again()
 
     def _import_changed(self, old: Object | None, new: Object | None) -> None:
         self._negotiated_changed(old, new)
         self._registrations.add((new or old or {})["spec"].get("location") or "")
 
     def _negotiated_changed(self, old: Object | None, new: Object | None) -> None:
+        self._workloads.look_again()
         for obj in (old, new):
             if obj is not None:
                 self._apis.add(_group_resource(obj))
 
     def _cluster_changed(self, old: Object | None, new: Object | None) -> None:
         self._registrations.add((new or old or {})["metadata"]["name"])
+        self._workloads.look_again()
 
     def _lease_changed(self, old: Object | None, new: Object | None) -> None:
         name = (new or old or {})["metadata"]["name"]
         if new is None:
             self._beats.pop(name, None)
+            self._answers.pop(name, None)
             return
         was_silent = name not in self._beats
         told = any(_annotation(old, name) != _annotation(new, name) for name in (FAULT_ANNOTATION, LEFT_ANNOTATION))
         if old is None or old["spec"].get("renewTime") != new["spec"].get("renewTime"):
             self._beats[name] = asyncio.get_running_loop().time()
+            if not _annotation(new, FAULT_ANNOTATION).startswith(SILENT):
+                self._answers[name] = self._beats[name]
         if was_silent or told:
             self._registrations.add(name)
 
@@ -169,6 +179,9 @@ class LogicalCluster:
         lease = self._leases.get(name, NAMESPACE)
         age_s = asyncio.get_running_loop().time() - seen
         return Heartbeat(age_s, _annotation(lease, FAULT_ANNOTATION), _annotation(lease, LEFT_ANNOTATION))
+
+    def _heard(self, name: str) -> Heard:
+        return Heard(self._answers.get(name), self._beats.get(name))
 
     async def _leave(
         self, cluster: Object, registered: Registered, found: Registration, resources: tuple[str, ...]

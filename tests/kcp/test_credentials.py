@@ -41,6 +41,17 @@ def test_the_kubeconfig_has_the_authority_and_the_token_of_the_installation(made
     ssl.create_default_context(cadata=(made.pki / "serving-ca.crt").read_text())
 
 
+def test_an_older_installation_gets_a_token_for_the_controllers(made: Installation) -> None:
+    first = made.token_file.read_text().splitlines()[0]
+    made.token_file.write_text(first + "\n")
+    made.controllers_kubeconfig.unlink()
+    credentials.refresh(made, SERVER, HOSTS)
+    kept, added = made.token_file.read_text().splitlines()
+    assert kept == first and ",system:kcp:controllers," in added
+    document = yaml.safe_load(made.controllers_kubeconfig.read_text())
+    assert document["users"][0]["user"]["token"] == added.split(",")[0]
+
+
 def test_another_address_renews_the_serving_certificate_with_its_key_and_changes_the_kubeconfig(
     made: Installation,
 ) -> None:

@@ -4,7 +4,16 @@ from pathlib import Path
 import pytest
 
 from kcp.installation import Installation
-from kcp.programs import NO_AUDIT, Audit, Logging, backup_program, front_program, shard_program, split_address
+from kcp.programs import (
+    NO_AUDIT,
+    Audit,
+    Logging,
+    backup_program,
+    controllers_program,
+    front_program,
+    shard_program,
+    split_address,
+)
 
 MADE = Installation(Path("/x/.kcp"), "id", 2, 3)
 
@@ -53,6 +62,14 @@ def test_backups_are_made_while_shards_serve() -> None:
         "kcp backup create --root-directory /x/.kcp --place s3://b/p --every 6h --keep 4 --supervised"
     )
     assert program.stage < shard_program(MADE, 1, Logging()).stage
+
+
+def test_the_multi_cluster_controllers_come_last_and_go_first() -> None:
+    program = controllers_program(MADE, Logging(), ("--auto-publish-apis",))
+    assert "kcpsyncer controllers --kubeconfig /x/.kcp/controllers.kubeconfig --auto-publish-apis" in " ".join(
+        program.arguments
+    )
+    assert program.late and program.stage < front_program(MADE, 1, "127.0.0.1:1", Logging()).stage
 
 
 def test_fronts_stop_before_shards() -> None:

@@ -81,7 +81,8 @@ def test_a_first_start_makes_an_installation_and_says_how_to_use_it(root: Path) 
     assert f"export KUBECONFIG={root}/admin.kubeconfig" in text
     assert f"kcp is ready at {server.removesuffix('/clusters/root')} (shards: 2, fronts: 2)" in text
     assert sorted(path.name for path in root.iterdir()) == [
-        "admin.kubeconfig", "installation.json", "lock", "pki", "run", "shard-1", "shard-2", "tokens.csv",
+        "admin.kubeconfig", "controllers.kubeconfig", "installation.json", "lock", "pki", "run", "shard-1", "shard-2",
+        "tokens.csv",
     ]  # fmt: skip
     assert start.stop() == 0
     for path in [root, *root.rglob("*")]:

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,15 @@ async def test_fronts_have_ended_before_shards_are_asked_to(fake: Callable[..., 
         happened.index(["front-1", "stopped"]), happened.index(["front-2", "stopped"])
     )
     assert ["shard-1", "stopped"] in happened
+
+
+async def test_a_late_program_is_not_waited_for_and_stops_first(fake: Callable[..., Program], journal: Path) -> None:
+    late = fake("controllers", "--silent", stage=-1)
+    async with running(fake("shard-1", stage=1), replace(late, late=True)) as made:
+        await eventually(lambda: len(lines(journal, "started")) == 2)
+        assert [name for name, _ in lines(journal, "started")] == ["shard-1", "controllers"]
+        made.stop()
+    assert [name for name, _ in lines(journal, "stopped")] == ["controllers", "shard-1"]
 
 
 async def test_a_second_signal_kills(fake: Callable[..., Program], journal: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from kcp.tokens import StaticToken, administrator, format_tokens, new_token, parse_tokens
+from kcp.tokens import StaticToken, administrator, controllers, format_tokens, new_token, parse_tokens
 
 
 def test_tokens_are_long_and_differ() -> None:
@@ -30,3 +30,7 @@ def test_a_short_line_is_refused_without_showing_it(line: str) -> None:
 
 def test_the_administrator_is_a_master() -> None:
     assert administrator().groups == ("system:masters",)
+
+
+def test_the_controllers_have_a_name_of_their_own() -> None:
+    assert controllers().user == "system:kcp:controllers" != administrator().user

@@ -21,8 +21,8 @@ DEFECTS: dict[str, list[tuple[str, str]] | str] = {
         ("kcpsyncer/test_synchronisation.py", "test_what_happened_while_nobody_looked"),
     ],
     "D-6": [("kcpsyncer/test_synchronisation.py", "test_what_happened_while_nobody_looked")],
-    "D-7": "the splitter is not there yet",
-    "D-8": "the splitter is not there yet",
+    "D-7": [("kcpsyncer/test_workloads.py", "test_fifteen_over_two")],
+    "D-8": [("kcpsyncer/test_workloads.py", "test_one_cluster_is_no_special_case")],
     "D-9": [("kcpsyncer/controllers/test_api_negotiation.py", "test_available_means_compatible")],
     "D-10": [
         ("kcpsyncer/controllers/test_api_negotiation.py", "test_the_order_of_arrival_does_not_matter"),
@@ -62,7 +62,10 @@ DEFECTS: dict[str, list[tuple[str, str]] | str] = {
         ("kcpshard/controllers/test_resource_quota.py", ""),
     ],
     "D-24": [("kcpshard/definitions/test_custom_catalog.py", ""), ("kcpshard/definitions/test_openapi_worker.py", "")],
-    "D-25": "the splitter is not there yet",
+    "D-25": [
+        ("kcpsyncer/test_workloads.py", "test_fifteen_over_two"),
+        ("kcpsyncer/test_workloads.py", "test_one_cluster_is_no_special_case"),
+    ],
     "D-26": [
         ("kcpsyncer/test_placed_objects.py", "test_only_what_means_something_there_goes_down"),
         ("kcpsyncer/test_resource_sync.py", "test_what_is_not_ours_is_left_alone"),
