@@ -52,10 +52,11 @@ def compile_schema(schema: Structural) -> Check:
 def _compiled(schema: Structural) -> Check:
     checks = (*_type_checks(schema), *_rule_checks(schema.rules), *_child_checks(schema))
     nullable = schema.nullable
+    takes_null = None in schema.rules.get("enum", (None,))
 
     def check(value: Any) -> bool:
         if value is None and nullable:
-            return True
+            return takes_null
         for passes in checks:  # noqa: SIM110 - all() over a generator costs twice as much
             if not passes(value):
                 return False
@@ -112,6 +113,7 @@ def explain(value: Any, schema: Structural, path: str = "", old: Any = _ABSENT) 
     each other by the keys of a map list, in other lists they are all new.
     """
     if value is None and schema.nullable:
+        yield from _enum_faults(value, schema.rules, path)  # which must name null for it to be allowed
         return
     if old is not _ABSENT and value == old and type(value) is type(old):
         return

@@ -65,7 +65,8 @@ def encoded(body: Any) -> str | None:
 
 async def ask_ours(client: ApiClient, exchange: Exchange) -> tuple[int, Any, list[str]]:
     reply = await client.do(exchange.method, exchange.url, encoded(exchange.body), exchange.content_type)
-    return reply.code, reply.json if reply.answer.body or reply.answer.info else None, list(reply.answer.warnings)
+    has_document = reply.answer.info is not None or reply.answer.body[:1] in (b"{", b"[")
+    return reply.code, reply.json if has_document else None, list(reply.answer.warnings)
 
 
 def filled(value: Any, namespace: str, saved: dict[str, Any]) -> Any:

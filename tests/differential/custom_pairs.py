@@ -160,9 +160,9 @@ def _bent(draw: random.Random, value: Any) -> Any:
         container, key = draw.choice(places)
         match draw.randint(0, 4):
             case 0:
-                container[key] = draw.choice(_OTHERS)
+                container[key] = copy.deepcopy(draw.choice(_OTHERS))
             case 1 if isinstance(container, dict):
-                container["unknown"] = draw.choice(_OTHERS)
+                container["unknown"] = copy.deepcopy(draw.choice(_OTHERS))
             case 2 if isinstance(container, dict):
                 del container[key]
             case 3 if isinstance(container, list):

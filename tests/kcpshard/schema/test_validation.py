@@ -22,6 +22,13 @@ STRING: dict[str, Any] = {"type": "string"}
         pytest.param(STRING, None, ['Invalid value: "null": f in body must be of type string: "null"'], id="null"),
         pytest.param({**STRING, "nullable": True}, None, [], id="null where allowed"),
         pytest.param(
+            {**STRING, "nullable": True, "enum": ["a"]},
+            None,
+            ['Unsupported value: null: supported values: "a"'],
+            id="null not in the enum",
+        ),
+        pytest.param({**STRING, "nullable": True, "enum": ["a", None]}, None, [], id="null in the enum"),
+        pytest.param(
             {**STRING, "minLength": 2},
             "a",
             ['Invalid value: "a": f in body should be at least 2 chars long'],
