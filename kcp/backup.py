@@ -208,7 +208,7 @@ async def current_map(made: Installation) -> "pb.ShardMap":
     from kcpshard.rpc.placement_client import Refused as RefusedByShard
 
     follower = MapFollower(dialler(made), "kcp")
-    for number in range(1, made.shards + 1):
+    for number in made.numbers:
         try:
             async for message in follower.follow(f"unix:{shard_socket(made, number, 'admin')}", 0):
                 return message

@@ -53,7 +53,7 @@ def _write_tls_directories(made: Installation) -> list[str]:
     internal = internal_addresses(made)
     if internal is None:
         return []
-    shards = [f"shard-{number}" for number in range(1, made.shards + 1)]
+    shards = [f"shard-{number}" for number in made.numbers]
     wanted = [(name, Subject(name, unit="shard"), [internal.host]) for name in shards]
     wanted += [(name, Subject(name, unit=name), []) for name in ("front", "admin")]
     authority = (made.pki / "internal-ca.crt").read_bytes()

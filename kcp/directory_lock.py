@@ -40,6 +40,22 @@ def lock_directory(root: Path, patience_s: float = PATIENCE_S) -> DirectoryLock:
     return DirectoryLock(descriptor, path)
 
 
+def holder_of(root: Path) -> int:
+    """The process that supervises this directory now; 0: nobody does."""
+    try:
+        descriptor = os.open(root / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = _holder(descriptor)
+        return holder if _is_alive(holder) else 0
+    finally:
+        os.close(descriptor)
+    return 0
+
+
 def _take(descriptor: int, root: Path, give_up: float) -> None:
     while True:
         try:

@@ -35,6 +35,12 @@ class Installation:
     initial_shards: int  # the slots were divided among these
     shards: int
     internal_listen: str = ""  # host:port where processes of other machines join; "": they cannot
+    removed: tuple[int, ...] = ()  # numbers of shards that were drained and taken out
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Of the shards that this machine runs."""
+        return tuple(number for number in range(1, self.shards + 1) if number not in self.removed)
 
     @property
     def pki(self) -> Path:
@@ -111,15 +117,23 @@ def plan(root: Path, shards: int, internal_listen: str = "") -> Installation:
 
 def adapt(present: Installation, shards: int, internal_listen: str) -> Installation:
     """Record a higher number of shards, before any of them can hold data, and where others join. Fewer are refused."""
-    if shards < present.shards:
+    count = len(present.numbers)
+    if shards < count:
         raise Refused(
-            f"{present.root} has {present.shards} shards, which hold its objects: it cannot start with {shards}; "
-            f"start it with {present.shards} or more"
+            f"{present.root} has {count} shards, which hold its objects: it cannot start with {shards}; "
+            f"start it with {count} or more, or take some out first: kcp shards drain, kcp shards remove"
         )
-    adapted = replace(present, shards=shards, internal_listen=internal_listen)
+    adapted = replace(present, shards=present.shards + shards - count, internal_listen=internal_listen)
     if adapted != present:
         save(adapted)
     return adapted
+
+
+def without(present: Installation, number: int) -> Installation:
+    """Record that a shard has been taken out. Its number is not given again: its data directory is still there."""
+    changed = replace(present, removed=tuple(sorted({*present.removed, number})))
+    save(changed)
+    return changed
 
 
 def save(made: Installation) -> None:
@@ -137,8 +151,11 @@ def _parse(root: Path, path: Path, document: object) -> Installation:
             "initial_shards": int(initial),
             "shards": int(shards),
             "internal_listen": str(internal),
+            **rest,
         } if 1 <= initial <= shards <= MAX_SHARDS:
-            return Installation(root, id_, initial, shards, internal)
+            removed = rest.get("removed", [])
+            if isinstance(removed, list) and all(isinstance(n, int) and 1 < n <= shards for n in removed):
+                return Installation(root, id_, initial, shards, internal, tuple(removed))
     raise Refused(f"{path} is damaged: a field is missing or wrong; restore it from a backup")
 
 

@@ -68,7 +68,7 @@ def shard_program(
     arguments += ["--number", str(number), "--initial-shards", str(installation.initial_shards)]
     for listener in ("front", "admin", "sync"):
         arguments += [f"--{listener}-socket", str(shard_socket(installation, number, listener))]
-    for peer in range(1, installation.shards + 1):
+    for peer in installation.numbers:
         if peer != number:
             arguments += ["--peer", f"unix:{shard_socket(installation, peer, 'admin')}"]
     arguments += ["--root-ca-file", str(installation.pki / "serving-ca.crt")]
@@ -134,7 +134,7 @@ def front_program(
 ) -> Program:
     arguments = [*PYTHON, "kcpfront", "--name", f"front-{number}", "--listen", listen, "--reuse-port"]
     arguments += ["--pki", str(installation.pki), "--token-file", str(installation.token_file)]
-    for shard in range(1, installation.shards + 1):
+    for shard in installation.numbers:
         arguments += ["--shard", f"unix:{shard_socket(installation, shard, 'front')}"]
     if installation.internal_listen:
         arguments += ["--tls-directory", str(installation.tls_directory("front"))]

@@ -5,7 +5,7 @@ import os
 import resource
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -300,7 +300,13 @@ def serve(options: Options) -> None:
     programs = _programs(made, options, reserved)
     allow_many_descriptors()
     hosts = _hosts(options)
-    supervisor = Supervisor(programs, options.logging.form, inherit=(lock.descriptor,))
+
+    def present_programs() -> Sequence[Program]:
+        """As the installation is now: `kcp shards add` and `remove` change it while it runs."""
+        as_it_is = replace(options, shards=None)
+        return _programs(prepare(as_it_is, reserved), as_it_is, reserved)
+
+    supervisor = Supervisor(programs, options.logging.form, (lock.descriptor,), present_programs)
     asyncio.run(
         supervisor.run(
             when_ready=lambda: click.echo(_usage(made, options, reserved), nl=False),
@@ -319,12 +325,12 @@ def prepare(options: Options, reserved: Reservation) -> Installation:
         installations.save(made)
     else:
         internal = options.internal_listen or present.internal_listen
-        made = installations.adapt(present, options.shards or present.shards, internal)
+        made = installations.adapt(present, options.shards or len(present.numbers), internal)
         credentials.refresh(made, server, hosts)
     make_private_directory(made.run_directory)
     if made.run_directory.stat().st_uid != os.getuid():
         raise Refused(f"{made.run_directory}, the place for sockets, belongs to another user")
-    for number in range(1, made.shards + 1):
+    for number in made.numbers:
         make_private_directory(made.shard_directory(number))
         make_private_directory(made.run_directory / f"shard-{number}")
     return made
@@ -352,7 +358,7 @@ def _programs(made: Installation, options: Options, reserved: Reservation) -> Se
             shard_arguments(options.authentication),
             _server(options, reserved),
         )
-        for number in range(1, made.shards + 1)
+        for number in made.numbers
     ]
     fronts = [
         front_program(
@@ -414,7 +420,7 @@ def allow_many_descriptors() -> None:
 def _usage(made: Installation, options: Options, reserved: Reservation) -> str:
     fronts = options.fronts or default_processes()
     return f"""\
-kcp is ready at {_server(options, reserved)} (shards: {made.shards}, fronts: {fronts}). In another terminal:
+kcp is ready at {_server(options, reserved)} (shards: {len(made.numbers)}, fronts: {fronts}). In another terminal:
 
     export KUBECONFIG={shlex.quote(str(made.kubeconfig))}
     kubectl get namespaces

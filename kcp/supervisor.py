@@ -28,10 +28,20 @@ PERIOD_S = 3600.0
 
 
 class Supervisor:
-    """Runs `programs` until told to stop. `inherit` are descriptors that every child holds too."""
+    """Runs `programs` until told to stop. `inherit` are descriptors that every child holds too. On SIGUSR1 it runs what
+    `present` says instead: what is new is started, what is not there any more is stopped."""
 
-    def __init__(self, programs: Sequence[Program], log_form: str = "text", inherit: tuple[int, ...] = ()) -> None:
-        self._programs = programs
+    def __init__(
+        self,
+        programs: Sequence[Program],
+        log_form: str = "text",
+        inherit: tuple[int, ...] = (),
+        present: Callable[[], Sequence[Program]] | None = None,
+    ) -> None:
+        self._programs = list(programs)
+        self._present = present
+        self._tasks: asyncio.TaskGroup | None = None
+        self._leaving: set[str] = set()  # names of programs that are not wanted any more
         self._log_form = log_form
         self._inherit = inherit
         self._stopping = asyncio.Event()
@@ -46,8 +56,10 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGUSR1, self.look_again)
         try:
             async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
                 for program in self._programs:
                     if not program.late:
                         self._keepers[program.name] = tasks.create_task(self._keep_running(program))
@@ -77,15 +89,37 @@ class Supervisor:
                 child.kill()
         self._stopping.set()
 
+    def look_again(self) -> None:
+        """Run what there should be now."""
+        if self._present is None or self._tasks is None or self._stopping.is_set() or not self._started:
+            return
+        try:
+            wanted = {program.name: program for program in self._present()}
+        except (OSError, Refused) as fault:
+            self._say(str(fault))
+            return
+        known = {program.name for program in self._programs}
+        for name in known - wanted.keys():
+            self._say(f"{name} is taken out")
+            self._leaving.add(name)
+            if child := self._children.get(name):
+                child.terminate()
+        for name in sorted(wanted.keys() - known):
+            self._leaving.discard(name)
+            self._first_ready[name] = asyncio.Event()
+            self._keepers[name] = self._tasks.create_task(self._keep_running(wanted[name]))
+        self._programs = [p for p in self._programs if p.name in wanted]
+        self._programs += [program for name, program in wanted.items() if name not in known]
+
     async def _keep_running(self, program: Program) -> None:
         backoff, loop = Backoff(), asyncio.get_running_loop()
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and program.name not in self._leaving:
             began = loop.time()
             child = self._children[program.name] = ChildProcess(program, self._inherit, self._log)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._note_ready(child))
                 code = await child.run()
-            if self._stopping.is_set():
+            if self._stopping.is_set() or program.name in self._leaving:
                 return
             if not self._started and not child.was_ready:
                 raise Refused(await self._failed_start(child, code))

@@ -275,7 +275,9 @@ class Arrivals:
             if (progress.cluster_id, progress.oldest) != (head.id, oldest):
                 raise Inexact(f"it was of {progress.cluster_id} from {progress.oldest}, there is {head.id} {oldest}")
             return transfers.resume(progress)
+        job.note = "until what an earlier stay has left here is removed"
         await self._departures.cleared(path, head.id)
+        job.note = ""
         if self._store.pending_cluster(path) is not None:
             raise OwnershipConflict(f"there is a logical cluster {path} at shard {self._ownership.number}")
         first = Progress(path, head.id, job.request.epoch, job.request.source, head.revision, oldest)

@@ -34,18 +34,21 @@ METHOD_ROLES: Mapping[str, frozenset[str]] = {
     f"{_PACKAGE}ShardAdmin/RegisterShard": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/GrantSlots": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/SealSlots": _ADMINISTRATION,
-    # A move of one logical cluster: what the shards say to each other, and what administrators ask of the keeper.
-    f"{_PACKAGE}ShardAdmin/ExportCluster": _ADMINISTRATION,
-    f"{_PACKAGE}ShardAdmin/SealCluster": _ADMINISTRATION,
-    f"{_PACKAGE}ShardAdmin/ShowOwnership": _ADMINISTRATION,
-    f"{_PACKAGE}ShardAdmin/TakeCluster": _ADMINISTRATION,
-    f"{_PACKAGE}ShardAdmin/CancelTake": _ADMINISTRATION,
-    f"{_PACKAGE}ShardAdmin/KeepCluster": _ADMINISTRATION,
-    f"{_PACKAGE}ShardAdmin/FindClusters": _ADMINISTRATION,
-    f"{_PACKAGE}ShardAdmin/ChangeShard": _ADMINISTRATION,
-    f"{_PACKAGE}ShardAdmin/MoveClusters": _ADMINISTRATION,
-    f"{_PACKAGE}ShardAdmin/ShowMoves": _ADMINISTRATION,
-    f"{_PACKAGE}ShardAdmin/PointCluster": _ADMINISTRATION,
+    # A move of one logical cluster: what shards say to each other, and what administrators ask of the keeper.
+    **{
+        f"{_PACKAGE}ShardAdmin/{name}": frozenset({SHARD})
+        for name in (
+            "ExportCluster",
+            "SealCluster",
+            "ShowOwnership",
+            "TakeCluster",
+            "CancelTake",
+            "KeepCluster",
+            "PointCluster",
+            "FindClusters",
+        )
+    },
+    **{f"{_PACKAGE}ShardAdmin/{name}": frozenset({ADMIN}) for name in ("ChangeShard", "MoveClusters", "ShowMoves")},
     f"{_PACKAGE}ShardAdmin/RotateKeys": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/Renew": frozenset({FRONT, SHARD, SYNCER}),  # of one's own certificate, see bootstrap
     # Whoever joins has no certificate yet: the token in the message is the proof.

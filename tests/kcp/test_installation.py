@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from kcp import installation
+from kcp import credentials, installation
 from kcp.installation import Installation, adapt, first_start_undone, load, plan, save
 from kcp.output import Refused
 
@@ -113,3 +113,16 @@ def test_sockets_lie_below_the_root_unless_their_names_get_too_long(made: Instal
     deep = Installation(tmp_path / ("d" * 90), made.id, 2, 2)
     assert len(str(deep.run_directory / "shard-999" / "front.sock")) <= 107
     assert made.id[:13] in deep.run_directory.name
+
+
+def test_a_shard_that_was_taken_out_leaves_its_number_unused(tmp_path: Path) -> None:
+    made = installation.plan(tmp_path, 3)
+    credentials.make(made, "https://127.0.0.1:6443", [])
+    installation.save(made)
+    smaller = installation.without(made, 2)
+    assert smaller.numbers == (1, 3)
+    assert installation.load(tmp_path) == smaller
+    assert installation.adapt(smaller, 2, "").numbers == (1, 3)
+    assert installation.adapt(smaller, 3, "").numbers == (1, 3, 4)
+    with pytest.raises(Refused):
+        installation.adapt(smaller, 1, "")

@@ -212,3 +212,24 @@ async def test_children_die_with_a_supervisor_that_is_killed(
     await parent.wait()
     await eventually(lambda: not is_alive(child))
     parent._transport.close()  # type: ignore[attr-defined]  # or its pipe is reported as leaked
+
+
+async def test_what_is_added_or_taken_out_while_it_runs(fake: Callable[..., Program], journal: Path) -> None:
+    first, second = fake("shard-1"), fake("shard-2")
+    wanted = [first]
+    made, ready = Supervisor([first], present=lambda: wanted), asyncio.Event()
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.run(ready.set))
+        await ready.wait()
+        wanted.append(second)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await eventually(lambda: len(lines(journal, "started")) == 2)
+        [(_, one), (name, two)] = lines(journal, "started")
+        assert name == "shard-2"
+        await asyncio.sleep(0.2)
+        wanted.remove(second)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await eventually(lambda: not is_alive(two))
+        await asyncio.sleep(0.3)
+        assert len(lines(journal, "started")) == 2 and is_alive(one)
+        made.stop()
