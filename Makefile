@@ -131,6 +131,16 @@ differential-fields: setup
 robustness: setup
 	$(BIN)/python -m tests.robustness.run $(ARGS)
 
+# Moves of logical clusters, drains and restarts under load, shards dying at each step of a move; about ten minutes.
+# Fewer: make moves ARGS="--phases calm,deaths --steps moves.sealed --deaths 1"
+.PHONY: moves moving-clients
+moves: setup
+	$(BIN)/python -m tests.robustness.moves $(ARGS)
+
+# kubectl get -w and a client-go informer across moves; need Go and its proxy, and kubectl
+moving-clients: setup
+	$(BIN)/python -m tests.clients.moves
+
 powerloss: setup
 	$(BIN)/python -m tests.robustness.run --powerloss 10 $(ARGS)
 	$(BIN)/python -m tests.robustness.run --powerloss 2 --deaf $(ARGS)

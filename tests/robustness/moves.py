@@ -1,0 +1,209 @@
+"""Moves, drains and rolling restarts under load, shards dying at every named step of a move: `make moves`.
+
+The traffic and its judge are those of `make robustness`. Where nothing is killed, no client may see an error, a list it
+did not ask for or a broken watch. Prints one line per phase; exits with 1 if any promise was broken.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from kcp import installation
+from kcp.keeper import ask_keeper
+from kcp.output import Refused
+from kcpshard.rpc import shard_pb2 as pb
+from tests.robustness.phases import Deaths, Load, Phase
+from tests.robustness.run import stopping
+from tests.robustness.tier import Tier
+
+STEPS = (
+    "moves.begun", "moves.copying", "moves.copied", "moves.sealing", "moves.seal", "moves.seal_durable", "moves.sealed",
+    "moves.adopting", "moves.adopted", "moves.departed", "moves.clearing", "placement.cluster_move",
+    "placement.cluster_publish",
+)  # fmt: skip
+SETTINGS = {"KCP_SHARD_SETTINGS": "departed_grace_s=0.5"}
+SHARDS = 3
+SETTLE_S = 90.0
+
+
+class Mover:
+    """Asks the keeper, as `kcp move` and `kcp shards` do."""
+
+    def __init__(self, tier: Tier, chance: random.Random) -> None:
+        self._tier, self._chance = tier, chance
+        self.asked = 0
+
+    async def ask(self, call: Callable[[Any], Awaitable[Any]]) -> Any:
+        made = installation.load(self._tier.directory)
+        assert made is not None
+        return await ask_keeper(made, call)
+
+    async def move_any(self, clusters: list[str]) -> None:
+        request = pb.MoveClustersRequest(
+            cluster=self._chance.choice(clusters), shard=f"shard-{self._chance.randrange(SHARDS) + 1}"
+        )
+        try:
+            await self.ask(lambda keeper: keeper.move_clusters(request))
+            self.asked += 1
+        except Refused:
+            pass  # a shard is away, or the cluster is being handed over
+
+    async def change(self, shard: str, change: str) -> None:
+        request = pb.ChangeShardRequest(shard=shard, change=change)
+        await self.ask(lambda keeper: keeper.change_shard(request))
+
+    async def figures(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await self.ask(lambda keeper: keeper.show_moves()))
+        return found
+
+    async def settled(self) -> list[str]:
+        """What is wrong if moves do not come to an end, or one failed."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + SETTLE_S
+        while True:
+            found = await self.figures()
+            if found["active"] is None and not found["waiting"] and not found["slots"]:
+                return [f"move failed: {end}" for end in found["ended"] if end["outcome"] == "failed"]
+            if loop.time() > deadline:
+                return [f"moves do not come to an end: {found['active']}, {len(found['waiting'])} waiting"]
+            await asyncio.sleep(0.1)
+
+
+async def keep_moving(mover: Mover, phase: Phase, pause_s: float) -> None:
+    while not phase.traffic.stopping:
+        await mover.move_any(phase.traffic.clusters)
+        await asyncio.sleep(pause_s)
+
+
+async def calm(
+    tier: Tier, load: Load, name: str, chance: random.Random, act: Callable[[Mover, Phase], Any]
+) -> list[str]:
+    """A phase in which nothing dies: what clients see must be as if nothing happened."""
+    mover = Mover(tier, chance)
+    async with asyncio.TaskGroup() as group:
+        phase = Phase(tier, load, name)
+        await phase.begin(group)
+        before, connected = tier.front_counts("kcp_front_shard_lists_total"), phase.traffic.reconnects()
+        phase.traffic.lists_allowed = False
+        await act(mover, phase)
+        failed = await mover.settled()
+        broken = phase.traffic.reconnects() - connected
+        breaches = await phase.end() + failed
+        lists = tier.front_counts("kcp_front_shard_lists_total") - before
+    refused = [o for o in phase.traffic.history.operations if not o.code or o.code >= 500 or o.code in (410, 429)]
+    print(f"    {mover.asked} moves asked, {broken} watches broken, {lists:g} lists, {len(refused)} errors", flush=True)
+    if broken:
+        breaches.append(f"{name}: {broken} watch connections broke")
+    if refused:
+        breaches.append(f"{name}: {len(refused)} requests failed, such as {refused[0]}")
+    return breaches
+
+
+async def moves(mover: Mover, phase: Phase) -> None:
+    for _ in range(40):
+        await mover.move_any(phase.traffic.clusters)
+        await asyncio.sleep(0.15)
+
+
+async def drains(mover: Mover, phase: Phase) -> None:
+    for name in ("shard-2", "shard-3"):
+        await mover.change(name, "drain")
+        await mover.settled()
+        await mover.change(name, "uncordon")
+        await mover.settled()
+
+
+async def deaths(tier: Tier, load: Load, step: str, wanted: int, chance: random.Random) -> list[str]:
+    """Shards die at that step of moves, again and again; then all must be where it was brought, once."""
+    tier.stop()
+    await asyncio.to_thread(tier.start, {"KCP_FAILPOINTS": f"{step}=kill%0.3"}, False)
+    mover = Mover(tier, chance)
+    async with asyncio.TaskGroup() as group:
+        died = Deaths(tier, "shard")
+        phase = Phase(tier, load, "fp-" + step.replace(".", "-").replace("_", "-"))
+        await asyncio.to_thread(tier.wait_ready)
+        await phase.begin(group)
+        moving = group.create_task(keep_moving(mover, phase, 0.3))
+        await died.reach(wanted, 60)
+        moving.cancel()
+        await asyncio.to_thread(tier.restart)
+        await asyncio.to_thread(tier.wait_shards)
+        breaches = await mover.settled()
+        breaches += await phase.end()
+    print(f"    {step}: {died.count} deaths, {mover.asked} moves asked", flush=True)
+    return breaches if died.count >= wanted else [*breaches, f"{step}: only {died.count} deaths"]
+
+
+async def restarts(tier: Tier, load: Load, number: int, chance: random.Random) -> list[str]:
+    """Shards are killed in turn while logical clusters move."""
+    mover = Mover(tier, chance)
+    async with asyncio.TaskGroup() as group:
+        phase = Phase(tier, load, "restarts-and-moves")
+        await phase.begin(group)
+        moving = group.create_task(keep_moving(mover, phase, 0.3))
+        for n in range(number):
+            victims = tier.members("shard")
+            died = Deaths(tier, "shard")
+            victims[n % len(victims)].kill()
+            await died.reach(1, 30)
+            await asyncio.to_thread(tier.wait_shards)
+            await asyncio.sleep(1)
+        moving.cancel()
+        breaches = await mover.settled()
+        breaches += await phase.end()
+    print(f"    {number} restarts, {mover.asked} moves asked", flush=True)
+    return breaches
+
+
+async def run(args: argparse.Namespace, directory: Path) -> list[str]:
+    load = Load(args.clusters, args.clients, args.pause_ms / 1000, args.seed, args.out)
+    chance, breaches = random.Random(args.seed), []
+    tier = Tier(directory / "kcp", args.port, SHARDS, 2)
+    tier.environment |= SETTINGS
+    with stopping(tier):
+        tier.start()
+        await asyncio.to_thread(tier.wait_shards)
+        if "calm" in args.phases:
+            breaches += await calm(tier, load, "moves", chance, moves)
+            breaches += await calm(tier, load, "drains", chance, drains)
+        if "restarts" in args.phases:
+            breaches += await restarts(tier, load, args.restarts, chance)
+        if "deaths" in args.phases:
+            for step in args.steps.split(","):
+                breaches += await deaths(tier, load, step, args.deaths, chance)
+        tier.stop()
+        breaches += tier.crashes()
+    return breaches
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--phases", default="calm,restarts,deaths")
+    parser.add_argument("--steps", default=",".join(STEPS))
+    parser.add_argument("--deaths", type=int, default=3, help="at each step")
+    parser.add_argument("--restarts", type=int, default=9)
+    parser.add_argument("--clusters", type=int, default=4)
+    parser.add_argument("--clients", type=int, default=6)
+    parser.add_argument("--pause-ms", type=float, default=30)
+    parser.add_argument("--port", type=int, default=18643)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=None)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="kcp-moves-") as directory:
+        breaches = asyncio.run(run(args, Path(directory)))
+        if breaches:
+            print((Path(directory) / "kcp.log").read_text(errors="replace")[-20_000:], flush=True)
+    print(f"{len(breaches)} breaches in all", flush=True)
+    for breach in breaches[-20:]:
+        print(f"    {breach}", flush=True)
+    return 1 if breaches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
