@@ -161,27 +161,24 @@ class _Checkpoints:
         await self._close()
 
     async def _open(self, shard_map: "pb.ShardMap") -> None:
+        """All at the same time; each is waited for, also where another one fails, so that none is left open."""
         from kcpshard.rpc.placement_client import PlacementClient
 
         dial = dialler(self._made)
         clients = [(entry.number, PlacementClient(dial(entry.admin_address))) for entry in shard_map.shards]
-        tasks: list[tuple[int, Any, asyncio.Task[pb.OpenCheckpointResponse]]] = []
-        try:
-            async with asyncio.TaskGroup() as group:
-                for number, client in clients:
-                    tasks.append((number, client, group.create_task(client.open_checkpoint())))
-        except BaseExceptionGroup as failures:
-            await self._keep(tasks)
-            await self._close()
-            raise failures.exceptions[0] from None
-        await self._keep(tasks)
-
-    async def _keep(self, tasks: Sequence[tuple[int, Any, "asyncio.Task[pb.OpenCheckpointResponse]"]]) -> None:
+        async with asyncio.TaskGroup() as group:
+            tasks = [(number, client, group.create_task(_opened(client))) for number, client in clients]
+        failures: list[Exception] = []
         for number, client, task in tasks:
-            if task.cancelled() or task.exception() is not None:
+            found = task.result()
+            if isinstance(found, Exception):
+                failures.append(found)
                 await client.close()
             else:
-                self.found.append((number, client, task.result()))
+                self.found.append((number, client, found))
+        if failures:
+            await self._close()
+            raise failures[0]
 
     async def _close(self) -> None:
         from kcpshard.rpc.placement_client import Refused as RefusedByShard
@@ -192,6 +189,17 @@ class _Checkpoints:
                 await client.close_checkpoint(checkpoint.id)
             await client.close()
         self.found.clear()
+
+
+async def _opened(client: Any) -> "pb.OpenCheckpointResponse | Exception":
+    from kcpshard.rpc.placement_client import Refused as RefusedByShard
+    from kcpshard.rpc.placement_client import Unreachable
+
+    try:
+        found: pb.OpenCheckpointResponse = await client.open_checkpoint()
+    except (Unreachable, RefusedByShard) as error:
+        return error
+    return found
 
 
 def dialler(made: Installation) -> Callable[[str], Any]:

@@ -27,7 +27,7 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc import shard_pb2_grpc
 from kcpshard.rpc.placement_client import NOT_KEEPER, REFUSED, Refused, Unreachable
 from kcpshard.rpc.roles import SHARD, RolesOf
-from kcpshard.storage.checkpoints import Checkpoints, NoSuchCheckpoint, TooManyCheckpoints
+from kcpshard.storage.checkpoints import CheckpointFile, Checkpoints, NoSuchCheckpoint, TooManyCheckpoints
 from kcpshard.storage.contract import ReadOnly
 
 
@@ -78,6 +78,11 @@ class PlacementService(shard_pb2_grpc.ShardPlacementServicer):
         self._maps.close()
         if self._authorities is not None:
             self._authorities.close()
+
+
+def _close_unwanted(checkpoints: Checkpoints, made: "asyncio.Future[tuple[str, list[CheckpointFile]]]") -> None:
+    if made.exception() is None:
+        checkpoints.close(made.result()[0])
 
 
 class AdminService(shard_pb2_grpc.ShardAdminServicer):
@@ -134,7 +139,7 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
         assert self._checkpoints is not None  # abort raises
         revision = self._durable_revision()
         try:
-            id_, files = await asyncio.to_thread(self._checkpoints.open)
+            id_, files = await self._open_checkpoint(self._checkpoints)
         except OSError as error:
             await context.abort(REFUSED, f"no checkpoint: {error}")
             raise
@@ -144,6 +149,15 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
         shown = [pb.CheckpointFile(name=file.name, size=file.size, sha256=file.sha256) for file in files]
         epoch = self._placement.maps.current.epoch
         return pb.OpenCheckpointResponse(id=id_, revision=revision, map_epoch=epoch, files=shown)
+
+    async def _open_checkpoint(self, checkpoints: Checkpoints) -> tuple[str, list[CheckpointFile]]:
+        """One that nobody waits for any more is closed when it has been made."""
+        opening = asyncio.get_running_loop().run_in_executor(None, checkpoints.open)
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(lambda done: _close_unwanted(checkpoints, done))
+            raise
 
     async def ReadCheckpoint(self, request: pb.ReadCheckpointRequest, context: Any) -> AsyncIterator[pb.FilePiece]:
         if self._checkpoints is None:

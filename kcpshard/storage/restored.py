@@ -7,10 +7,11 @@ nothing sealed is opened.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from kcpshard.api.resource_versions import revision_microseconds
 from kcpshard.settings import Settings
-from kcpshard.storage import clusters, keyspace
+from kcpshard.storage import clusters, keyspace, sealing
 from kcpshard.storage.contract import KeyValueEngine
 from kcpshard.storage.object_store import Store
 
@@ -22,12 +23,34 @@ async def begin_anew(engine: KeyValueEngine, shard: int, now_us: Callable[[], in
     classes = len(Settings().retention_s)
     # Whatever the clock says: the log goes, and later revisions exceed both it and this moment.
     settings = Settings(retention_s=(0,) * classes, accept_clock=True)
-    store = Store(engine, shard, now_us, settings)
+    store = Store(_Heads(engine), shard, now_us, settings)
     try:
         await store.compact(max(now_us(), revision_microseconds(store.durable_revision) + 1))
         return _raise_oldest(engine, classes, max(store.pending_revision, store.durable_revision))
     finally:
         await store.close()
+
+
+class _Heads:
+    """The engine with the heads of sealed log records as if they were not sealed, and the lengths that they had then:
+    all that compaction looks at. Everything else is the engine's."""
+
+    def __init__(self, engine: KeyValueEngine) -> None:
+        self._engine = engine
+        self.sync_waits = engine.sync_waits
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def get(self, family: str, key: bytes) -> bytes | None:
+        value = self._engine.get(family, key)
+        return value if value is None or family != keyspace.LOG else sealing.unsealed_head(value)
+
+    def scan(
+        self, family: str, start: bytes, end: bytes, limit: int, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        pairs = self._engine.scan(family, start, end, limit, reverse)
+        return pairs if family != keyspace.LOG else [(key, sealing.unsealed_head(value)) for key, value in pairs]
 
 
 def _raise_oldest(engine: KeyValueEngine, classes: int, revision: int) -> int:

@@ -84,6 +84,13 @@ def open_record(key: bytes, value: bytes, cipher_of: Callable[[int], Cipher]) ->
     return b"".join((bytes((head[0] & ~_SEALED_RECORD,)), head[1:], _open(key, head, value[size:], cipher_of)))
 
 
+def unsealed_head(record: bytes) -> bytes:
+    """A record whose head and length are those of the plain one; what follows the head is not to be read."""
+    if not is_sealed_record(record):
+        return record
+    return bytes((record[0] & ~_SEALED_RECORD,)) + record[1:-OVERHEAD]
+
+
 def _seal(key: bytes, head: bytes, plain: bytes, number: int, cipher: Cipher) -> bytes:
     nonce = os.urandom(NONCE_BYTES)
     sealed = cipher.encrypt(nonce, plain, _associated(key, head, number))

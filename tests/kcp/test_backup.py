@@ -1,6 +1,8 @@
 """Sets of two real shards in this process: made while they serve, kept, verified, restored and served again."""
 
 import asyncio
+import base64
+import json
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -47,7 +49,7 @@ def made(place: Path) -> Installation:
 
 
 @asynccontextmanager
-async def running(made: Installation) -> AsyncIterator[list[ShardServer]]:
+async def running(made: Installation, *more: str) -> AsyncIterator[list[ShardServer]]:
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         servers = []
@@ -59,6 +61,7 @@ async def running(made: Installation) -> AsyncIterator[list[ShardServer]]:
             options = parse(
                 [f"--number={number}", f"--data={data}", "--initial-shards=2", *others]
                 + [f"--{name}-socket={path}" for name, path in sockets.items()]
+                + list(more)
             )
             servers.append(ShardServer(options, tasks))
         async with asyncio.TaskGroup() as starting:
@@ -280,3 +283,37 @@ def test_a_restart_makes_no_set_before_its_time() -> None:
     assert due_s([], now, timedelta(hours=6)) == 0
     assert due_s([made], now, timedelta(hours=6)) == 5 * 3600
     assert due_s([made], now, timedelta(minutes=6)) == 0
+
+
+async def test_what_is_sealed_stays_sealed(made: Installation, place: Path) -> None:
+    key = base64.b64encode(b"k" * 32).decode()
+    provider = {"aesgcm": {"keys": [{"name": "k", "secret": key}]}}
+    rule = {"resources": ["configmaps"], "providers": [provider]}
+    document = {"kind": "EncryptionConfiguration", "apiVersion": "apiserver.config.k8s.io/v1", "resources": [rule]}
+    configuration = place / "encryption.yaml"
+    configuration.write_text(json.dumps(document))
+    configuration.chmod(0o600)
+    sealing = f"--encryption-provider-config={configuration}"
+    store, root, secret = DirectoryStore(place / "backups"), place / "restored", "plain-to-be-sealed"
+    async with running(made, sealing) as servers:
+        await fill(servers, secret)
+        found = await make_set(made, store, datetime.now(UTC))
+    for entry in store.list(FILES):
+        assert secret.encode() not in b"".join(store.get(entry.key)), entry.key
+    given = ["--place", str(place / "backups")]
+    runner = CliRunner()
+    blind = await asyncio.to_thread(runner.invoke, main, ["backup", "verify", "--deep", *given])
+    assert blind.exit_code == 1 and "encryption" in blind.output.lower(), blind.output
+    seeing = ["--encryption-provider-config", str(configuration)]
+    done = await asyncio.to_thread(runner.invoke, main, ["backup", "verify", "--deep", *seeing, *given])
+    assert done.exit_code == 0, done.output
+    await asyncio.to_thread(restore_set, store, found, root)
+    assert secret.encode() not in b"".join(path.read_bytes() for path in root.rglob("*.sst"))
+    again = installation.load(root)
+    assert again is not None
+    async with running(again, sealing) as servers:
+        server = next(each for each in servers if _is_ours(each, "a"))
+        cluster = server.store.find_cluster("a")
+        assert cluster is not None
+        value = server.store.get(cluster, "configmaps", "default", "m1")
+        assert value is not None and secret.encode() in value

@@ -1,4 +1,5 @@
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -156,8 +157,32 @@ def test_a_workspace_may_be_a_fork(server: EmbeddedServer) -> None:
     assert value(prod, "a") == "2"
     missing = CliRunner().invoke(main, ["fork", "root:none", "root:other", *command])
     assert missing.exit_code == 1 and "no logical cluster root:none" in missing.output, missing.output
-    root.request("DELETE", "/apis/tenancy.kcp.io/v1alpha1/workspaces/prod")
-    assert value(fork, "a") == "2" and fork.get(f"{MAPS}/kube-root-ca.crt") is not None
+    shown = {kind: len(list(fork.items(f"/api/v1/{kind}"))) for kind in ("configmaps", "serviceaccounts", "namespaces")}
+    gone(root, "prod")
+    assert value(fork, "a") == "2"
+    assert shown == {kind: len(list(fork.items(f"/api/v1/{kind}"))) for kind in shown}
+    gone(root, "try")
+    # The path is free again, and what is made there begins with nothing of the fork.
+    root.request("POST", "/apis/tenancy.kcp.io/v1alpha1/workspaces", body={**head, "metadata": {"name": "try"}})
+    until_found(root, "try")
+    assert fork.get(f"{MAPS}/a") is None
+
+
+def gone(root: ClusterAccess, name: str) -> None:
+    path = f"/apis/tenancy.kcp.io/v1alpha1/workspaces/{name}"
+    root.request("DELETE", path)
+    deadline = time.monotonic() + 30
+    while root.get(path) is not None:
+        assert time.monotonic() < deadline, root.get(path)
+        time.sleep(0.05)
+
+
+def until_found(root: ClusterAccess, name: str) -> None:
+    path = f"/apis/tenancy.kcp.io/v1alpha1/workspaces/{name}"
+    deadline = time.monotonic() + 30
+    while (root.request("GET", path).get("status") or {}).get("phase") != "Ready":
+        assert time.monotonic() < deadline, root.get(path)
+        time.sleep(0.05)
 
 
 def test_what_is_no_fork(cluster: EmbeddedCluster) -> None:

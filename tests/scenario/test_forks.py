@@ -3,6 +3,7 @@ shares its origin's objects."""
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,3 +86,58 @@ def test_time_is_turned_back(kubectl_binary: str, kubectl_place: str, one_shard:
         watch.wait(30)
         watched.close()
     assert (tmp_path / "watched").read_text().count("configmap/a\n") >= 3, "there at first, changed, changed back"
+
+
+def test_shards_that_die_while_they_fork_and_back_up(
+    kubectl_binary: str, kubectl_place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step ends the shard now and then; what was answered is there, what was not is whole or nothing."""
+    steps = ("forks.birth", "forks.giving", "checkpoint.made", "writer.before_sync")
+    chances = ("0.5", "0.5", "0.5", "0.02")
+    points = ",".join(f"{step}=kill%{chance}" for step, chance in zip(steps, chances, strict=True))
+    tier = Tier(tmp_path / "kcp", "--shards", "1", "--fronts", "1")
+    tier.start()
+    prod = Kubectl(kubectl_binary, tier.kubeconfig, "prod")
+    for number in range(5):
+        prod("create", "configmap", f"m{number}", "--from-literal=k=1")
+    assert tier.stop() == 0
+    monkeypatch.setenv("KCP_FAILPOINTS", points)
+    tier.start()
+    config = ["--kubeconfig", str(tier.kubeconfig)]
+    backup = ["backup", "create", "--root-directory", str(tier.root), "--place", str(tmp_path / "store")]
+    forks = []
+    try:
+        for number in range(4):
+            if _until_it_works("fork", "prod", f"f{number}", *config):
+                forks.append(f"f{number}")
+        assert _until_it_works(*backup)
+    finally:
+        tier.kill()
+    monkeypatch.delenv("KCP_FAILPOINTS")
+    found = kcp("shard", "verify", str(tier.root / "shard-1" / "data"))
+    assert "no violations" in found
+    tier.start()
+    try:
+        assert len(forks) >= 3, "a fork that was not answered may be there; the next attempt says that it exists"
+        for name in forks:
+            shown = json.loads(
+                Kubectl(kubectl_binary, tier.kubeconfig, name)("get", "cm", "-n", "default", "-o", "json")
+            )
+            names = {item["metadata"]["name"] for item in shown["items"]} - {"kube-root-ca.crt"}
+            assert names == {f"m{number}" for number in range(5)}, name
+        assert "no faults" in kcp("backup", "verify", "--deep", "--place", str(tmp_path / "store"))
+    finally:
+        assert tier.stop() == 0
+
+
+def _until_it_works(*arguments: str) -> bool:
+    """False: an attempt that was not answered has made it."""
+    for _ in range(30):
+        try:
+            kcp(*arguments)
+            return True
+        except subprocess.CalledProcessError as failed:
+            if "already exists" in failed.stderr:
+                return True
+            time.sleep(0.3)
+    return False

@@ -110,3 +110,26 @@ async def test_data_stays_until_the_other_shard_serves_it_and_a_while_longer(gro
     assert len(group.stores[number].scan(cluster, "configmaps", "", revision, None, 9)) == 3  # a list under way
     await until(lambda: keys_of(group.engines[number], cluster.id) == [])
     assert group.violations() == []
+
+
+async def test_a_fork_takes_along_what_it_shares_and_an_origin_leaves_its_forks_whole(group: MovingGroup) -> None:
+    number = await group.bear(PATH, 200)
+    store, origin = group.stores[number], group.cluster(PATH)
+    first, second = [name for n in range(99) if group.owners(name := f"root:f{n}") == [number]][:2]
+    for name in (first, second):
+        _, pending = store.fork_cluster(origin, name, [put("own")])
+        await durable(pending.group)
+    keys: list[bytes] = []
+    export = group.shards[number].departures.export(pb.ExportClusterRequest(cluster=first, epoch=90, to=3 - number))
+    async for message in export:
+        keys += [key for key, _ in decode_pairs(message.objects)] if message.objects else []
+        if message.caught_up:
+            break
+    await export.aclose()
+    assert len(keys) == 201
+    other = store.find_cluster(second)
+    assert other is not None and store.origin_of(other) == origin.id
+    export = group.shards[number].departures.export(pb.ExportClusterRequest(cluster=PATH, epoch=91, to=3 - number))
+    await anext(export)
+    assert store.origin_of(other) is None and store.count(other, "configmaps") == 201
+    await export.aclose()

@@ -61,3 +61,12 @@ def test_no_byte_can_be_changed(place: int) -> None:
 
 def test_equal_values_do_not_look_equal() -> None:
     assert sealing.seal_object(KEY, value(), 3, CIPHER) != sealing.seal_object(KEY, value(), 3, CIPHER)
+
+
+def test_the_head_of_a_sealed_record_is_read_without_a_key() -> None:
+    plain = commit_log.encode(1, 2, 201, 7, 0, b"", b"maps\0a\0b", b"value" * 20, b"previous")
+    sealed = sealing.seal_record(b"key", plain, 1, CIPHER)
+    head = sealing.unsealed_head(sealed)
+    size = commit_log.value_offset(plain)
+    assert len(head) == len(plain) and head[:size] == plain[:size] and b"value" not in head
+    assert sealing.unsealed_head(plain) == plain
