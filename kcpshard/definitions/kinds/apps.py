@@ -1,5 +1,8 @@
 """Deployment, ReplicaSet, StatefulSet, DaemonSet and ControllerRevision."""
 
+import re
+
+from kcpshard.api.errors import BadRequest
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.disabled_fields import in_template
 from kcpshard.definitions.kinds.pod_defaults import default_template, fill
@@ -34,6 +37,7 @@ def _default_deployment(obj: Object) -> None:
 
 
 def _default_daemon_set(obj: Object) -> None:
+    _check_template_generation(obj)
     spec = obj["spec"]
     default_template(spec.get("template"))
     fill(spec, revisionHistoryLimit=10)
@@ -41,9 +45,23 @@ def _default_daemon_set(obj: Object) -> None:
     fill(strategy, type="RollingUpdate")
     if strategy["type"] == "RollingUpdate":
         strategy["rollingUpdate"] = {"maxUnavailable": 1, "maxSurge": 0, **(strategy.get("rollingUpdate") or {})}
+    elif (rolling := strategy.get("rollingUpdate")) is not None:
+        strategy["rollingUpdate"] = {"maxUnavailable": 0, "maxSurge": 0, **rolling}  # kept as numbers, not as absent
 
 
 _TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+
+
+def _check_template_generation(obj: Object) -> None:
+    """The annotation stands for a number of the older API; what is none cannot be read. Raises BadRequest."""
+    text = ((obj.get("metadata") or {}).get("annotations") or {}).get(_TEMPLATE_GENERATION, "1")
+    fault = "" if _INTEGER.fullmatch(text) else "invalid syntax"
+    if not fault and not -(2**63) <= int(text) < 2**63:
+        fault = "value out of range"
+    if fault:
+        start = 'DaemonSet in version "v1" cannot be handled as a DaemonSet: strconv.ParseInt: parsing'
+        raise BadRequest(f'{start} "{text}": {fault}')
 
 
 def _first_template(obj: Object) -> None:

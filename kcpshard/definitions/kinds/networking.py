@@ -129,8 +129,9 @@ def _ingress_status(new: Object, old: Object) -> Faults:
 
 
 def _default_class(obj: Object) -> None:
-    if (parameters := (obj.get("spec") or {}).get("parameters")) is not None:
-        fill(parameters, scope="Cluster")
+    parameters = (obj.get("spec") or {}).get("parameters")
+    if parameters is not None and parameters.get("scope") is None:
+        parameters["scope"] = "Cluster"
 
 
 def _class(obj: Object) -> Faults:
@@ -148,7 +149,7 @@ def _class(obj: Object) -> Faults:
                 yield from checks.path_segment(f"{path}.{member}", parameters[member])
             else:
                 yield required(f"{path}.{member}")
-        yield from checks.one_supported(f"{path}.scope", parameters.get("scope"), ("Cluster", "Namespace"))
+        yield from checks.supported(f"{path}.scope", parameters["scope"], ("Cluster", "Namespace"))
         if parameters.get("scope") == "Namespace" and not parameters.get("namespace"):
             yield required(f"{path}.namespace", "`parameters.scope` is set to 'Namespace'")
         if parameters.get("scope") == "Cluster" and parameters.get("namespace") is not None:
