@@ -19,6 +19,7 @@ from kcpshard.workers.pool import WorkerPool
 _REVIEW_GROUPS = frozenset(("authentication.k8s.io", "authorization.k8s.io"))
 _CONNECTING = {"get": pb.GET, "create": pb.CREATE, "update": pb.UPDATE, "patch": pb.PATCH, "delete": pb.DELETE}
 # Subresources of pods, nodes and services that are no objects.
+_REPEATED = frozenset(("command", "ports"))
 CONNECTIONS = frozenset(("attach", "exec", "log", "portforward", "proxy"))
 
 
@@ -88,8 +89,9 @@ class ObjectHandler:
         """A way into a pod, node or service: whether there is one is the shard's to say. Its options are the query."""
         info = exchange.info
         request = options.new_request(exchange, _CONNECTING[info.verb])
-        request.subresource = info.subresource.partition("/")[0]
-        request.body = orjson.dumps({key: values[0] for key, values in info.query.items()})
+        request.subresource, _, path = info.subresource.partition("/")
+        given: dict[str, object] = {k: v if k in _REPEATED else v[0] for k, v in info.query.items()}
+        request.body = orjson.dumps({**given, "path": f"/{path}"} if path else given)
         result: Result = await self._caller.call(request, exchange.deadline)
         if result.flow:
             exchange.flow = flow_headers(result.flow)

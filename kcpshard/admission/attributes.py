@@ -37,6 +37,9 @@ class Attributes(NamedTuple):
     request: Request | None = None
     given: dict[str, Any] | None = None  # of an update: the metadata as the client sent it
     is_generated: bool = False  # `name` was made from generateName: who asked does not know it yet
+    # Of what is written in another form than the resource's: its type, if a document describes it, and that it is.
+    form: Resource | None = None
+    is_other_form: bool = False
 
 
 class Notes(NamedTuple):

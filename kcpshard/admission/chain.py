@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from kcpshard.admission import (
     api_bindings,
     certificate_requests,
+    default_classes,
     limit_range,
     logical_clusters,
     mutating_policies,
@@ -24,6 +25,7 @@ from kcpshard.admission import (
     pod_security,
     resource_quota,
     service_addresses,
+    topology_labels,
     validating_policies,
     workspaces,
 )
@@ -43,9 +45,13 @@ from kcpshard.tenancy.names import LOGICAL_CLUSTERS, WORKSPACES
 Policy = Callable[[Attributes], None]
 Adviser = Callable[[Attributes], Notes | None]  # may have something to say besides yes
 
-MUTATING: tuple[Policy, ...] = (namespace_lifecycle.admit, limit_range.default, pod_creation.admit)
+MUTATING: tuple[Policy, ...] = (
+    namespace_lifecycle.admit, limit_range.default, pod_creation.admit, default_classes.admit, topology_labels.admit,
+)  # fmt: skip
 ALLOCATING: tuple[Policy, ...] = (service_addresses.admit,)
-VALIDATING: tuple[Adviser, ...] = (limit_range.check, pod_security.admit, certificate_requests.admit)
+VALIDATING: tuple[Adviser, ...] = (
+    limit_range.check, pod_security.admit, pod_creation.check, default_classes.check_growth, certificate_requests.admit,
+)  # fmt: skip
 CHARGING: tuple[Policy, ...] = (resource_quota.admit,)
 # Of kinds of our own: before others have their say.
 OWN: Mapping[str, Policy] = {
@@ -114,7 +120,8 @@ def _registered(attributes: Attributes) -> tuple[LogicalCluster, Registered] | N
 
 def _is_for_policies(attributes: Attributes) -> bool:
     """Not what is never stored, and not policies: whoever made a bad one must be able to mend it."""
-    return not attributes.resource.virtual and attributes.resource.group_resource not in POLICY_KINDS
+    is_review = attributes.resource.virtual and bool(attributes.resource.group)
+    return not is_review and attributes.resource.group_resource not in POLICY_KINDS
 
 
 def _is_for_webhooks(attributes: Attributes) -> bool:
@@ -135,7 +142,7 @@ def _mutate(cluster: LogicalCluster, registered: Registered, attributes: Attribu
         for policy in MUTATING:
             policy(bare)
         notes = notes.plus(*_said(_round(cluster, registered, bare, replay, state)))
-    if attributes.object is not None and bare.object is not None:
+    if attributes.object is not None and bare.object is not None and bare.object is not attributes.object:
         _take_over(attributes.object, bare.object)
     return notes
 
@@ -155,7 +162,7 @@ def _said(notes: Notes) -> tuple[list[str], dict[str, str]]:
 def _bare(attributes: Attributes) -> Object | None:
     """The object as its author may know it: what the server sets on a new one is not there yet."""
     obj = attributes.object
-    if obj is None:
+    if obj is None or attributes.is_other_form:
         return obj
     if attributes.operation == CREATE:
         left_out: tuple[str, ...] = (*_SET_LATER, "name") if attributes.is_generated else _SET_LATER

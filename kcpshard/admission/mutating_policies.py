@@ -134,10 +134,10 @@ def _mutated(
             f'is not suitable for converting to "{subject.resource.api_version}" in scheme "pkg/runtime/scheme.go:111"'
         )
         raise MutationFault(f"{kind} {text}")
-    new = patched(obj, found.value) if mutation.is_json_patch else merged(write.resource, obj, found.value)
+    form = subject.form(write.resource)
+    new = patched(obj, found.value) if mutation.is_json_patch else merged(form or write.resource, obj, found.value)
     if new is obj:
         return obj
-    form = subject.form(write.resource)
     if form is not None:
         try:
             read_back(form, new, strictly=mutation.is_json_patch)

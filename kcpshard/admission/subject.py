@@ -84,7 +84,9 @@ class Subject:
         return kind_of(self.resource, self.attributes.subresource) == _own(self.resource)
 
     def form(self, resource: Resource) -> Resource | None:
-        """The type that says how the written object looks; None for the kinds of subresources."""
+        """The type that says how the written object looks; None where nothing does."""
+        if self.attributes.is_other_form:
+            return self.attributes.form
         return resource if self._has_own_kind() else None
 
     def replace(self, obj: Object) -> None:

@@ -1,7 +1,7 @@
 """Resource quantities ("1500m", "1Gi"): read exactly, written canonically (apimachinery `resource.Quantity`)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from fractions import Fraction
 from typing import NamedTuple
@@ -51,6 +51,13 @@ def total(amounts: Iterable[Quantity]) -> Quantity:
     for amount in amounts:
         found = Quantity(found.value + amount.value, found.format if found.value else amount.format)
     return found
+
+
+def are_equal(some: Mapping[str, str], others: Mapping[str, str]) -> bool:
+    """Whether these are the same amounts of the same, however they are written."""
+    if some.keys() != others.keys():
+        return False
+    return all(parse_quantity(text).value == parse_quantity(others[name]).value for name, text in some.items())
 
 
 def parse_quantity(text: str) -> Quantity:

@@ -1,19 +1,17 @@
 """create of `pods/NAME/binding`, and of the older `bindings`: a pod gets its node, once.
 
 Only the node, the binding's labels and annotations and the condition PodScheduled change; that is the scheduler's to
-say, so neither the pod's validation nor its managers are asked (registry `BindingREST`).
+say, so neither the pod's validation nor its managers are asked (registry `BindingREST`). Admission is asked about the
+Binding.
 """
 
 from collections.abc import Sequence
-from functools import cache
 
 import orjson
 
 from kcpshard.api.errors import BadRequest, object_conflict, object_not_found
 from kcpshard.api.objects import Object, is_terminating, metadata, timestamp
 from kcpshard.api.requests import Answer, Request
-from kcpshard.definitions import facts
-from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
 from kcpshard.verbs.conditions import set_condition
 from kcpshard.verbs.create import check_namespace
@@ -21,12 +19,12 @@ from kcpshard.verbs.decoding import decode_object
 from kcpshard.verbs.field_validation import check_options, checked_fields
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.subresource_admission import Written
+from kcpshard.verbs.subresource_forms import form_of
 from kcpshard.verbs.target import Target, find_target
 from kcpshard.verbs.update import MODIFIED, check_uid
-from kcpshard.verbs.writes import put_of, success
+from kcpshard.verbs.writes import author, put_of, success
 
-# What the binding of a pod to a node brings along of the node (admission PodTopologyLabels).
-_TOPOLOGY = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 _PODS = "pods"
 
 
@@ -36,17 +34,20 @@ def bind(shard: Shard, request: Request) -> Outcome:
     check_options(request, "CreateOptions")
     pods = shard.catalog.find(target.cluster, "", "v1", _PODS)
     assert pods is not None
-    binding_type = _binding_type()
+    binding_type = form_of("", "v1", "bindings", "Binding")
     binding = decode_object(request.body, binding_type, shard.catalog, target.cluster)
-    warnings = checked_fields(request, binding_type, binding)
-    meta = metadata(binding)
-    check_namespace(meta, request.namespace)
-    name = request.name or meta.get("name", "")
+    warnings = [*checked_fields(request, binding_type, binding)]
+    check_namespace(metadata(binding), request.namespace)
+    binding["metadata"]["namespace"] = request.namespace
+    name = request.name or binding["metadata"].get("name", "")
+    written = Written(shard, target, request, binding, binding_type, name=name)
+    warnings += written.mutate()
     if not name:
         raise BadRequest("Name parameter required.")
-    if meta.get("name", "") != name:
+    if metadata(binding).get("name", "") != name:
         raise BadRequest("name in URL does not match name in Binding object")
     _check_target(binding.get("target") or {})
+    warnings += written.validate()
     return _assign(shard, Target(target.cluster, pods, pods), request, name, binding, warnings)
 
 
@@ -80,12 +81,12 @@ def _assign(
     pod.setdefault("status", {}).pop("nominatedNodeName", None)
     set_condition(pod["status"], {"type": "PodScheduled", "status": "True"}, timestamp(shard.now_us()))
     _merge(pod, "annotations", meta.get("annotations") or {})
-    _merge(pod, "labels", {**(meta.get("labels") or {}), **_topology(shard, target, node)})
+    _merge(pod, "labels", meta.get("labels") or {})
     done = success(201, warnings)
     if request.dry_run:
         return done
     put = put_of(pods, pod, request.namespace)
-    return AfterSync(done, shard.store.commit(cluster, (put,), request.request_id, 201).group)
+    return AfterSync(done, shard.store.commit(cluster, (put,), request.request_id, 201, author(request)).group)
 
 
 def _fault(pod: Object, name: str) -> str:
@@ -96,24 +97,6 @@ def _fault(pod: Object, name: str) -> str:
     return f"pod {name} has non-empty .spec.schedulingGates" if pod["spec"].get("schedulingGates") else ""
 
 
-def _topology(shard: Shard, target: Target, name: str) -> Object:
-    assert target.cluster is not None
-    value = shard.store.pending(target.cluster, "nodes", "", name)
-    labels = envelope.labels(value) if value is not None else {}
-    return {key: labels[key] for key in _TOPOLOGY if key in labels}
-
-
 def _merge(pod: Object, member: str, added: Object) -> None:
     if added:
         pod["metadata"][member] = {**(pod["metadata"].get(member) or {}), **added}
-
-
-@cache
-def _binding_type() -> Resource:
-    """As much of the type as reading a body needs."""
-    found = Resource()
-    found.group, found.version, found.plural, found.kind = "", "v1", "bindings", "Binding"
-    found.api_version, found.group_resource = "v1", "bindings"
-    found.definition, found.fingerprint, found.subresources = None, 0, {}
-    found.schema = facts.schema_of("", "v1", "Binding")
-    return found

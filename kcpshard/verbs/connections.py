@@ -2,7 +2,7 @@
 
 There is no kubelet behind a logical cluster that we could connect to. What can be judged without one is judged as
 kube-apiserver does: the object, its container, its node and that node's address; in the end there is no way there.
-The options, which come in the query, are the body: a JSON object of strings.
+The options, which come in the query, are the body: a JSON object of strings, `command` and `ports` of lists of them.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from kcpshard.admission.attributes import CONNECT
+from kcpshard.admission.subject import kind_of
 from kcpshard.api.errors import (
     ApiError,
     BadRequest,
@@ -24,10 +26,11 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.subresource_admission import Written
 from kcpshard.verbs.target import Target, find_target
 
 Object = dict[str, Any]
-Options = Mapping[str, str]
+Options = Mapping[str, Any]  # text, and lists of texts where a member may be repeated
 
 _VERBS: Mapping[int, str] = {
     pb.GET: "get",
@@ -38,6 +41,7 @@ _VERBS: Mapping[int, str] = {
 }
 # Of a log, and the least that each may be.
 _NUMBERS = {"limitBytes": 1, "sinceSeconds": 1, "tailLines": 0}
+_FLAGS = ("stdin", "stdout", "stderr", "tty")
 _SCHEMES = ("", "http", "https")
 _PREFERRED = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP")
 
@@ -45,7 +49,42 @@ _PREFERRED = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalI
 def connect(shard: Shard, request: Request) -> Outcome:
     target = find_target(shard, request, _VERBS[request.verb], pending=False)
     options: Options = orjson.loads(request.body or b"{}")
+    if request.subresource != "log":  # which is a way to read, not a way in
+        options = _admitted(shard, target, request, options)
     return _PLACES[request.resource, request.subresource](shard, target, request, options)
+
+
+def _admitted(shard: Shard, target: Target, request: Request, options: Options) -> Options:
+    """The options as admission leaves them. Raises its refusal."""
+    _, version, kind = kind_of(target.resource, request.subresource)
+    written = Written(
+        shard, target, request, {"kind": kind, "apiVersion": version, **_typed(options)}, None, operation=CONNECT
+    )
+    written.mutate()
+    written.validate()
+    obj = written.attributes.object or {}
+    return {**options, "container": obj.get("container") or ""}
+
+
+def _typed(options: Options) -> Object:
+    """The members of the options of any kind of connection, as an object has them; those that are not said are not."""
+    found: Object = {}
+    for member in _FLAGS:
+        if (text := options.get(member)) is not None and text != "0" and text.lower() != "false":
+            found[member] = True
+    found |= {member: options[member] for member in ("container", "path") if options.get(member)}
+    if (command := options.get("command")) is not None:
+        found["command"] = command if isinstance(command, list) else [command]
+    if (ports := options.get("ports")) is not None:
+        found["ports"] = [_number(text) for text in (ports if isinstance(ports, list) else [ports])]
+    return found
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
 def _object(shard: Shard, target: Target, group_resource: str, namespace: str, name: str, word: str = "") -> Object:
@@ -77,10 +116,7 @@ def _check_log_options(name: str, options: Options) -> None:
         text = options.get(member, "")
         if not text:
             continue
-        try:
-            number = int(text)
-        except ValueError:
-            raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+        number = _number(text)
         if number < least:
             faults.append(invalid(member, number, f"must be greater than or equal to {least}"))
     if faults:

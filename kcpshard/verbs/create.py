@@ -39,7 +39,7 @@ def create(shard: Shard, request: Request) -> Outcome:
     warnings = checked_fields(request, resource, obj)
     check_namespace(metadata(obj), request.namespace)
     if resource.virtual:
-        return reviews.review(shard, request, resource, obj)
+        return reviews.review(shard, target, request, obj, warnings)
     try:
         return create_object(shard, target, request, obj, warnings)
     except ApiError as error:

@@ -6,7 +6,6 @@ controller (of a kube-controller-manager); here one disruption is taken from it 
 """
 
 from collections.abc import Sequence
-from functools import cache
 
 import orjson
 
@@ -14,7 +13,6 @@ from kcpshard.api.errors import ApiError, BadRequest, Cause, Forbidden, TooManyR
 from kcpshard.api.label_selectors import InvalidSelector, selector_of
 from kcpshard.api.objects import Object, is_terminating, metadata, timestamp
 from kcpshard.api.requests import Answer, Request
-from kcpshard.definitions import facts
 from kcpshard.definitions.contract import Resource
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
@@ -27,8 +25,10 @@ from kcpshard.verbs.field_validation import check_options, checked_fields
 from kcpshard.verbs.finalization import DeleteOptions
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.subresource_admission import Written
+from kcpshard.verbs.subresource_forms import form_of
 from kcpshard.verbs.target import Target, find_target
-from kcpshard.verbs.writes import pending_value, put_of, recorded_answer, success
+from kcpshard.verbs.writes import author, pending_value, put_of, recorded_answer, success
 
 _BUDGETS = "poddisruptionbudgets.policy"
 _MOST_BUDGETS = 10_000  # looked at, of one namespace
@@ -48,41 +48,38 @@ def evict(shard: Shard, request: Request) -> Outcome:
         return success(201)
     check_options(request, "CreateOptions")
     eviction, warnings = _read(shard, target, request)
+    written = Written(shard, target, request, eviction, _eviction_form("v1"))
+    warnings += written.mutate()
     if metadata(eviction).get("name", "") != request.name:
         raise BadRequest("name in URL does not match name in Eviction object")
+    given = eviction.get("deleteOptions") or {}
+    options = read_options({k: v for k, v in given.items() if k not in ("apiVersion", "kind")}, request)
+    warnings += written.validate()
     value = pending_value(shard, target, request)
     if value is None:
         raise object_not_found("", "pods", request.name)
-    given = eviction.get("deleteOptions") or {}
-    options = read_options({k: v for k, v in given.items() if k not in ("apiVersion", "kind")}, request)
     pod: Object = orjson.loads(envelope.body(value))
     budget = None if _may_ignore_budgets(pod) else _disrupted(shard, target, pod)
     check_preconditions(target.resource, request.name, value, options)
     if not options.dry_run:
         if budget is not None:
-            _keep_budget(shard, target, budget)
-        value = _mark(shard, target, pod)
+            _keep_budget(shard, target, request, budget)
+        value = _mark(shard, target, request, pod)
     return _delete(shard, target, request, value, options, warnings)
 
 
-def _read(shard: Shard, target: Target, request: Request) -> tuple[Object, Sequence[str]]:
-    version = "v1beta1" if b"policy/v1beta1" in request.body else "v1"
-    resource = _eviction_type(version)
-    eviction = decode_object(request.body, resource, shard.catalog, target.cluster)
-    warnings = checked_fields(request, resource, eviction)
+def _read(shard: Shard, target: Target, request: Request) -> tuple[Object, list[str]]:
+    form = _eviction_form("v1beta1" if b"policy/v1beta1" in request.body else "v1")
+    eviction = decode_object(request.body, form, shard.catalog, target.cluster)
+    warnings = checked_fields(request, form, eviction)
     check_namespace(metadata(eviction), request.namespace)
-    return eviction, warnings
+    eviction["metadata"]["namespace"] = request.namespace
+    return {**eviction, "apiVersion": "policy/v1"}, [*warnings]
 
 
-@cache
-def _eviction_type(version: str) -> Resource:
-    """As much of the type as reading a body needs; both versions have the same fields."""
-    found = Resource()
-    found.group, found.version, found.plural, found.kind = "policy", version, "evictions", "Eviction"
-    found.api_version, found.group_resource = f"policy/{version}", "evictions.policy"
-    found.definition, found.fingerprint, found.subresources = None, 0, {}
-    found.schema = facts.schema_of("policy", "v1", "Eviction")
-    return found
+def _eviction_form(version: str) -> Resource:
+    """Both versions have the same fields."""
+    return form_of("policy", version, "evictions", "Eviction", "v1")
 
 
 def _may_ignore_budgets(pod: Object) -> bool:
@@ -184,7 +181,7 @@ def _forbidden(name: str, text: str) -> Forbidden:
     return Forbidden(shown, name=name, group="policy", kind="poddisruptionbudget")
 
 
-def _keep_budget(shard: Shard, target: Target, budget: Object) -> None:
+def _keep_budget(shard: Shard, target: Target, request: Request, budget: Object) -> None:
     """Store what is left of it, as written by the server itself."""
     meta = budget["metadata"]
     resource = shard.catalog.find(target.cluster, "policy", "v1", "poddisruptionbudgets")
@@ -193,18 +190,18 @@ def _keep_budget(shard: Shard, target: Target, budget: Object) -> None:
     assert value is not None
     old: Object = orjson.loads(envelope.body(value))
     new = {**budget, "metadata": {k: v for k, v in meta.items() if k != "managedFields"}}
-    request = pb.Request(subresource="status", user_agent="kube-apiserver")
+    as_server = pb.Request(subresource="status", user_agent="kube-apiserver")
     own = Target(target.cluster, resource, resource)
-    field_managers.set_entries(new, old, field_managers.after_update(shard, own, request, new, old, None))
-    shard.store.commit(target.cluster, (put_of(resource, new, meta["namespace"]),))
+    field_managers.set_entries(new, old, field_managers.after_update(shard, own, as_server, new, old, None))
+    shard.store.commit(target.cluster, (put_of(resource, new, meta["namespace"]),), author=author(request))
 
 
-def _mark(shard: Shard, target: Target, pod: Object) -> bytes:
+def _mark(shard: Shard, target: Target, request: Request, pod: Object) -> bytes:
     """Note on the pod why it goes; what it is stored as then."""
     assert target.cluster is not None
     set_condition(pod.setdefault("status", {}), _EVICTED, timestamp(shard.now_us()))
     put = put_of(target.resource, pod, pod["metadata"]["namespace"])
-    return shard.store.commit(target.cluster, (put,)).values[0]
+    return shard.store.commit(target.cluster, (put,), author=author(request)).values[0]
 
 
 def _delete(

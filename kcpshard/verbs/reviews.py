@@ -4,7 +4,7 @@ Access reviews are answered by the authoriser, about whoever is asked about, as 
 token is worth the front has found out; it comes along as `token_review`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import orjson
 
@@ -14,20 +14,26 @@ from kcpshard.api.requests import Answer, Identity, Request, decode_identity
 from kcpshard.authorization.attributes import Attributes
 from kcpshard.authorization.policy import Decision
 from kcpshard.authorization.rules import Rule
-from kcpshard.definitions.contract import Resource
 from kcpshard.verbs.proofs import prove
 from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.subresource_admission import Written
+from kcpshard.verbs.target import Target
 
 _ATTRIBUTES = ("resourceAttributes", "nonResourceAttributes")
 
 
-def review(shard: Shard, request: Request, resource: Resource, obj: Object) -> Answer:
+def review(shard: Shard, target: Target, request: Request, obj: Object, warnings: Sequence[str]) -> Answer:
     """`obj` is decoded, without unknown fields, and has metadata."""
+    resource = target.resource
     drop_empty(obj["metadata"])
     for member in ("managedFields", "selfLink"):
         obj["metadata"].pop(member, None)
-    _REVIEWS[resource.kind](shard, request, obj)
-    return Answer(201, orjson.dumps(obj))
+    written = Written(shard, target, request, obj, resource)
+    warnings = [*warnings, *written.mutate()]
+    asked = orjson.loads(orjson.dumps(obj))
+    _REVIEWS[resource.kind](shard, request, obj)  # changes nothing: may come before others refuse
+    warnings += written.validate(asked)
+    return Answer(201, orjson.dumps(obj), None, warnings)
 
 
 def _self_subject_access(shard: Shard, request: Request, obj: Object) -> None:

@@ -5,7 +5,6 @@ same for the workloads of Kubernetes. Writing it is `verbs.scale_writes`.
 """
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import orjson
@@ -14,11 +13,10 @@ from kcpshard.api.errors import BadRequest
 from kcpshard.api.label_selectors import InvalidSelector, selector_text
 from kcpshard.api.objects import Object
 from kcpshard.api.requests import Answer
-from kcpshard.definitions import facts
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.custom_fields import set_at, steps_of, value_at
-from kcpshard.definitions.strategies import KindStrategy, Rules
 from kcpshard.verbs.outcome import AfterSync
+from kcpshard.verbs.subresource_forms import form_of
 
 SCALE = "scale"
 SCALE_VERSION = "autoscaling/v1"
@@ -98,13 +96,5 @@ def written(resource: Resource, scale: Object, old: Object) -> Object:
     return new
 
 
-@cache
 def scale_resource() -> Resource:
-    """As much of the type Scale as reading a body and owning its fields needs."""
-    found = Resource()
-    found.group, found.version, found.plural, found.kind = "autoscaling", "v1", "scales", "Scale"
-    found.api_version, found.group_resource = SCALE_VERSION, "scales.autoscaling"
-    found.definition, found.fingerprint, found.subresources = None, 0, {}
-    found.schema = facts.schema_of("autoscaling", "v1", "Scale")
-    found.strategy = KindStrategy(Rules(), found.schema)
-    return found
+    return form_of("autoscaling", "v1", "scales", "Scale")

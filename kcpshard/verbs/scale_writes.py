@@ -1,12 +1,13 @@
 """update and patch of the subresource `scale`: of an object only its replicas are written.
 
-What the client sends is a Scale, so names, fields and managers are judged of that; the rest of the write is an update
-of the object itself, with its validation and admission.
+What the client sends is a Scale, so names, fields and managers are judged of that, and admission is asked about it; the
+rest of the write is an update of the object itself, with its validation.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from kcpshard.admission.attributes import UPDATE
 from kcpshard.api.errors import (
     ApiError,
     BadRequest,
@@ -29,6 +30,7 @@ from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.patch import APPLY, check_not_forced, check_type, patched
 from kcpshard.verbs.scale import answered, lacks_replicas, paths_of, scale_resource, shown, written
 from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.subresource_admission import Written
 from kcpshard.verbs.target import Target, find_target
 from kcpshard.verbs.update import MODIFIED, check_name, check_uid, store_update, stored_object
 from kcpshard.verbs.writes import pending_value, recorded_answer
@@ -134,9 +136,12 @@ def _store(
     managers: Managers,
     warnings: Sequence[str],
 ) -> Answer | AfterSync:
+    as_written = Written(shard, target, request, scale, scale_resource(), operation=UPDATE, old=stored.scale)
+    warnings = [*warnings, *as_written.mutate()]
+    check_name(metadata(scale), request.name)
     resource, value, meta = target.resource, stored.value, metadata(scale)
     check_uid(meta, value, resource, request)
-    replicas = scale["spec"].get("replicas", 0)
+    replicas = (scale.get("spec") or {}).get("replicas", 0)
     if replicas < 0 and resource.definition is None:
         fault = invalid("spec.replicas", replicas, "must be greater than or equal to 0")
         raise object_invalid("autoscaling", "Scale", request.name, [fault])
@@ -146,4 +151,7 @@ def _store(
     replicas_at = scale_fields.replicas_of(resource)
     entries = scale_fields.to_object(stored.managers, managers, replicas_at, resource.api_version)
     obj = written(resource, scale, stored.obj)
-    return answered(resource, store_update(shard, target, request, obj, value, warnings, entries))
+    attributes = as_written.attributes._replace(object=shown(resource, obj))
+    return answered(
+        resource, store_update(shard, target, request, obj, value, warnings, entries, attributes=attributes)
+    )

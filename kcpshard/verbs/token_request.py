@@ -5,7 +5,6 @@ exist is asked anew with each use (`proofs`).
 """
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import orjson
@@ -15,13 +14,14 @@ from kcpshard.api.errors import BadRequest, FieldError, invalid, object_conflict
 from kcpshard.api.objects import Object, metadata, timestamp
 from kcpshard.api.requests import Answer, Request
 from kcpshard.credentials.service_account_tokens import MAX_EXPIRATION_S, Reference, Subject, token_id
-from kcpshard.definitions import facts
-from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster
+from kcpshard.verbs.create import check_namespace
 from kcpshard.verbs.decoding import decode_object
 from kcpshard.verbs.field_validation import check_options, checked_fields
 from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.subresource_admission import Written
+from kcpshard.verbs.subresource_forms import form_of
 from kcpshard.verbs.target import Target, find_target
 
 _GROUP, _KIND = "authentication.k8s.io", "TokenRequest"
@@ -36,9 +36,14 @@ def create_token(shard: Shard, request: Request) -> Answer:
     """Raises ApiError, NotOwned, NotDurable."""
     target = find_target(shard, request, "create", pending=True)
     check_options(request, "CreateOptions")
-    resource = _resource()
-    sent = decode_object(request.body, resource, shard.catalog, target.cluster)
-    warnings = [*checked_fields(request, resource, sent)]
+    form = form_of(_GROUP, "v1", "tokenrequests", _KIND)
+    sent = decode_object(request.body, form, shard.catalog, target.cluster)
+    warnings = [*checked_fields(request, form, sent)]
+    check_namespace(metadata(sent), request.namespace)
+    sent["metadata"]["namespace"] = request.namespace
+    sent["spec"] = _defaulted(sent.get("spec") or {})
+    written = Written(shard, target, request, sent, form)
+    warnings += written.mutate()
     meta = metadata(sent)
     _check_place(meta, request)
     cluster, account = _account(shard, target, request)
@@ -46,14 +51,17 @@ def create_token(shard: Shard, request: Request) -> Answer:
     if given and given != account.uid:
         text = f"the UID in the token request ({given}) does not match the UID of the service account ({account.uid})"
         raise object_conflict(_GROUP, _KIND, request.name, text)
-    spec = _defaulted(sent.get("spec") or {}, shard.issuer.audiences)
+    spec = _defaulted(sent.get("spec") or {})
+    spec["audiences"] = spec.get("audiences") or list(shard.issuer.audiences)
     _check_spec(spec)
+    now_us = shard.now_us()
+    shown_meta = _shown_metadata(meta, request, account, now_us)
+    warnings += written.validate({**sent, "metadata": shown_meta, "spec": spec})
     subject, is_pod = _subject(shard, cluster, request, account, spec.get("boundObjectRef"))
     if spec["expirationSeconds"] > MAX_EXPIRATION_S:
         asked = spec["expirationSeconds"]
         warnings.append(f"requested expiration of {asked} seconds shortened to {MAX_EXPIRATION_S} seconds")
         spec["expirationSeconds"] = MAX_EXPIRATION_S
-    now_us = shard.now_us()
     expires, warn_after = spec["expirationSeconds"], 0
     if is_pod and expires == _EXTENDED_S and set(spec["audiences"]) <= set(shard.issuer.audiences):
         expires, warn_after = MAX_EXPIRATION_S, expires
@@ -64,8 +72,8 @@ def create_token(shard: Shard, request: Request) -> Answer:
     shown = timestamp(now_us + spec["expirationSeconds"] * 1_000_000)
     answer = {
         "kind": _KIND,
-        "apiVersion": resource.api_version,
-        "metadata": _shown_metadata(meta, request, account, now_us),
+        "apiVersion": form.api_version,
+        "metadata": shown_meta,
         "spec": spec,
         "status": {"token": token, "expirationTimestamp": shown},
     }
@@ -73,8 +81,11 @@ def create_token(shard: Shard, request: Request) -> Answer:
 
 
 def _check_place(meta: Object, request: Request) -> None:
-    if meta.get("namespace") not in (None, "", request.namespace):
-        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    if meta.get("namespace") != request.namespace:
+        fault = invalid(
+            "metadata.namespace", meta.get("namespace"), "must match the service account namespace if specified"
+        )
+        raise object_invalid(_GROUP, _KIND, request.name, [fault])
     name = meta.get("name")
     if name and name != request.name:
         fault = invalid("metadata.name", name, "must match the service account name if specified")
@@ -91,8 +102,8 @@ def _account(shard: Shard, target: Target, request: Request) -> tuple[LogicalClu
     return cluster, Reference(request.name, envelope.uid(value))
 
 
-def _defaulted(spec: Object, audiences: tuple[str, ...]) -> Object:
-    found = {**spec, "audiences": spec.get("audiences") or list(audiences)}
+def _defaulted(spec: Object) -> Object:
+    found = dict(spec)
     if found.get("expirationSeconds") is None:
         found["expirationSeconds"] = _DEFAULT_S
     found.setdefault("boundObjectRef", None)
@@ -167,14 +178,3 @@ def _shown_metadata(meta: Object, request: Request, account: Reference, now_us: 
     kept |= {"name": account.name, "namespace": request.namespace, "uid": account.uid}
     kept["creationTimestamp"] = timestamp(now_us)
     return kept
-
-
-@cache
-def _resource() -> Resource:
-    """As much of the type as reading a body needs."""
-    found = Resource()
-    found.group, found.version, found.plural, found.kind = _GROUP, "v1", "tokenrequests", _KIND
-    found.api_version, found.group_resource = f"{_GROUP}/v1", f"tokenrequests.{_GROUP}"
-    found.definition, found.fingerprint = None, 0
-    found.schema = facts.schema_of(_GROUP, "v1", _KIND)
-    return found

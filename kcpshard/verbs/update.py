@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import orjson
 
 from kcpshard.admission import chain
-from kcpshard.admission.attributes import UPDATE, Attributes
+from kcpshard.admission.attributes import NOTHING, UPDATE, Attributes
 from kcpshard.api import loop_time
 from kcpshard.api.errors import BadRequest, invalid, object_conflict, object_invalid, object_not_found
 from kcpshard.api.objects import Object, metadata
@@ -121,19 +121,23 @@ def store_update(
     warnings: Sequence[str],
     entries: list[Object] | None = None,
     has_empties: bool = False,
+    attributes: Attributes | None = None,
 ) -> Answer | AfterSync:
     """Make `obj` the successor of the pending `value`. Its preconditions hold. `entries` are its managedFields where
-    they are known already; `has_empties` is what its strategy says of what the client sent."""
+    they are known already; `has_empties` is what its strategy says of what the client sent. `attributes` are those of
+    what the client wrote in another form, which others have changed already."""
     cluster, resource, stored = target
     assert cluster is not None
     old = stored_object(shard, target, value)
     duplicates = rules.deduplicate_owners(obj["metadata"])
     new, entries = _filled(shard, target, request, obj, old, entries)
-    attributes = Attributes(
-        UPDATE, shard.store, cluster, resource, request.subresource, request.namespace, request.name, new, old,
-        request.identity, request.dry_run, [], shard.admission, request, obj["metadata"],
-    )  # fmt: skip
-    noted = chain.mutate(attributes)
+    noted = NOTHING
+    if attributes is None:
+        attributes = Attributes(
+            UPDATE, shard.store, cluster, resource, request.subresource, request.namespace, request.name, new, old,
+            request.identity, request.dry_run, [], shard.admission, request, obj["metadata"],
+        )  # fmt: skip
+        noted = chain.mutate(attributes)
     if not request.subresource:
         escalation.confirm(shard, target, request, new, old)
     _prepare(resource, request.subresource, new, old, entries, has_empties)

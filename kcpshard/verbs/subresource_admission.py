@@ -1,0 +1,47 @@
+"""Admission of what is not written in the form of its resource: bindings, evictions, tokens, scales, reviews, and the
+ways into pods, nodes and services.
+
+The chain is the same as for objects. What it is shown is the form that the subresource takes, under the resource and
+the subresource of the URL; what it changes of it is what the verb goes on with.
+"""
+
+from collections.abc import Sequence
+
+from kcpshard.admission import chain
+from kcpshard.admission.attributes import CREATE, Attributes
+from kcpshard.api.objects import Object
+from kcpshard.api.requests import Request
+from kcpshard.definitions.contract import Resource
+from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.target import Target
+
+
+class Written:
+    """One such write, between decoding and commit. `form` is its type, None for what no document describes."""
+
+    def __init__(
+        self,
+        shard: Shard,
+        target: Target,
+        request: Request,
+        obj: Object,
+        form: Resource | None,
+        *,
+        operation: str = CREATE,
+        old: Object | None = None,
+        name: str = "",
+    ) -> None:
+        self.attributes = Attributes(
+            operation, shard.store, target.cluster, target.resource, request.subresource, request.namespace,
+            name or request.name, obj, old, request.identity, request.dry_run, [], shard.admission, request, None,
+            False, form, True,
+        )  # fmt: skip
+
+    def mutate(self) -> Sequence[str]:
+        """Let others change the object, in place. Warnings; raises their refusal, or CallsWanted."""
+        return chain.mutate(self.attributes).warnings
+
+    def validate(self, obj: Object | None = None) -> Sequence[str]:
+        """The same for those who only judge; `obj` is what has become of the object, if it is another."""
+        attributes = self.attributes if obj is None else self.attributes._replace(object=obj)
+        return chain.validate(attributes).warnings
