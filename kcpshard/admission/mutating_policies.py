@@ -18,7 +18,7 @@ from kcpshard.admission.parameters import ConfigurationFault, param_resource, pa
 from kcpshard.admission.policy_definitions import MutatingPolicy, Mutation, Policy
 from kcpshard.admission.policy_patches import MutationFault, merged, patched
 from kcpshard.admission.reinvocation import Reinvocation
-from kcpshard.admission.subject import Object, Subject
+from kcpshard.admission.subject import Object, Subject, kind_of
 from kcpshard.api.errors import ApiError, Cause, internal_error
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.kind_form import WrongForm, read_back
@@ -135,7 +135,14 @@ def _mutated(
         )
         raise MutationFault(f"{kind} {text}")
     form = subject.form(write.resource)
-    new = patched(obj, found.value) if mutation.is_json_patch else merged(form or write.resource, obj, found.value)
+    if mutation.is_json_patch:
+        new = patched(obj, found.value)
+    elif form is not None and form.api_version == write.resource.api_version:
+        new = merged(form, obj, found.value)
+    else:  # which the documents of the resource's own version do not describe
+        group, version, kind = kind_of(write.resource, subject.attributes.subresource)
+        text = f"no corresponding type for {group}/{version}, Kind={kind}"
+        raise MutationFault(f"error applying patch: failed to convert patch object to typed object: {text}")
     if new is obj:
         return obj
     if form is not None:

@@ -311,5 +311,6 @@ def _includes(wide: Object, narrow: Object) -> bool:
 
 def _forbidden(attributes: "Attributes", text: str) -> ApiError:
     resource, name = attributes.resource, attributes.name
-    shown = f'{resource.plural} "{name}" is forbidden: {text}'
+    shown = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+    shown = f'{shown} "{name}" is forbidden: {text}'
     return Forbidden(shown, name=name, group=resource.group, kind=resource.plural)

@@ -98,12 +98,13 @@ def replay_of(request: Request | None) -> Replay:
     return found if isinstance(found, Replay) else Replay()
 
 
-def key_of(hook: Webhook, round_: int, operation: str, obj: Object | None, old: Object | None) -> str:
-    """Equal for two runs in which the webhook would be told the same."""
+def key_of(hook: Webhook, phase: str, operation: str, obj: Object | None, old: Object | None) -> str:
+    """Equal for two runs in which the webhook would be told the same. `phase` is that of admission: configurations of
+    both kinds may have the same name, and so their webhooks."""
     before = (old or {}).get("metadata") or {}
     told = (operation, _stable(obj), before.get("uid"), before.get("resourceVersion"))
     digest = hashlib.sha1(orjson.dumps(told, option=orjson.OPT_SORT_KEYS), usedforsecurity=False).hexdigest()
-    return f"{round_}/{hook.uid}/{digest}"
+    return f"{phase}/{hook.uid}/{digest}"
 
 
 def _stable(obj: Object | None) -> Object | None:

@@ -169,7 +169,9 @@ class Dispatch:
         attributes = self._subject.attributes
         if attributes.dry_run and hook.spec.get("sideEffects") not in ("None", "NoneOnDryRun"):
             raise BadRequest(f'admission webhook "{hook.name}" does not support dry run')
-        key = key_of(hook, round_, attributes.operation, write.object, write.old)
+        key = key_of(
+            hook, f"mutating {round_}" if is_mutating else "validating", attributes.operation, write.object, write.old
+        )
         found = self._replay.answers.get(key)
         if found is not None:
             return found, None

@@ -5,7 +5,7 @@ Each check yields nothing for a good value; the words are kube-apiserver's.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from kcpshard.api.errors import FieldError, forbidden, invalid, required
@@ -132,23 +132,40 @@ def is_ip(text: str) -> bool:
         return False
 
 
+def lenient_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Also with zeros before the numbers of an IPv4 address, as older versions read it."""
+    if ":" not in text and all(part.isascii() and part.isdecimal() for part in text.split(".")):
+        text = ".".join(str(int(part)) for part in text.split("."))
+    return ip_address(text) if is_ip(text) else None
+
+
+def lenient_network(text: str) -> IPv4Network | IPv6Network | None:
+    """The same for a network, with bits beyond its length too."""
+    base, mark, length = text.rpartition("/")
+    found = lenient_address(base) if mark and length.isascii() and length.isdecimal() else None
+    if found is None or int(length) > found.max_prefixlen:
+        return None
+    return ip_network(f"{found}/{int(length)}", strict=False)
+
+
 def address(path: str, text: str) -> Faults:
     if not is_ip(text):
-        yield invalid(path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+        is_padded = lenient_address(text) is not None
+        wrong = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+        yield invalid(path, text, "must not have leading 0s" if is_padded else wrong)
     elif getattr(ip_address(text), "ipv4_mapped", None) is not None:
         yield invalid(path, text, "must not be an IPv4-mapped IPv6 address")
 
 
 def network(path: str, text: str) -> Faults:
-    try:
-        found = ip_interface(text) if text.rpartition("/")[2].isdigit() and "/" in text else None
-    except ValueError:
-        found = None
+    found, (base, _, length) = lenient_network(text), text.rpartition("/")
     if found is None:
         yield invalid(path, text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")
-    elif getattr(found.ip, "ipv4_mapped", None) is not None:
+    elif not is_ip(base) or str(int(length)) != length:
+        yield invalid(path, text, "must not have leading 0s in IP or prefix length")
+    elif getattr(ip_address(base), "ipv4_mapped", None) is not None:
         yield invalid(path, text, "must not have an IPv4-mapped IPv6 address")
-    elif found.ip != found.network.network_address:
+    elif ip_address(base) != found.network_address:
         yield invalid(path, text, "must not have bits set beyond the prefix length")
 
 

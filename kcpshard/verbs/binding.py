@@ -39,16 +39,17 @@ def bind(shard: Shard, request: Request) -> Outcome:
     warnings = [*checked_fields(request, binding_type, binding)]
     check_namespace(metadata(binding), request.namespace)
     binding["metadata"]["namespace"] = request.namespace
-    name = request.name or binding["metadata"].get("name", "")
-    written = Written(shard, target, request, binding, binding_type, name=name)
-    warnings += written.mutate()
-    if not name:
-        raise BadRequest("Name parameter required.")
-    if metadata(binding).get("name", "") != name:
-        raise BadRequest("name in URL does not match name in Binding object")
-    _check_target(binding.get("target") or {})
-    warnings += written.validate()
-    return _assign(shard, Target(target.cluster, pods, pods), request, name, binding, warnings)
+    named = binding["metadata"].get("name", "")
+    with Written(shard, target, request, binding, binding_type, name=request.name or named) as written:
+        warnings += written.mutate()
+        name = request.name or metadata(binding).get("name", "")
+        if not name:
+            raise BadRequest("Name parameter required.")
+        if metadata(binding).get("name", "") != name:
+            raise BadRequest("name in URL does not match name in Binding object")
+        _check_target(binding.get("target") or {})
+        warnings += written.validate()
+        return _assign(shard, Target(target.cluster, pods, pods), request, name, binding, warnings)
 
 
 def _check_target(target: Object) -> None:

@@ -57,12 +57,10 @@ def connect(shard: Shard, request: Request) -> Outcome:
 def _admitted(shard: Shard, target: Target, request: Request, options: Options) -> Options:
     """The options as admission leaves them. Raises its refusal."""
     _, version, kind = kind_of(target.resource, request.subresource)
-    written = Written(
-        shard, target, request, {"kind": kind, "apiVersion": version, **_typed(options)}, None, operation=CONNECT
-    )
-    written.mutate()
-    written.validate()
-    obj = written.attributes.object or {}
+    obj = {"kind": kind, "apiVersion": version, **_typed(options)}
+    with Written(shard, target, request, obj, None, operation=CONNECT) as written:
+        written.mutate()
+        written.validate()
     return {**options, "container": obj.get("container") or ""}
 
 

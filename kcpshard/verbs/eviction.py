@@ -48,7 +48,13 @@ def evict(shard: Shard, request: Request) -> Outcome:
         return success(201)
     check_options(request, "CreateOptions")
     eviction, warnings = _read(shard, target, request)
-    written = Written(shard, target, request, eviction, _eviction_form("v1"))
+    with Written(shard, target, request, eviction, _eviction_form("v1")) as written:
+        return _evicted(shard, target, request, eviction, written, warnings)
+
+
+def _evicted(
+    shard: Shard, target: Target, request: Request, eviction: Object, written: Written, warnings: list[str]
+) -> Answer | AfterSync:
     warnings += written.mutate()
     if metadata(eviction).get("name", "") != request.name:
         raise BadRequest("name in URL does not match name in Eviction object")

@@ -28,11 +28,13 @@ def review(shard: Shard, target: Target, request: Request, obj: Object, warnings
     drop_empty(obj["metadata"])
     for member in ("managedFields", "selfLink"):
         obj["metadata"].pop(member, None)
-    written = Written(shard, target, request, obj, resource)
-    warnings = [*warnings, *written.mutate()]
-    asked = orjson.loads(orjson.dumps(obj))
-    _REVIEWS[resource.kind](shard, request, obj)  # changes nothing: may come before others refuse
-    warnings += written.validate(asked)
+    if resource.namespaced:
+        obj["metadata"]["namespace"] = request.namespace
+    with Written(shard, target, request, obj, resource) as written:
+        warnings = [*warnings, *written.mutate()]
+        asked = orjson.loads(orjson.dumps(obj))
+        _REVIEWS[resource.kind](shard, request, obj)  # changes nothing: may come before others refuse
+        warnings += written.validate(asked)
     return Answer(201, orjson.dumps(obj), None, warnings)
 
 

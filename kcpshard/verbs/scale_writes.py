@@ -59,7 +59,7 @@ def update_scale(shard: Shard, request: Request) -> Outcome:
         managers = _updated(shard, target, request, stored, scale)
         return _store(shard, target, request, stored, scale, managers, warnings)
     except ApiError as error:
-        error.warnings = warnings
+        error.warnings = [*warnings, *error.warnings]
         raise
 
 
@@ -136,8 +136,22 @@ def _store(
     managers: Managers,
     warnings: Sequence[str],
 ) -> Answer | AfterSync:
-    as_written = Written(shard, target, request, scale, scale_resource(), operation=UPDATE, old=stored.scale)
-    warnings = [*warnings, *as_written.mutate()]
+    with Written(shard, target, request, scale, scale_resource(), operation=UPDATE, old=stored.scale) as as_written:
+        warnings = [*warnings, *as_written.mutate()]
+        return _judged(shard, target, request, stored, as_written, managers, warnings)
+
+
+def _judged(
+    shard: Shard,
+    target: Target,
+    request: Request,
+    stored: _Stored,
+    as_written: Written,
+    managers: Managers,
+    warnings: Sequence[str],
+) -> Answer | AfterSync:
+    scale = as_written.attributes.object
+    assert scale is not None
     check_name(metadata(scale), request.name)
     resource, value, meta = target.resource, stored.value, metadata(scale)
     check_uid(meta, value, resource, request)

@@ -6,9 +6,12 @@ the subresource of the URL; what it changes of it is what the verb goes on with.
 """
 
 from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
 
 from kcpshard.admission import chain
 from kcpshard.admission.attributes import CREATE, Attributes
+from kcpshard.api.errors import ApiError
 from kcpshard.api.objects import Object
 from kcpshard.api.requests import Request
 from kcpshard.definitions.contract import Resource
@@ -17,7 +20,10 @@ from kcpshard.verbs.target import Target
 
 
 class Written:
-    """One such write, between decoding and commit. `form` is its type, None for what no document describes."""
+    """One such write, between decoding and commit. `form` is its type, None for what no document describes.
+
+    What is refused within it says what others have warned of before.
+    """
 
     def __init__(
         self,
@@ -36,10 +42,21 @@ class Written:
             name or request.name, obj, old, request.identity, request.dry_run, [], shard.admission, request, None,
             False, form, True,
         )  # fmt: skip
+        self._warnings: Sequence[str] = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, ApiError):
+            error.warnings = [*self._warnings, *error.warnings]
 
     def mutate(self) -> Sequence[str]:
         """Let others change the object, in place. Warnings; raises their refusal, or CallsWanted."""
-        return chain.mutate(self.attributes).warnings
+        self._warnings = chain.mutate(self.attributes).warnings
+        return self._warnings
 
     def validate(self, obj: Object | None = None) -> Sequence[str]:
         """The same for those who only judge; `obj` is what has become of the object, if it is another."""

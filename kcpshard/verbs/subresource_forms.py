@@ -1,4 +1,4 @@
-"""The types of what is written through subresources and is no object of its own: as much of each as reading it needs."""
+"""The types of what subresources take and is no object of its own: as much of each as reading it needs."""
 
 from functools import cache
 

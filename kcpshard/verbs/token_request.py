@@ -42,7 +42,13 @@ def create_token(shard: Shard, request: Request) -> Answer:
     check_namespace(metadata(sent), request.namespace)
     sent["metadata"]["namespace"] = request.namespace
     sent["spec"] = _defaulted(sent.get("spec") or {})
-    written = Written(shard, target, request, sent, form)
+    with Written(shard, target, request, sent, form) as written:
+        return _issued(shard, target, request, sent, written, warnings)
+
+
+def _issued(
+    shard: Shard, target: Target, request: Request, sent: Object, written: Written, warnings: list[str]
+) -> Answer:
     warnings += written.mutate()
     meta = metadata(sent)
     _check_place(meta, request)
@@ -72,7 +78,7 @@ def create_token(shard: Shard, request: Request) -> Answer:
     shown = timestamp(now_us + spec["expirationSeconds"] * 1_000_000)
     answer = {
         "kind": _KIND,
-        "apiVersion": form.api_version,
+        "apiVersion": f"{_GROUP}/v1",
         "metadata": shown_meta,
         "spec": spec,
         "status": {"token": token, "expirationTimestamp": shown},

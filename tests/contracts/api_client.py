@@ -127,7 +127,11 @@ class ApiClient:
         if method == "DELETE" and "propagationPolicy" in query:
             found.body = orjson.dumps({"propagationPolicy": query["propagationPolicy"]})
         if found.subresource in CONNECTIONS:
-            found.body = orjson.dumps(query)
+            given: dict[str, object] = dict(query)
+            repeated = parse_qs(parts.query)
+            given |= {name: repeated[name] for name in ("command", "ports") if name in repeated}
+            _, mark, path = parts.path.partition(f"/{found.subresource}/")
+            found.body = orjson.dumps({**given, "path": f"/{path}"} if mark else given)
         found.resource_version = query.get("resourceVersion", "")
         found.resource_version_match = query.get("resourceVersionMatch", "")
         found.label_selector, found.field_selector = query.get("labelSelector", ""), query.get("fieldSelector", "")

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.contracts.api_client import ApiClient, memory_shard
-from tests.differential.admission_rows import Case, cases, registrations
+from tests.differential import admission_rows, admission_subresources
+from tests.differential.admission_rows import Case, registrations
 from tests.differential.admission_webhooks import Hooks
 from tests.differential.compare import RealServer, ask_ours, masked
 from tests.differential.exchanges import Exchange
@@ -26,6 +27,10 @@ RECORD = Path(__file__).parent.parent / "golden" / "admission.json"
 PREFIX = f"adm{secrets.token_hex(2)}-"  # a namespace takes a while to go: each run has its own
 SEEN_AFTER_S = 4.0  # until a real server judges by what was just registered
 Answer = tuple[int, Any, list[str]]
+
+
+def cases() -> list[Case]:
+    return [*admission_rows.cases(), *admission_subresources.cases()]
 
 
 class Run:
@@ -143,7 +148,7 @@ def main(kubeconfig: str, only: str) -> int:
     for name in differing:
         print(f"--- {name}")
         for who, found in (("real", recorded), ("ours", mine)):
-            print(f"  {who} {json.dumps(found.get(name))[:1500]}")
+            print(f"  {who} {json.dumps(found.get(name))[:9000]}")
     print(f"{len(recorded) - len(differing)} of {len(recorded)} answers equal")
     return 1 if differing else 0
 

@@ -2,8 +2,7 @@
 
 import json
 
-from tests.differential.admission import RECORD, ours
-from tests.differential.admission_rows import cases
+from tests.differential.admission import RECORD, cases, ours
 
 
 async def test_answers_are_kube_apiservers() -> None:

@@ -9,7 +9,9 @@ from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.affinity_faults import EFFECTS, toleration_faults
 from kcpshard.definitions.kinds.container_faults import amount_faults, resource_faults
+from kcpshard.definitions.kinds.network_warnings import node_warnings
 from kcpshard.definitions.kinds.pod_defaults import fill
+from kcpshard.definitions.kinds.pod_warnings import DEPRECATED_LABELS
 from kcpshard.definitions.strategies import Rules, keep
 
 Faults = Iterator[FieldError]
@@ -145,6 +147,12 @@ def _claim_update(new: Object, old: Object) -> Faults:
     yield from checks.unchanged("spec", new["spec"], old["spec"])
 
 
+def _runtime_warnings(runtime_class: Object) -> Iterator[str]:
+    for key in (runtime_class.get("scheduling") or {}).get("nodeSelector") or {}:
+        if key in DEPRECATED_LABELS:
+            yield f"scheduling.nodeSelector: {DEPRECATED_LABELS[key]}"
+
+
 ROWS = {
     ("", "Node"): Rules(
         default=(_default_node,),
@@ -153,6 +161,7 @@ ROWS = {
         fields=(("spec.unschedulable", ()),),
         fields_from=_node_fields,
         prepare_create=(_taint_new,),
+        warnings=node_warnings,
         prepare_update={"": _update_node},
         creates_status=True,
     ),
@@ -162,7 +171,9 @@ ROWS = {
         validate_create=(_priority,),
         validate_update=(_priority_update,),
     ),
-    ("node.k8s.io", "RuntimeClass"): Rules(validate=(_runtime,), validate_update=(_runtime_update,)),
+    ("node.k8s.io", "RuntimeClass"): Rules(
+        validate=(_runtime,), validate_update=(_runtime_update,), warnings=_runtime_warnings
+    ),
     (DRA, "DeviceClass"): Rules(generation=True),
     (DRA, "ResourceClaim"): Rules(default=(_default_devices,), validate_update=(_claim_update,), status_alone=True),
     (DRA, "ResourceClaimTemplate"): Rules(default=(_default_devices,), validate_update=(_claim_update,)),

@@ -12,6 +12,7 @@ from kcpshard.definitions.naming import config_key_faults, is_config_key
 from kcpshard.definitions.strategies import Rules
 
 MAX_BYTES = 1024 * 1024  # of all values together
+_ENFORCED = "kubernetes.io/enforce-mountable-secrets"
 _IMMUTABLE = "field is immutable when `immutable` is set"
 
 
@@ -135,6 +136,12 @@ def _named_secrets(obj: Object) -> None:
         obj["secrets"] = [{"name": s["name"]} if s.get("name") else {} for s in obj["secrets"]]
 
 
+def _account_warnings(account: Object) -> Iterator[str]:
+    if _ENFORCED in (account["metadata"].get("annotations") or {}):
+        advice = "prefer separate namespaces to isolate access to mounted secrets"
+        yield f"metadata.annotations[{_ENFORCED}]: deprecated in v1.32+; {advice}"
+
+
 ROWS = {
     ("", "ConfigMap"): Rules(validate=(_config_map,), validate_update=(_config_map_update,)),
     ("", "Secret"): Rules(
@@ -144,6 +151,8 @@ ROWS = {
         fields=(("type", ("type",)),),
     ),
     ("", "ServiceAccount"): Rules(
-        prepare_create=(_named_secrets,), prepare_update={"": lambda new, _: _named_secrets(new)}
+        prepare_create=(_named_secrets,),
+        prepare_update={"": lambda new, _: _named_secrets(new)},
+        create_warnings=_account_warnings,
     ),
 }

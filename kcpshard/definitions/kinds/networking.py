@@ -9,6 +9,13 @@ from kcpshard.api.names import dns_label_faults, dns_subdomain_faults, path_segm
 from kcpshard.api.selectors import label_value_faults
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
+from kcpshard.definitions.kinds.network_warnings import (
+    endpoints_warnings,
+    ingress_warnings,
+    policy_warnings,
+    slice_warnings,
+    type_warnings,
+)
 from kcpshard.definitions.kinds.pod_defaults import fill
 from kcpshard.definitions.strategies import Rules
 
@@ -23,7 +30,7 @@ _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 def _ingress(obj: Object) -> Faults:
     spec = obj.get("spec") or {}
     if not spec.get("rules") and spec.get("defaultBackend") is None:
-        yield invalid("spec", spec.get("rules") or [], "either `defaultBackend` or `rules` must be specified")
+        yield invalid("spec", spec.get("rules"), "either `defaultBackend` or `rules` must be specified")
     if spec.get("defaultBackend") is not None:
         yield from _backend_faults(spec["defaultBackend"], "spec.defaultBackend")
     for place, rule in enumerate(spec.get("rules") or ()):
@@ -225,15 +232,12 @@ def _peer_faults(peer: Object, path: str) -> Faults:
 
 
 def _except_faults(block: Object, path: str) -> Faults:
-    """Each must be a part of `cidr`, if that is one."""
-    if any(True for _ in checks.network("", block["cidr"])):
-        return
-    whole = ip_network(block["cidr"], strict=False)
-    for place, text in enumerate(block.get("except") or ()):
-        faults = list(checks.network(f"{path}.except[{place}]", text))
-        yield from faults
-        if not faults:
-            part = ip_network(text, strict=False)
+    """Each must be a part of `cidr`, if that can be read."""
+    whole = checks.lenient_network(block["cidr"])
+    for place, text in enumerate((block.get("except") or ()) if whole is not None else ()):
+        yield from checks.network(f"{path}.except[{place}]", text)
+        part = checks.lenient_network(text)
+        if part is not None and whole is not None:
             is_inside = part.version == whole.version and part.network_address in whole
             if not is_inside or whole.prefixlen >= part.prefixlen:
                 yield invalid(f"{path}.except[{place}]", text, "must be a strict subset of `cidr`")
@@ -456,14 +460,19 @@ ROWS = {
         validate_update=(lambda new, old: _ingress(new),),
         validate_subresource={"status": (_ingress_status,)},
         generation=True,
+        create_warnings=ingress_warnings,
     ),
     (GROUP, "IngressClass"): Rules(
         default=(_default_class,), validate=(_class,), validate_update=(_class_update,), generation=True
     ),
     (GROUP, "NetworkPolicy"): Rules(
-        default=(_default_policy,), validate=(_policy,), generation=True, counts_empties="spec"
+        default=(_default_policy,),
+        validate=(_policy,),
+        generation=True,
+        counts_empties="spec",
+        warnings=policy_warnings,
     ),
-    ("", "Endpoints"): Rules(default=(_default_endpoints,), validate=(_endpoints,)),
+    ("", "Endpoints"): Rules(default=(_default_endpoints,), validate=(_endpoints,), warnings=endpoints_warnings),
     ("discovery.k8s.io", "EndpointSlice"): Rules(
         default=(_default_slice,),
         validate=(_slice,),
@@ -471,5 +480,7 @@ ROWS = {
         validate_update=(_slice_update,),
         generation=True,
         disabled=_drop_topology,
+        create_warnings=type_warnings,
+        warnings=slice_warnings,
     ),
 }

@@ -1,16 +1,17 @@
 """What kube-apiserver warns the maker of a pod, or of a template, of: all of it is accepted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
 
 from kcpshard.api.names import dns_label_faults
+from kcpshard.api.selectors import label_value_faults
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.quantities import parse_quantity
 
 Warnings = Iterator[str]
-_DEPRECATED_LABELS = {
+DEPRECATED_LABELS = {
     "beta.kubernetes.io/arch": 'deprecated since v1.14; use "kubernetes.io/arch" instead',
     "beta.kubernetes.io/os": 'deprecated since v1.14; use "kubernetes.io/os" instead',
     "failure-domain.beta.kubernetes.io/region": 'deprecated since v1.17; use "topology.kubernetes.io/region" instead',
@@ -78,6 +79,9 @@ def template_warnings(template: Object | None, path: str) -> Warnings:
 def _warnings(meta: Object, spec: Object, path: str) -> Warnings:
     annotations, here = meta.get("annotations") or {}, f"{path}spec"
     yield from _label_warnings(spec, here)
+    yield from _node_affinity_warnings(
+        (spec.get("affinity") or {}).get("nodeAffinity") or {}, f"{here}.affinity.nodeAffinity"
+    )
     for key, text in _ANNOTATIONS.items():
         if key in annotations:
             yield f"{path}metadata.annotations[{key}]: {text}"
@@ -87,7 +91,7 @@ def _warnings(meta: Object, spec: Object, path: str) -> Warnings:
     for place, item in enumerate(spec.get("imagePullSecrets") or ()):
         if not item.get("name"):
             yield f'{here}.imagePullSecrets[{place}].name: invalid empty name ""'
-    yield from _fractions(spec.get("overhead") or {}, f"{here}.overhead")
+    yield from fractions(spec.get("overhead") or {}, f"{here}.overhead")
     if (spec.get("securityContext") or {}).get("seccompProfile") is None and _SECCOMP_POD in annotations:
         yield f"{path}metadata.annotations[{_SECCOMP_POD}]: {_NO_SECCOMP}"
     for where, container in _containers(spec, here):
@@ -107,12 +111,12 @@ def _containers(spec: Object, path: str) -> Iterator[tuple[str, Object]]:
 
 def _label_warnings(spec: Object, path: str) -> Warnings:
     for key in spec.get("nodeSelector") or {}:
-        if key in _DEPRECATED_LABELS:
-            yield f"{path}.nodeSelector[{key}]: {_DEPRECATED_LABELS[key]}"
+        if key in DEPRECATED_LABELS:
+            yield f"{path}.nodeSelector[{key}]: {DEPRECATED_LABELS[key]}"
     for place, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
         here, key = f"{path}.topologySpreadConstraints[{place}]", constraint.get("topologyKey", "")
-        if key in _DEPRECATED_LABELS:
-            yield f"{here}.topologyKey: {key} is {_DEPRECATED_LABELS[key]}"
+        if key in DEPRECATED_LABELS:
+            yield f"{here}.topologyKey: {key} is {DEPRECATED_LABELS[key]}"
         if constraint.get("labelSelector") is None:
             yield f"{here}.labelSelector: a null labelSelector results in matching no pod"
 
@@ -137,8 +141,9 @@ def _quoted(text: str) -> str:
     return orjson.dumps(text).decode()
 
 
-def _fractions(amounts: Mapping[str, str], path: str) -> Warnings:
-    for name in _BYTES:
+def fractions(amounts: Mapping[str, str], path: str, names: Iterable[str] = _BYTES) -> Warnings:
+    """Of amounts of bytes that are no whole number."""
+    for name in names:
         if name in amounts and parse_quantity(str(amounts[name])).value.denominator != 1:
             yield f"{path}[{name}]: fractional byte value {_quoted(str(amounts[name]))} is invalid, must be an integer"
 
@@ -160,7 +165,7 @@ def _container_warnings(
         for member in ("limits", "requests"):
             amounts = resources.get(member) or {}
             if bytes_of in amounts:
-                yield from _fractions({bytes_of: amounts[bytes_of]}, f"{path}.resources.{member}")
+                yield from fractions({bytes_of: amounts[bytes_of]}, f"{path}.resources.{member}")
     yield from _hidden(container.get("env") or (), f"{path}.env")
 
 
@@ -222,6 +227,27 @@ def _collision(port: Object, other: Object) -> str:
     if not host or not other_host:
         return "overlapping"
     return "dangerously ambiguous" if host == other_host and (not ip) != (not other_ip) else ""
+
+
+def node_term_warnings(term: Object, path: str, *, judges_values: bool) -> Warnings:
+    """Of one term that selects nodes."""
+    for place, expression in enumerate(term.get("matchExpressions") or ()):
+        here, key = f"{path}.matchExpressions[{place}]", expression.get("key", "")
+        if key in DEPRECATED_LABELS:
+            yield f"{here}.key: {key} is {DEPRECATED_LABELS[key]}"
+        for number, value in enumerate((expression.get("values") or ()) if judges_values else ()):
+            for fault in label_value_faults(value):
+                yield f"{here}.values[{number}]: {value} is invalid, {fault}"
+
+
+def _node_affinity_warnings(affinity: Object, path: str) -> Warnings:
+    member = "requiredDuringSchedulingIgnoredDuringExecution"
+    for place, term in enumerate((affinity.get(member) or {}).get("nodeSelectorTerms") or ()):
+        yield from node_term_warnings(term, f"{path}.{member}.nodeSelectorTerms[{place}]", judges_values=True)
+    member = "preferredDuringSchedulingIgnoredDuringExecution"
+    for place, term in enumerate(affinity.get(member) or ()):
+        here = f"{path}.{member}[{place}].preference"
+        yield from node_term_warnings(term.get("preference") or {}, here, judges_values=True)
 
 
 def _affinity_warnings(affinity: Object, path: str) -> Warnings:

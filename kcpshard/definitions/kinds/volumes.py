@@ -13,6 +13,7 @@ from kcpshard.definitions.kinds.affinity_faults import node_selector_faults
 from kcpshard.definitions.kinds.claim_faults import VOLUME_MODES, access_mode_faults, claim_spec_faults, positive_amount
 from kcpshard.definitions.kinds.pod_defaults import fill
 from kcpshard.definitions.kinds.volume_sources import driver_name
+from kcpshard.definitions.kinds.volume_warnings import claim_warnings, class_warnings, volume_warnings
 from kcpshard.definitions.quantities import parse_quantity
 from kcpshard.definitions.strategies import Rules, keep, keep_all_but
 
@@ -23,6 +24,11 @@ _SOURCES = (  # in the order in which kube-apiserver counts them
     "hostPath", "gcePersistentDisk", "awsElasticBlockStore", "glusterfs", "flocker", "nfs", "rbd", "quobyte", "cephfs",
     "iscsi", "cinder", "fc", "flexVolume", "azureFile", "vsphereVolume", "photonPersistentDisk", "portworxVolume",
     "azureDisk", "scaleIO", "local", "storageos", "csi",
+)  # fmt: skip
+_MOUNT_OPTIONS = "volume.beta.kubernetes.io/mount-options"
+_MOUNTABLE = (
+    "gcePersistentDisk", "awsElasticBlockStore", "glusterfs", "nfs", "rbd", "quobyte", "iscsi", "cinder", "cephfs",
+    "azureFile", "vsphereVolume", "azureDisk", "photonPersistentDisk",
 )  # fmt: skip
 _CLAIM_PROTECTION, _VOLUME_PROTECTION = "kubernetes.io/pvc-protection", "kubernetes.io/pv-protection"
 
@@ -48,6 +54,13 @@ def _create_volume(obj: Object) -> None:
     since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     obj["status"] = {"phase": "Pending", "lastPhaseTransitionTime": since}
     _protect(_VOLUME_PROTECTION, obj)
+
+
+def _mount_options(obj: Object) -> Faults:
+    """The older form of them, an annotation, is only for the types that always took it."""
+    takes_it = any((obj.get("spec") or {}).get(source) is not None for source in _MOUNTABLE)
+    if not takes_it and _MOUNT_OPTIONS in (obj["metadata"].get("annotations") or {}):
+        yield forbidden(f"metadata.annotations.{_MOUNT_OPTIONS}", "may not specify mount options for this volume type")
 
 
 def _volume(obj: Object) -> Faults:
@@ -406,7 +419,8 @@ ROWS = {
         default=(_default_volume,),
         prepare_create=(_create_volume,),
         prepare_update={"status": _volume_status},
-        validate=(_volume,),
+        validate=(_volume, _mount_options),
+        warnings=volume_warnings,
         validate_update=(_volume_update,),
     ),
     ("", "PersistentVolumeClaim"): Rules(
@@ -414,9 +428,12 @@ ROWS = {
         prepare_create=(_create_claim,),
         prepare_update={"": _update_claim},
         validate=(_claim,),
+        warnings=claim_warnings,
         validate_update=(_claim_update,),
     ),
-    (GROUP, "StorageClass"): Rules(default=(_default_class,), validate=(_class,), validate_update=(_class_update,)),
+    (GROUP, "StorageClass"): Rules(
+        default=(_default_class,), validate=(_class,), validate_update=(_class_update,), warnings=class_warnings
+    ),
     (GROUP, "CSIDriver"): Rules(
         default=(_default_driver,),
         validate=(_driver,),

@@ -58,11 +58,11 @@ def test_what_is_no_answer() -> None:
 
 def test_a_write_is_the_same_whatever_its_run_makes_anew() -> None:
     def key(**meta: Any) -> str:
-        return key_of(HOOK, 0, "CREATE", {"metadata": {"name": "a", **meta}}, None)
+        return key_of(HOOK, "mutating 0", "CREATE", {"metadata": {"name": "a", **meta}}, None)
 
     assert key(creationTimestamp="1", managedFields=[1]) == key(creationTimestamp="2")
     assert key(labels={"a": "b"}) != key()
-    assert key_of(HOOK, 1, "CREATE", None, None) != key_of(HOOK, 0, "CREATE", None, None)
+    assert key_of(HOOK, "validating", "CREATE", None, None) != key_of(HOOK, "mutating 0", "CREATE", None, None)
 
 
 def test_a_replay_keeps_what_the_first_run_made() -> None:
