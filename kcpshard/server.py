@@ -74,7 +74,6 @@ from kcpshard.storage.rocksdb_engine import RocksdbEngine
 from kcpshard.storage.template import Template
 from kcpshard.sync_service import SyncService
 from kcpshard.tenancy.copies import Copies
-from kcpshard.tenancy.names import NAME
 from kcpshard.tenancy.shown_objects import tenancy_objects
 from kcpshard.verbs import births, cluster_limits, inheritance
 from kcpshard.verbs.birth_contents import BirthContents, shown_objects
@@ -444,7 +443,7 @@ class ShardServer:
         self._shard.catalog.inherited_changed(path)
         if logical_clusters.CONTROLLER in self._controllers.names:
             for heir in self._shard.catalog.heirs(path):
-                self._controllers.add(logical_clusters.CONTROLLER, heir.id, (NAME,))
+                self._controllers.add(logical_clusters.CONTROLLER, heir.id, logical_clusters.DEFINITIONS)
 
     async def _handed_down(self, path: str, tag: str, timeout_s: float) -> Result:
         assert self._peers is not None

@@ -88,7 +88,12 @@ class WatchService:
     def end_watches_of_the_dead(self, store: ObjectStore) -> None:
         """Of a logical cluster that is no more, after its last events."""
         gone = NotFound("the logical cluster has been deleted").body()
-        store.on_removal(lambda cluster_id: self.hub.end_cluster(cluster_id, gone))
+
+        def end(cluster: LogicalCluster) -> None:
+            if self.hub.number(cluster.path):  # to end them is to look at all there are
+                self.hub.end_cluster(cluster.id, gone)
+
+        store.on_removal(end)
 
     def _rights_changed(self, cluster: LogicalCluster) -> None:
         """Watches of whoever has lost a right end within RECHECK_S."""

@@ -38,11 +38,12 @@ _ASK_S = 10.0
 _OURS = frozenset({"foregroundDeletion", "orphan", "customresourcecleanup.apiextensions.k8s.io"})
 # Not before everything else has gone, in this order.
 _LAST = ("namespaces", *sorted(RIGHTS), CRDS)
+DEFINITIONS = ("definitions",)
 _WORKSPACES = (TENANCY, VERSION, "workspaces")
 
 
 class LogicalClusters:
-    """The only key is the name of the LogicalCluster."""
+    """Keys are the name of the LogicalCluster, and DEFINITIONS where what it defines or inherits has changed."""
 
     name = CONTROLLER
 
@@ -60,7 +61,7 @@ class LogicalClusters:
             return () if change.type is EventType.DELETED else ((NAME,),)
         if change.group_resource == CRDS:
             self._see_definition(cluster_id)
-            return ((NAME,),)  # it may hide an inherited one
+            return (DEFINITIONS,)  # it may hide an inherited one
         if self._held and cluster_id in self._held and change.type is EventType.DELETED:
             return ((NAME,),)
         return ()
@@ -68,18 +69,20 @@ class LogicalClusters:
     def _see_definition(self, cluster_id: int) -> None:
         cluster = self._store.cluster_by_id(cluster_id)
         for heir in self._shard.catalog.heirs(cluster.path) if cluster is not None else ():
-            self._add(self.name, heir.id, (NAME,))
+            self._add(self.name, heir.id, DEFINITIONS)
 
     async def reconcile(self, cluster: LogicalCluster, key: Key) -> float:
         found = self._pending(cluster)
         if found is None:
             return 0
+        if key == DEFINITIONS:
+            if APIS in ((found.get("spec") or {}).get("inherit") or ()):
+                await self._say_conflicts(cluster, found)
+            return 0
         found = self._settled(cluster, found)
         is_ending = found["metadata"].get("deletionTimestamp") and not (found.get("status") or {}).get("terminators")
         if is_ending:
             return await self._end(cluster, found)
-        if APIS in ((found.get("spec") or {}).get("inherit") or ()):
-            await self._say_conflicts(cluster, found)
         await self._tell(found)
         return 0
 

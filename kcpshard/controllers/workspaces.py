@@ -56,9 +56,10 @@ class Workspaces:
     def see(self, cluster_id: int, change: Change) -> Keys:
         if change.group_resource != WORKSPACES or change.type is EventType.DELETED:
             return ()
-        # Quotes inside strings are escaped, so these can only be the members themselves.
-        is_settled = b'"cluster":"' in change.value and b'"deletionTimestamp":"' not in change.value
-        return () if is_settled else ((change.name,),)
+        # Quotes inside strings are escaped, so these are members; a label of such a name makes us look once too often.
+        value = change.value
+        is_new = b'"phase":"Scheduling"' in value or b'"cluster":"' not in value
+        return ((change.name,),) if is_new or b'"deletionTimestamp":"' in value else ()
 
     async def reconcile(self, cluster: LogicalCluster, key: Key) -> float:
         workspace = self._pending(cluster, key[0])

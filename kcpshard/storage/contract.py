@@ -210,8 +210,8 @@ class ObjectStore(Protocol):
     async def detach_forks(self, cluster: LogicalCluster) -> None:
         """Let the logical cluster, and each of its forks, hold all that it shows: before it leaves this store."""
 
-    def on_removal(self, listener: Callable[[int], None]) -> None:
-        """Call with the id of a logical cluster that is no more, when that is durable and its last events are out."""
+    def on_removal(self, listener: Callable[[LogicalCluster], None]) -> None:
+        """Call with a logical cluster that is no more, when that is durable and its last events are out."""
 
     async def clear(self, now_us: int) -> int:
         """Remove what is left of those that died a while ago; returns how many have gone."""

@@ -104,7 +104,7 @@ class Store:
         self.transfers = Transfers(engine, self._writer, self._clusters, self._clock, self._compaction)
         self._fences = self.transfers.fences
         self._clearing = Clearing(engine, self._writer, self._compaction)
-        self._removal_listeners: list[Callable[[int], None]] = []
+        self._removal_listeners: list[Callable[[LogicalCluster], None]] = []
         self._forks = Forks(engine, self._writer, self._removed_of)
         self._origins = self._forks.origins
         self._get_object = engine.getter(keyspace.OBJECTS)
@@ -303,15 +303,15 @@ class Store:
         for fork_id in [cluster.id, *self._forks.of.get(cluster.id, ())]:
             self._forks.end(group, fork_id)
         self._clusters.bury(cluster, self._now_us(), group)
-        group.when_durable(lambda: self._tell_removal(cluster.id))
+        group.when_durable(lambda: self._tell_removal(cluster))
         return group
 
-    def on_removal(self, listener: Callable[[int], None]) -> None:
+    def on_removal(self, listener: Callable[[LogicalCluster], None]) -> None:
         self._removal_listeners.append(listener)
 
-    def _tell_removal(self, cluster_id: int) -> None:
+    def _tell_removal(self, cluster: LogicalCluster) -> None:
         for listener in self._removal_listeners:
-            listener(cluster_id)
+            listener(cluster)
 
     async def clear(self, now_us: int) -> int:
         return await self._clearing.run(now_us)

@@ -28,7 +28,7 @@ HEIRS = """
 apiVersion: tenancy.kcp.io/v1alpha1
 kind: WorkspaceType
 metadata: {name: heirs}
-spec: {inherit: [RBAC, APIs], extend: {with: [{name: universal, path: root}]}}
+spec: {inherit: [RBAC, APIs, Authentication], extend: {with: [{name: universal, path: root}]}}
 """
 WIDGETS = """
 apiVersion: apiextensions.k8s.io/v1
@@ -98,11 +98,27 @@ def test_rights_and_apis_are_inherited_over_shards(at: At) -> None:
         widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"a": 1}}
         heir("create", "-f", "-", text=json.dumps(widget))
         assert "w" in heir("get", "widgets", "-o", "name").stdout
+    top("create", "serviceaccount", "bot")
+    token = top("create", "token", "bot").stdout.strip()
+    for number in range(4):
+        user = f"--user=system:kcp:serviceaccount:{name}:default:bot"
+        at(f":heir-{number}")("create", "clusterrolebinding", "bot", "--clusterrole=cluster-admin", user)
+        assert "example.com/w" in guest(at(f":heir-{number}"), token)
+    top("delete", "serviceaccount", "bot")
+    for number in range(4):
+        heir = at(f":heir-{number}")
+        eventually(lambda heir=heir: "Unauthorized" in guest(heir, token, code=1))
     top("delete", "clusterrolebinding", "dev")
     for number in range(4):
         heir = at(f":heir-{number}")
         eventually(lambda heir=heir: "forbidden" in heir("--as=dev", "get", "secrets", code=1).stderr.lower())
         top("delete", "workspace", f"heir-{number}", "--timeout=60s")
+
+
+def guest(there: Kubectl, token: str, code: int = 0) -> str:
+    """What a service account of an ancestor is told."""
+    review = there("--token", token, "get", "widgets", "-o", "name", code=code)
+    return review.stdout + review.stderr
 
 
 def eventually(is_so: Callable[[], bool]) -> None:

@@ -41,6 +41,11 @@ class Client:
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"{}")
 
+    def stream(self, path: str) -> Any:
+        headers = {"Authorization": f"Bearer {self._server.token}"}
+        request = urllib.request.Request(self._server.url + path, None, headers)
+        return urllib.request.urlopen(request, context=self._trust, timeout=20)
+
     def create(self, path: str, body: Any, user: str = "") -> Any:
         code, found = self.ask("POST", path, body, user)
         assert code == 201, found
@@ -155,3 +160,17 @@ def test_a_terminator_clears_up(client: Client) -> None:
             return
         time.sleep(0.02)
     raise AssertionError("it is still there")
+
+
+def test_an_open_watch_hears_of_every_object_and_ends(client: Client) -> None:
+    client.create(f"/clusters/root{WORKSPACES}", workspace("watched", "universal"))
+    client.phase(f"/clusters/root{WORKSPACES}/watched", "Ready")
+    client.create(f"/clusters/root:watched{MAPS}", {"metadata": {"name": "c"}})
+    place = f"/clusters/root:watched{MAPS}?watch=true&fieldSelector=metadata.name=c"
+    with client.stream(place) as response:
+        events = (json.loads(line) for line in response)
+        assert next(events)["type"] == "ADDED"
+        client.ask("DELETE", f"/clusters/root{WORKSPACES}/watched")
+        assert next(events)["type"] == "DELETED"
+        last = next(events)
+    assert (last["type"], last["object"]["code"]) == ("ERROR", 404)

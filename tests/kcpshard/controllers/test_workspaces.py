@@ -36,6 +36,14 @@ async def test_a_workspace_becomes_ready(tree: Tree) -> None:
     assert (await tree.at("root:org").get("/api/v1/namespaces/default"))["metadata"]["name"] == "default"
 
 
+async def test_labels_do_not_keep_a_workspace_from_being_made(tree: Tree) -> None:
+    made = workspace("a")
+    made["metadata"]["labels"] = {"cluster": "x", "deletionTimestamp": "y", "phase": "Ready"}
+    await tree.root.create(WORKSPACES, made)
+    await tree.settle()
+    assert (await tree.root.get(f"{WORKSPACES}/a"))["status"]["phase"] == "Ready"
+
+
 async def test_nothing_is_below_without_a_workspace(tree: Tree) -> None:
     reply = await tree.at("root:nowhere").do("GET", "/api/v1/namespaces/default")
     assert reply.code == 404
@@ -90,7 +98,7 @@ async def test_a_workspace_goes_with_all_that_is_in_it(tree: Tree) -> None:
     cluster = tree.shard.store.pending_cluster("root:org:team")
     assert cluster is not None
     gone: list[int] = []
-    tree.shard.store.on_removal(gone.append)
+    tree.shard.store.on_removal(lambda cluster: gone.append(cluster.id))
     assert (await tree.root.do("DELETE", f"{WORKSPACES}/org")).code == 200
     await tree.settle()
     assert (await tree.root.do("GET", f"{WORKSPACES}/org")).code == 404

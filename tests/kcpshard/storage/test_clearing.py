@@ -44,7 +44,7 @@ async def dead(world: World, path: str, objects: int = 3) -> int:
 async def test_the_path_is_free_at_once_and_the_keys_go_later() -> None:
     world = World()
     told: list[int] = []
-    world.store.on_removal(told.append)
+    world.store.on_removal(lambda cluster: told.append(cluster.id))
     id_ = await dead(world, "root:a")
     assert told == [id_]
     assert world.store.pending_cluster("root:a") is None and world.store.cluster_by_id(id_) is None
