@@ -72,8 +72,8 @@ conformance: setup
 	$(BIN)/python -m tests.clients.conformance $(ARGS)
 
 # Programs on client-go and controller-runtime at work in logical clusters; their exit codes judge. Need Go and its proxy.
-.PHONY: informers operator
-informers operator: setup
+.PHONY: informers operator wildcard
+informers operator wildcard: setup
 	$(BIN)/python -m tests.clients.go_program $@
 
 # helm with a chart of custom kinds and hooks; built through Go's module proxy unless PEERS_DIR or the PATH have one.

@@ -20,6 +20,8 @@ _PLAIN_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch
 _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 _FALSE = frozenset({"0", "false"})
 
+EXPORT_VIEWS = "apiexport"  # /services/apiexport/PATH/NAME/clusters/…
+
 Query = dict[str, list[str]]
 
 
@@ -48,7 +50,7 @@ def parse_request(method: str, target: str, cluster_header: str | None) -> Reque
     path, _, raw_query = target.partition("?")
     segments = _segments(path)
     cluster, view = "", b""
-    if segments[1:3] == ["services", "apiexport"]:
+    if segments[1:3] == ["services", EXPORT_VIEWS]:
         view = _view(segments)
         path = "/".join(segments)
     if len(segments) > 1 and segments[1] == "clusters":

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import orjson
 
 from kcpfront.exchange import Exchange, Reply
-from kcpfront.request_info import RequestInfo
+from kcpfront.request_info import EXPORT_VIEWS, RequestInfo
 from kcpfront.responses import json_reply
 from kcpshard.api.errors import BadRequest, Forbidden, MethodNotAllowed, PageNotFound, UnsupportedMediaType
 from kcpshard.api.names import WILDCARD
@@ -75,6 +75,8 @@ def split_view(target: str) -> tuple[View | None, str]:
     if not target.startswith(_PREFIX):
         return None, target
     service, _, rest = target.removeprefix(_PREFIX).partition("/")
+    if service == EXPORT_VIEWS:
+        return None, target  # a shard decides there: see request_info
     name, _, inside = rest.partition("/")
     kind = KINDS.get(service)
     if kind is None or not inside.startswith("clusters/") or ":" not in unquote(name):

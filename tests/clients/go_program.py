@@ -1,8 +1,8 @@
 """Build one of the Go programs beside this file and run it against a logical cluster of its own; its exit code judges.
 
-    python -m tests.clients.go_program informers|operator
+    python -m tests.clients.go_program informers|operator|wildcard
 
-Needs Go and its module proxy. `make informers` and `make operator` run it.
+Needs Go and its module proxy. `make informers`, `make operator` and `make wildcard` run it.
 """
 
 import os

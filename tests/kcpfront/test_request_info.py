@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kcpfront.request_info import parse_query, parse_request
-from kcpshard.api.errors import ApiError, BadRequest, NotFound
+from kcpshard.api.errors import ApiError, BadRequest, NotFound, PageNotFound
 
 
 def described(method: str, target: str, header: str | None = None) -> dict[str, str]:
@@ -226,3 +226,23 @@ def test_only_a_legal_cluster_gets_through(cluster: str, rest: str) -> None:
     except ApiError:
         return
     assert info.cluster == "*" or all(s and s == s.lower() and s.isascii() for s in info.cluster.split(":"))
+
+
+def test_the_view_of_an_export() -> None:
+    target = "/services/apiexport/root:org/widgets/clusters/*/apis/example.dev/v1/namespaces/a/widgets?limit=1"
+    found = parse_request("GET", target, None)
+    assert (found.view, found.cluster, found.path) == (
+        b'["root:org","widgets"]', "*", "/apis/example.dev/v1/namespaces/a/widgets"
+    )  # fmt: skip
+    assert (found.verb, found.resource, found.namespace) == ("list", "widgets", "a")
+    one = parse_request("GET", "/services/apiexport/root%3Aorg/widgets/clusters/root:b/api", None)
+    assert (one.view, one.cluster, one.path) == (b'["root:org","widgets"]', "root:b", "/api")
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/services/apiexport/root/widgets/api", "/services/apiexport/ROOT/widgets/clusters/*/api", "/services/apiexport"],
+)
+def test_what_is_no_view(target: str) -> None:
+    with pytest.raises(PageNotFound):
+        parse_request("GET", target, None)

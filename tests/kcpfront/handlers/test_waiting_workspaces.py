@@ -65,6 +65,8 @@ def test_targets() -> None:
     view, inside = split_view("/services/initializingworkspaces/root%3Aa/clusters/*/api/v1/pods?x=y")
     assert view is not None and view.name == "root:a" and inside == "/clusters/*/api/v1/pods?x=y"
     assert split_view("/api/v1/pods") == (None, "/api/v1/pods")
+    exported = "/services/apiexport/root/widgets/clusters/*/api/v1"
+    assert split_view(exported) == (None, exported), "shards decide there"
     for target in ("/services/x", "/services/nope/root:a/clusters/*/a", "/services/terminatingworkspaces/a/clusters/x"):
         with pytest.raises(PageNotFound):
             split_view(target)
