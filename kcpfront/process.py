@@ -57,6 +57,7 @@ class FrontProcess:
             authentication=options.authentication,
             trail=open_trail(options.audit),
         )
+        self._front.ask_whether_behind(self._feed.is_behind)
         self._authorities = AuthorityFeed(authorities.follow, self._front.take_tenant_authorities)
         self._front.metrics.shards = self._channels.counts
         self._front.metrics.ask_shards = self._channels.ask_statistics

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
@@ -114,6 +114,10 @@ class Front:
         """The signing keys of each shard map."""
         self._authenticator.take_keys(keys)
         self._files.trust([key.certificate for key in keys if key.purpose == "certificates" and key.certificate])
+
+    def ask_whether_behind(self, is_behind: Callable[[], bool]) -> None:
+        """Whether keys may have been announced that have not come here."""
+        self._authenticator.accounts.is_behind = is_behind
 
     def take_tenant_authorities(self, shard: int, told: Sequence[Registration], named: AbstractSet[str] | None) -> None:
         """Of each shard, as `routing.authority_feed` hears of them."""

@@ -143,7 +143,7 @@ class Execution:
             return
         ended = perf_counter()
         if ended - began > _COUNTED_S:
-            turns.charge(cluster, ended - began, ended)
+            turns.charge(cluster, turns.spent(ended - began), ended)
         if type(outcome) is Answer:
             receiver.answer(request.id, outcome if flow is None else _of_flow(outcome, flow))
         else:

@@ -1,11 +1,12 @@
 """Tokens of service accounts: signature, expiry, issuer and audience. That account and bound object still exist is
 for the shard to prove; which ones these are the proof says.
 
-Keys come with the shard map. A token signed with a key that is not known here waits a moment for a newer map.
+Keys come with the shard map, each some seconds before anything is signed with it. So a key that is not known here is
+nobody's, but for a front that may have missed the newest map: there the token waits a moment for it.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import jwt
@@ -34,7 +35,7 @@ class PublicKey(Protocol):
 
 
 class ServiceAccountTokens:
-    """A TokenProver."""
+    """A TokenProver. Set `is_behind` to what says whether the newest map may not have come yet."""
 
     def __init__(self, issuer: str = names.DEFAULT_ISSUER, audiences: Sequence[str] = ()) -> None:
         self.issuer = issuer
@@ -42,6 +43,7 @@ class ServiceAccountTokens:
         self.keys: dict[str, ec.EllipticCurvePublicKey] = {}
         self._changed = asyncio.Event()
         self._waiting = 0
+        self.is_behind: Callable[[], bool] = lambda: False
 
     def take_keys(self, keys: Iterable[PublicKey]) -> bool:
         """Replace all keys; whether any is gone, so that what it proved must be forgotten."""
@@ -67,7 +69,7 @@ class ServiceAccountTokens:
         return _bound(claims, scope)
 
     async def _wait_for(self, key_id: str) -> ec.EllipticCurvePublicKey:
-        if self._waiting < _MAX_WAITING:
+        if self._waiting < _MAX_WAITING and self.is_behind():
             self._waiting += 1
             try:
                 async with asyncio.timeout(KEY_WAIT_S):

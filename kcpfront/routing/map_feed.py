@@ -6,12 +6,13 @@ newest map names. While none answers, the last map stays in use: the shards deci
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import NoReturn, Protocol
 
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.placement_client import Refused, Unreachable
+from kcpshard.rpc.placement_client import CONNECT_TIMEOUT_S, Refused, Unreachable
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,11 @@ class MapFeed:
         self._epoch = 0
         self._named: tuple[str, ...] = ()
         self._first_map = asyncio.Event()
+        self._connected_from = math.inf  # loop time from which a stream has brought the newest map, if it lasts
+
+    def is_behind(self) -> bool:
+        """Whether a map that a shard shows may not have come here yet, but for milliseconds."""
+        return asyncio.get_running_loop().time() < self._connected_from
 
     async def wait_for_map(self) -> None:
         """Until the first map has come."""
@@ -56,15 +62,21 @@ class MapFeed:
     async def _follow_one(self, address: str) -> bool:
         """Whether the shard answered at all before the stream ended."""
         answered = False
+        loop = asyncio.get_running_loop()
+        # A stream that does not connect within this ends; one that does brings what is newer at once.
+        self._connected_from = loop.time() + CONNECT_TIMEOUT_S
         try:
             async with aclosing(self._follow(address, self._epoch)) as maps:
                 async for message in maps:
                     answered = True
+                    self._connected_from = loop.time()
                     self._take(message)
         except (Refused, Unreachable) as error:
             log.debug("cannot read the shard map from %s: %s", address, error)
         except ValueError as error:
             log.warning("the shard map from %s is damaged and not used: %s", address, error)
+        finally:
+            self._connected_from = math.inf
         return answered
 
     def _take(self, message: pb.ShardMap) -> None:

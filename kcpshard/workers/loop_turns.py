@@ -4,11 +4,15 @@ What a logical cluster's work takes on the loop is measured. Below its share not
 and the price is two looks at the clock. Above it, its work queues in fair turns (`turns`), of which a few milliseconds
 run in each turn of the loop, between everybody else's. The share is renewed continuously: `SHARE` of the time that has
 passed, at most `BURST_S` saved up.
+
+Charged is time of the processor: who is interrupted by another process has spent nothing meanwhile. To ask for that
+costs a system call, so it is asked after work that seems to have been long, and tells of all since it was asked last:
+what is charged is the lesser of the two.
 """
 
 import asyncio
 from collections.abc import Callable
-from time import perf_counter
+from time import perf_counter, thread_time
 
 from kcpshard.workers.turns import FairTurns
 
@@ -16,6 +20,7 @@ SHARE = 0.2  # of one loop, that a logical cluster may use before it has to queu
 BURST_S = 0.02
 _TURN_S = 0.002  # of queued work in one turn of the loop
 _SLICE_S = 0.001  # what a coroutine's slice counts as in its turn; its spending is measured
+_LONG_S = 0.0001  # seemingly: less is what it looks like
 _QUEUED, _QUEUED_OF_ONE = 100_000, 20_000  # bounded by the callers' credits before that
 _REMEMBERED = 4096
 
@@ -25,7 +30,7 @@ Work = Callable[[], None]
 class LoopTurns:
     """`is_over` and `charge` around work that runs at once; `queue` and `turn` for work that waits."""
 
-    __slots__ = ("_is_scheduled", "_loop", "_resumed", "_turns", "_weight_of", "spenders")
+    __slots__ = ("_asked", "_is_scheduled", "_loop", "_resumed", "_turns", "_weight_of", "spenders")
 
     def __init__(self, weight_of: Callable[[str], float] | None = None) -> None:
         """`weight_of`: how many times the usual share a key has; asked about those that have used some of it."""
@@ -35,6 +40,7 @@ class LoopTurns:
         # key → seconds of the loop used beyond what the time since has renewed, and when that was
         self.spenders: dict[str, tuple[float, float]] = {}
         self._is_scheduled = False
+        self._asked = thread_time()  # of the processor, when it was asked last
         self._resumed: tuple[str, float] | None = None  # whose coroutine has the loop, and since when
 
     def __len__(self) -> int:
@@ -50,6 +56,13 @@ class LoopTurns:
         if used <= 0.0:
             self.spenders.pop(key, None)
         return used > BURST_S * weight
+
+    def spent(self, seconds: float) -> float:
+        """What of this time, up to now, was the processor's."""
+        if seconds < _LONG_S:
+            return seconds
+        before, self._asked = self._asked, thread_time()
+        return min(seconds, self._asked - before)
 
     def charge(self, key: str, seconds: float, now: float) -> None:
         """What work of the key took that ended at `now`."""
@@ -67,7 +80,7 @@ class LoopTurns:
         """Between two slices of a coroutine: others first, and whoever has used less."""
         now = perf_counter()
         if self._resumed is not None and self._resumed[0] == key:
-            self.charge(key, now - self._resumed[1], now)
+            self.charge(key, self.spent(now - self._resumed[1]), now)
         self._resumed = None
         if not self._turns and not self.is_over(key, now):
             await asyncio.sleep(0)
@@ -104,8 +117,9 @@ class LoopTurns:
                 break  # it runs when we have returned
             item()
             now = perf_counter()
-            self._turns.charge(key, now - last)
-            self.charge(key, now - last, now)
+            spent = self.spent(now - last)
+            self._turns.charge(key, spent)
+            self.charge(key, spent, now)
             last = now
         if self._turns:
             self._is_scheduled = True

@@ -30,7 +30,6 @@ from tests.attack.wire import Answer, Wire
 
 CHIEF = "/api/v1/namespaces/default/serviceaccounts/chief"
 _READ = ("GET", "HEAD")
-_SLOW = "bent token, no key"  # it might be signed by a key that is about to come: its refusal takes two seconds
 
 
 class Names(NamedTuple):
@@ -272,9 +271,6 @@ class Siege:
         quiet = [each for each in plain if each.method in (*_READ, "DELETE") and "watch=1" not in each.target]
         self._warm()
         for credential in self.credentials:
-            if credential.name == _SLOW:
-                yield from self._compared(credential, "plain", prefixed(quiet[0]))
-                continue
             for attack in _some(randomness, plain, examples):
                 yield from self._compared(credential, "every verb", prefixed(attack))
             for attack in _some(randomness, quiet, spelled):
@@ -293,8 +289,6 @@ class Siege:
     def _warm(self) -> None:
         """Let connections and caches be as they will stay."""
         for credential in self.credentials:
-            if credential.name == _SLOW:
-                continue
             credential.wire.ask(Attack("GET", f"/clusters/{self.names.phantom}/api"))
 
     def _compared(self, credential: Credential, way: str, attack: Attack) -> Iterator[Breach]:

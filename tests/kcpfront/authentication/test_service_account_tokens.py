@@ -139,7 +139,9 @@ async def test_other_tokens_are_left_to_others(token: str) -> None:
 
 
 async def test_a_new_key_is_waited_for() -> None:
+    """By a front that may have missed the newest map."""
     key, tokens = new_key(), prover()
+    tokens.is_behind = lambda: True
     token = issuer(key).issue(SCOPE, ACCOUNT, AUDIENCES, int(time.time()), 600)
     async with asyncio.TaskGroup() as tasks:
         asked = tasks.create_task(tokens.prove(token, AUDIENCES))
@@ -151,8 +153,17 @@ async def test_a_new_key_is_waited_for() -> None:
 async def test_a_key_that_nobody_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service_account_tokens, "KEY_WAIT_S", 0.0)
     token = issuer(new_key()).issue(SCOPE, ACCOUNT, AUDIENCES, int(time.time()), 600)
+    tokens = prover()
+    tokens.is_behind = lambda: True
     with pytest.raises(InvalidToken, match="unknown key"):
-        await prover().prove(token, AUDIENCES)
+        await tokens.prove(token, AUDIENCES)
+
+
+async def test_a_front_that_has_the_newest_map_does_not_wait() -> None:
+    token = issuer(new_key()).issue(SCOPE, ACCOUNT, AUDIENCES, int(time.time()), 600)
+    asked = prover().prove(token, AUDIENCES)
+    with pytest.raises(InvalidToken, match="unknown key"):
+        asked.send(None)  # it has ended without having waited for anything
 
 
 def test_a_lost_key_is_noticed() -> None:

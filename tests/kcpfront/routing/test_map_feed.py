@@ -3,7 +3,7 @@ from collections.abc import AsyncGenerator
 
 from kcpfront.routing.map_feed import LAST_PAUSE_S, MapFeed
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.placement_client import Unreachable
+from kcpshard.rpc.placement_client import CONNECT_TIMEOUT_S, Unreachable
 from tests.kcpfront.routing.fake_shards import make_map
 from tests.virtual_time import run
 
@@ -52,6 +52,28 @@ def test_maps_come_as_they_are_published() -> None:
     shards = FakeMaps(a=make_map(1, 1))
     assert play(["a"], shards, (1, lambda: shards.publish(make_map(2, 1)))) == [1, 2]
     assert shards.asked == [("a", 0)]
+
+
+def test_who_has_just_lost_the_stream_may_be_behind() -> None:
+    shards, seen = FakeMaps(a=make_map(1, 1)), []
+
+    async def main() -> None:
+        feed = MapFeed(["a"], shards.follow, lambda message: None)
+        seen.append(feed.is_behind())
+        task = asyncio.get_running_loop().create_task(feed.run())
+        await asyncio.sleep(0.01)
+        seen.append(feed.is_behind())
+        shards.publish(make_map(2, 1), "a")  # the shard dies
+        await asyncio.sleep(0.01)
+        seen.append(feed.is_behind())
+        shards.maps["a"] = make_map(1, 1)  # it is back, with nothing new to tell
+        await asyncio.sleep(LAST_PAUSE_S + CONNECT_TIMEOUT_S + 0.1)
+        seen.append(feed.is_behind())
+        task.cancel()
+        await asyncio.wait((task,))
+
+    run(main())
+    assert seen == [True, False, True, False]
 
 
 def test_another_shard_is_followed_when_one_dies() -> None:

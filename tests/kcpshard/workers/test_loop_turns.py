@@ -5,6 +5,21 @@ from functools import partial
 from kcpshard.workers.loop_turns import BURST_S, SHARE, LoopTurns
 
 
+def work_for(seconds: float) -> None:
+    ends = time.thread_time() + seconds
+    while time.thread_time() < ends:
+        pass
+
+
+async def test_who_is_interrupted_has_spent_nothing() -> None:
+    turns = LoopTurns()
+    began = time.perf_counter()
+    work_for(0.002)
+    time.sleep(0.1)  # as if another process had the processor
+    assert 0.002 <= turns.spent(time.perf_counter() - began) < 0.05
+    assert turns.spent(0.00005) == 0.00005, "too little to ask"
+
+
 async def test_below_its_share_nobody_queues() -> None:
     turns = LoopTurns()
     now = 100.0
@@ -40,7 +55,7 @@ async def test_who_weighs_more_has_more_turns() -> None:
 
     def work(key: str) -> None:
         order.append(key)
-        time.sleep(0.001)
+        work_for(0.001)
 
     for key in ("light", "heavy"):
         for _ in range(40):
@@ -56,7 +71,7 @@ async def test_queued_work_runs_a_little_in_each_turn_of_the_loop() -> None:
 
     def work() -> None:
         order.append("flood")
-        time.sleep(0.003)
+        work_for(0.003)
 
     for _ in range(5):
         assert turns.queue("flood", work)
@@ -84,13 +99,14 @@ async def test_slices_of_many_coroutines_alternate_with_those_of_others() -> Non
     async def slices(key: str, number: int) -> None:
         for _ in range(number):
             order.append(key)
-            time.sleep(0.002)
+            work_for(0.002)
             await turns.turn(key)
 
     async with asyncio.TaskGroup() as tasks:
         for _ in range(10):
             tasks.create_task(slices("flood", 10))
-        await asyncio.sleep(0.03)
+        while not len(turns):  # until it has had its share
+            await asyncio.sleep(0)
         started = len(order)
         tasks.create_task(slices("quiet", 3))
     quiet = [place for place, key in enumerate(order) if key == "quiet"]
