@@ -84,6 +84,10 @@ _FIGURES = (
     _Figure(
         "encryption.key_service_failures", "kcp_shard_encryption_key_service_failures", "Failures in a row of the KMS"
     ),
+    _Figure("moves.taken", "kcp_shard_moves", "Logical clusters taken from other shards", counts=True),
+    _Figure("moves.failed", "kcp_shard_moves_failed", "Moves to this shard that were given up", counts=True),
+    _Figure("moves.cancelled", "kcp_shard_moves_cancelled", "Moves to this shard that were cancelled", counts=True),
+    _Figure("moves.begun_anew", "kcp_shard_moves_begun_anew", "Copies that were not exact and made anew", counts=True),
     _Figure("slots", "kcp_shard_slots", "Slots owned"),
     _Figure("ownershipEpoch", "kcp_shard_ownership_epoch", "Epoch of the shard's ownership record"),
     _Figure("mapEpoch", "kcp_shard_map_epoch", "Epoch of the shard's copy of the map"),
@@ -113,6 +117,25 @@ def shard_metrics(figures: Figures) -> Iterator[Metric]:
         if found is not None and "loop_holds" in found
     }
     yield from loop_histograms("kcp_shard_loop", loops, ("shard",))
+    yield _histogram(
+        figures, "moves.pause_seconds", "kcp_shard_move_pause_seconds",
+        "How long nobody could write to a logical cluster that this shard took over",
+    )  # fmt: skip
+    yield _histogram(
+        figures, "moves.pause_records", "kcp_shard_move_pause_records", "Log records copied meanwhile"
+    )  # fmt: skip
+
+
+def _histogram(figures: Figures, place: str, name: str, text: str) -> Metric:
+    """Of figures that bring their bounds, by shard."""
+    family = HistogramMetricFamily(name, text, labels=["shard"])
+    for shard, found in figures.items():
+        value = _at(found, place)
+        if value is not None:
+            bounds = (*map(str, value["bounds"]), "+Inf")
+            counts = accumulate(map(float, value["counts"]))
+            family.add_metric([str(shard)], list(zip(bounds, counts, strict=True)), sum_value=value["sum"])
+    return family
 
 
 Loops = Mapping[Any, tuple[Mapping[str, Any], Mapping[str, Any]]]  # by the labels' values

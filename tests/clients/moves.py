@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.clients.tier import Tenant, Tier, running_tier, tenant
 
-MOVES = 10
+MOVES = 6
 PATH = "wandering"
 
 

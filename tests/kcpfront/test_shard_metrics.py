@@ -60,3 +60,14 @@ async def test_each_scrape_asks_anew() -> None:
     metrics.ask_shards = ask
     assert b'kcp_shard_up{shard="1"} 1.0' in await metrics.gather()
     assert b'kcp_shard_up{shard="1"} 0.0' in await metrics.gather()
+
+
+def test_the_pauses_of_moves_are_a_histogram() -> None:
+    moves = {"taken": 2, "pause_seconds": {"bounds": [0.01, 0.1], "counts": [1, 1, 0], "sum": 0.055}}
+    (family,) = [f for f in shard_metrics({3: {"moves": moves}}) if f.name == "kcp_shard_move_pause_seconds"]
+    found = {(sample.name, sample.labels.get("le")): sample.value for sample in family.samples}
+    assert found["kcp_shard_move_pause_seconds_bucket", "0.01"] == 1
+    assert (
+        found["kcp_shard_move_pause_seconds_bucket", "+Inf"] == found["kcp_shard_move_pause_seconds_count", None] == 2
+    )
+    assert found["kcp_shard_move_pause_seconds_sum", None] == 0.055
