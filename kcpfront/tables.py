@@ -1,10 +1,13 @@
 """Objects and lists as Table and PartialObjectMetadata (meta.k8s.io). Pure; `now` is the wall clock in seconds."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from kcpfront.printers.builtin import PRINTERS
-from kcpfront.printers.columns import DEFAULT, Object, Printer
+from kcpfront.printers.columns import DEFAULT, Object, Printer, name_of
 from kcpfront.printers.custom import custom_printer
 from kcpfront.request_info import RequestInfo
 from kcpshard.api.errors import BadRequest, NotAcceptable
@@ -14,9 +17,30 @@ METADATA, OBJECT, NONE = "Metadata", "Object", "None"
 
 def printer_for(info: RequestInfo, columns: bytes) -> Printer:
     """The columns of the resource type: its own (a CRD's), a built-in printer, or name and creation time."""
+    built_in = PRINTERS.get((info.group, info.resource))
     if columns:
-        return custom_printer(columns)
-    return PRINTERS.get((info.group, info.resource), DEFAULT)
+        # A CRD of a built-in kind that names no columns (an API that clusters have in common) is shown as that kind.
+        return tolerant(built_in) if built_in is not None and _are_default(columns) else custom_printer(columns)
+    return built_in or DEFAULT
+
+
+def tolerant(printer: Printer) -> Printer:
+    """For objects that need not be what the printer expects: their schema is somebody's own."""
+
+    def cells(obj: Object, now: float) -> list[Any]:
+        try:
+            return printer.cells(obj, now)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return [name_of(obj), *["<unknown>"] * (len(printer.columns) - 1)]
+
+    return Printer(printer.columns, cells)
+
+
+@lru_cache(512)
+def _are_default(columns: bytes) -> bool:
+    """Only the age, which a CRD without columns has."""
+    declared = orjson.loads(columns)
+    return bool(declared) and all(each.get("jsonPath") == ".metadata.creationTimestamp" for each in declared)
 
 
 def include_object(info: RequestInfo) -> str:

@@ -56,3 +56,19 @@ def test_shapes_must_fit() -> None:
     assert tables.wrong_shape("PartialObjectMetadata", is_list=True) is not None
     assert tables.wrong_shape("PartialObjectMetadataList", is_list=False) is not None
     assert tables.wrong_shape("Table", is_list=True) is None
+
+
+AGE_ONLY = b'[{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}]'
+OWN = b'[{"name": "Size", "type": "string", "jsonPath": ".spec.size"}]'
+
+
+def test_a_built_in_kind_served_by_a_crd_is_shown_as_that_kind() -> None:
+    info = parse_request("GET", "/apis/apps/v1/namespaces/n/deployments", "")
+    shown = tables.printer_for(info, AGE_ONLY)
+    assert [c.name for c in shown.columns][:5] == ["Name", "Ready", "Up-to-date", "Available", "Age"]
+    obj = {"metadata": {"name": "d"}, "spec": {"replicas": 3}, "status": {"readyReplicas": 2}}
+    assert shown.cells(obj, 0.0)[:2] == ["d", "2/3"]
+    assert shown.cells({"metadata": {"name": "d"}, "spec": "strange"}, 0.0)[:2] == ["d", "<unknown>"]
+    assert [c.name for c in tables.printer_for(info, OWN).columns] == ["Name", "Size"]
+    other = parse_request("GET", "/apis/example.dev/v1/things", "")
+    assert [c.name for c in tables.printer_for(other, AGE_ONLY).columns] == ["Name", "Age"]
