@@ -179,3 +179,8 @@ bench-authorisation: setup
 pip-audit:
 	test -x .venv-audit/bin/pip-audit || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/pip install --quiet --disable-pip-version-check pip-audit; }
 	.venv-audit/bin/pip-audit --strict --disable-pip --no-deps --requirement requirements.lock
+
+# The early prototype's demos with the real kubectl on two real clusters: make demo ARGS="EAST.kubeconfig WEST.kubeconfig [--port N]"
+.PHONY: demo
+demo: setup
+	$(BIN)/python -m tests.clients.demo $(ARGS)
