@@ -6,15 +6,19 @@ from typing import Any
 import orjson
 
 from kcpshard.api.errors import ServiceUnavailable
+from kcpshard.api.events import Commit
 from kcpshard.authorization.authorizer import Authorizer, InTree
 from kcpshard.authorization.inheritance import Ancestor
-from kcpshard.authorization.layer import Layer, Place
+from kcpshard.authorization.layer import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, Layer, Place
 from kcpshard.authorization.rules import Rule
+from kcpshard.definitions.crd_documents import CRDS
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, ObjectStore
 from kcpshard.tenancy.copies import Copies
 from kcpshard.tenancy.names import APIS, AUTHENTICATION, LOGICAL_CLUSTERS, NAME, RBAC, ancestors
 
+HANDED_DOWN = (CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, CRDS)
+_TAG, _CHANGES = "handed down", "changes of what is handed down"  # keys in LogicalCluster.cached
 _APIS = "inherited APIs"  # key in LogicalCluster.cached; what a logical cluster inherits never changes
 
 
@@ -24,6 +28,34 @@ class TreeStanding:
     def __init__(self, store: ObjectStore, authorizer: Authorizer, is_ours: Callable[[str], bool]) -> None:
         self._store, self._authorizer, self.is_ours = store, authorizer, is_ours
         self.copies: Copies | None = None
+        store.on_commit(self._see)
+
+    # --- what a logical cluster hands down: whether it is what it was
+
+    def tag(self, cluster: LogicalCluster) -> str:
+        """Of what it hands down, as `remember_tag` was told; "": it has changed since."""
+        found = cluster.cached.get(_TAG)
+        return found if isinstance(found, str) else ""
+
+    def changes(self, cluster: LogicalCluster) -> object:
+        """Something else after each change."""
+        return cluster.cached.setdefault(_CHANGES, object())
+
+    def remember_tag(self, cluster: LogicalCluster, tag: str, changes: object) -> None:
+        """Unless something has changed since `changes` was told."""
+        if cluster.cached.get(_CHANGES) is changes:
+            cluster.cached[_TAG] = tag
+
+    def _see(self, commits: Sequence[Commit]) -> None:
+        for commit in commits:
+            for change in commit.changes:
+                if change.group_resource in HANDED_DOWN:
+                    cluster = self._store.cluster_by_id(commit.cluster_id)
+                    if cluster is not None:
+                        cluster.cached.pop(_TAG, None)
+                        cluster.cached.pop(_CHANGES, None)
+
+    # --- where it stands
 
     def __call__(self, cluster: LogicalCluster) -> InTree:
         document = self.document(cluster)

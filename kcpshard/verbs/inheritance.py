@@ -1,55 +1,67 @@
 """What a logical cluster hands down, as other shards ask for it: rights and definitions that it holds itself.
 
-One document with an entity tag made of the objects' revisions: whoever has it already is told so at the price of a few
-looks into the store. Only the system is answered.
+One document with an entity tag made of the objects' revisions. The tag is remembered until one of them changes: whoever
+has the document already is told so at the price of a lookup. Only the system is answered.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 
 import orjson
 
 from kcpshard.api.errors import PageNotFound
 from kcpshard.api.requests import Answer, Request, decode_identity
-from kcpshard.authorization.layer import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
 from kcpshard.authorization.policy import MASTERS
-from kcpshard.definitions.crd_documents import CRDS
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, ScanItem
+from kcpshard.tenancy.standing import HANDED_DOWN
+from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
 
 PATH = "/inheritance"
-TYPES = (CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, CRDS)
-_SLICE = 256
+_SLICE = 32  # definitions may be large
+_UNBORN = '"unborn"'
 
 
-def inheritance(shard: Shard, request: Request, cluster: LogicalCluster | None) -> Answer:
+def inheritance(shard: Shard, request: Request, cluster: LogicalCluster | None) -> Outcome:
     identity = decode_identity(request.identity)
     if MASTERS not in identity.groups or identity.scope:
         raise PageNotFound()
-    found = {each: list(_own(shard, cluster, each)) for each in TYPES} if cluster is not None else {}
-    tag = _tag(cluster, found)
+    tag = shard.standing.tag(cluster) if cluster is not None else _UNBORN
+    if tag and tag == request.if_none_match:
+        return Answer(304, b"", etag=tag)
+    if cluster is None:
+        return Answer(200, b"{}", etag=_UNBORN)
+    return _gathered(shard, request, cluster)
+
+
+async def _gathered(shard: Shard, request: Request, cluster: LogicalCluster) -> Answer:
+    """Slice by slice. What changes meanwhile makes another tag the next time."""
+    changes = shard.standing.changes(cluster)
+    digest = hashlib.sha256(cluster.prefix)
+    documents: dict[str, list[orjson.Fragment]] = {}
+    for group_resource in HANDED_DOWN:
+        digest.update(group_resource.encode())
+        found = documents[group_resource] = []
+        async for item in _own(shard, cluster, group_resource):
+            digest.update(item.value[:8])
+            found.append(orjson.Fragment(envelope.body(item.value)))
+    tag = f'"{digest.hexdigest()[:32]}"'
+    shard.standing.remember_tag(cluster, tag, changes)
     if tag == request.if_none_match:
         return Answer(304, b"", etag=tag)
-    documents = {each: [orjson.Fragment(envelope.body(item.value)) for item in items] for each, items in found.items()}
     return Answer(200, orjson.dumps(documents), etag=tag)
 
 
-def _own(shard: Shard, cluster: LogicalCluster, group_resource: str) -> Iterator[ScanItem]:
+async def _own(shard: Shard, cluster: LogicalCluster, group_resource: str) -> AsyncIterator[ScanItem]:
     """Accepted, durable or not: as rights are here."""
     after: tuple[str, str] | None = None
     while True:
         items = shard.store.scan_own(cluster, group_resource, after, _SLICE)
-        yield from items
+        for item in items:
+            yield item
         if len(items) < _SLICE:
             return
         after = (items[-1].namespace, items[-1].name)
-
-
-def _tag(cluster: LogicalCluster | None, found: dict[str, list[ScanItem]]) -> str:
-    digest = hashlib.sha256(cluster.prefix if cluster is not None else b"")
-    for group_resource, items in found.items():
-        digest.update(group_resource.encode())
-        for item in items:
-            digest.update(item.value[:8])
-    return f'"{digest.hexdigest()[:32]}"'
+        await asyncio.sleep(0)

@@ -1,3 +1,5 @@
+from typing import Any
+
 from kcpshard.api.requests import Identity
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.verbs.inheritance import PATH
@@ -31,3 +33,23 @@ async def test_only_the_system_is_answered() -> None:
     id_ = shard.store.pending_cluster("root").id  # type: ignore[union-attr]
     chief = ApiClient(shard, "root", Identity("chief", "", ("system:masters",), {}, id_))
     assert (await chief.send(asked(chief))).code == 404
+
+
+async def test_who_has_the_document_costs_no_look_at_the_objects() -> None:
+    shard = memory_shard()
+    client = ApiClient(shard, "root", ADMIN)
+    await client.create(f"{RBAC}/clusterrolebindings", binding("b", "view", "ann"))
+    known = await client.send(asked(client))
+    looks: list[str] = []
+    scan = shard.store.scan_own
+
+    def counted(cluster: Any, group_resource: str, after: Any, limit: int) -> Any:
+        looks.append(group_resource)
+        return scan(cluster, group_resource, after, limit)
+
+    shard.store.scan_own = counted  # type: ignore[method-assign]
+    assert (await client.send(asked(client, known.answer.etag))).code == 304
+    assert looks == []
+    await client.create(f"{RBAC}/clusterrolebindings", binding("c", "view", "bob"))
+    assert (await client.send(asked(client, known.answer.etag))).code == 200
+    assert looks
