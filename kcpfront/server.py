@@ -32,7 +32,7 @@ from kcpshard.workers.pool import WorkerPool
 _log = logging.getLogger(__name__)
 
 SOFTWARE = "0.1.0"
-_ANCHORS = 64  # authorities that OpenSSL reads in one turn of the loop: two milliseconds
+_ANCHORS = 8  # authorities that OpenSSL reads in one turn of the loop: three milliseconds
 _DISTRUST_PAUSE_S = 1.0  # a context with thousands of authorities takes as long as that to make
 
 
@@ -72,7 +72,8 @@ class Front:
             proxies=self._proxies,
         )
         self._authenticator.allow_anonymous(self._outside.anonymous, self._outside.anonymous_paths)
-        self._distrust = asyncio.Event()
+        self._trust_changed, self._has_lost = asyncio.Event(), False
+        self._fresh: list[bytes] = []
         self._take_authorities()
         self._edge = HttpEdge(self.settings)
         self.open_watches = OpenWatches(self.settings, self.metrics, self._edge.hand_back)
@@ -122,9 +123,10 @@ class Front:
     def take_tenant_authorities(self, shard: int, told: Sequence[Registration], named: AbstractSet[str] | None) -> None:
         """Of each shard, as `routing.authority_feed` hears of them."""
         change = self._authenticator.certificates.take_tenants(shard, told, named)
-        self._files.trust_also(change.fresh)
-        if change.lost:
-            self._distrust.set()
+        self._fresh.extend(change.fresh)
+        self._has_lost |= change.lost
+        if change.fresh or change.lost:
+            self._trust_changed.set()
 
     def _take_authorities(self) -> None:
         """Raises CredentialError."""
@@ -147,10 +149,18 @@ class Front:
         await self._listener.start(context)
 
     async def _keep_trust(self) -> None:
-        """What a logical cluster does not trust any more, TLS need not either; nobody is in a hurry: see `prove`."""
+        """New connections trust at once what has been registered. What a logical cluster does not trust any more, TLS
+        need not either, but nobody is in a hurry: see `prove`."""
         while True:
-            await self._distrust.wait()
-            self._distrust.clear()
+            await self._trust_changed.wait()
+            self._trust_changed.clear()
+            while self._fresh:
+                some, self._fresh = self._fresh[:_ANCHORS], self._fresh[_ANCHORS:]
+                self._files.trust_also(some)
+                await asyncio.sleep(0)
+            if not self._has_lost:
+                continue
+            self._has_lost = False
             try:
                 await self._accept_anew()
             except CredentialError as error:
