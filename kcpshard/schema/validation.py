@@ -222,15 +222,20 @@ def list_faults(value: Any, schema: Structural, path: str = "") -> Iterator[Fiel
 def _duplicates(value: list[Any], schema: Structural, path: str) -> Iterator[FieldError]:
     if schema.list_type not in ("set", "map"):
         return
-    seen: set[bytes] = set()
+    if schema.list_type == "map":
+        for place, item in enumerate(value):
+            if item is not None and not isinstance(item, dict):
+                yield invalid(f"{path}[{place}]", item, "must be an object for an array of list-type map")
+                return
+    seen: dict[bytes, int] = {}
     for place, item in enumerate(value):
         key = item
         if schema.list_type == "map":
             key = {n: item[n] for n in schema.list_map_keys if n in item} if isinstance(item, dict) else {}
         encoded = orjson.dumps(key, option=orjson.OPT_SORT_KEYS)
-        if encoded in seen:
+        times = seen[encoded] = seen.get(encoded, 0) + 1
+        if times == 2:  # once for each value
             yield duplicate(f"{path}[{place}]", key)
-        seen.add(encoded)
 
 
 def _rule_faults(value: Any, rules: Mapping[str, Any], path: str) -> Iterator[FieldError]:

@@ -120,3 +120,13 @@ def test_keys_of_maps_stand_in_brackets_where_lists_hold_something_twice() -> No
     strings = {"type": "array", "items": STRING, "x-kubernetes-list-type": "set"}
     schema = Structural({"type": "object", "properties": {"m": {"type": "object", "additionalProperties": strings}}})
     assert [f.field for f in list_faults({"m": {"x": ["a", "a"]}}, schema)] == ["m[x][1]"]
+
+
+def test_a_map_list_of_something_else_is_told_of_once_and_duplicates_once_for_each_value() -> None:
+    keyed = {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"], "items": {}}
+    schema = Structural({"properties": {"m": keyed}})
+    wrong = list(list_faults({"m": [{"k": 1}, None, 1.5, "x", {"k": 1}]}, schema))
+    assert [(f.field, f.reason) for f in wrong] == [("m[2]", "FieldValueInvalid")]
+    assert wrong[0].detail == "Invalid value: 1.5: must be an object for an array of list-type map"
+    twice = list(list_faults({"m": [{"k": 1}, {"k": 1}, {"k": 1}, {"k": 2}]}, schema))
+    assert [(f.field, f.reason) for f in twice] == [("m[1]", "FieldValueDuplicate")]
