@@ -16,6 +16,7 @@ from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster
 from kcpshard.tenancy.bound_apis import Claim
 from kcpshard.tenancy.exports import APIS, OLD_VERSION, ExportReference
+from kcpshard.verbs.proofs import prove
 from kcpshard.verbs.shard import Shard
 
 # Of claimed objects: a claim on service accounts is none on their tokens.
@@ -29,7 +30,10 @@ def read_view(raw: bytes) -> ExportReference:
 
 
 def check_content(shard: Shard, raw: bytes, proof: bytes, export: ExportReference, verb: str) -> None:
-    """Raises Forbidden, NotDurable until the exporter's shard has answered, ServiceUnavailable."""
+    """`proof`: what must still be true of the credential, in the exporter's logical cluster. Raises Forbidden,
+    Unauthorized, NotDurable until the exporter's shard has answered, ServiceUnavailable."""
+    if proof and shard.is_ours(export.path):
+        prove(shard, export.path, proof)
     identity = decode_identity(raw)
     if MASTERS in identity.groups and not identity.scope:
         return

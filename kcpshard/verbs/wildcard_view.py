@@ -8,7 +8,6 @@ never shown. Decisions are remembered: `changed` finds out whether one of them w
 
 import asyncio
 from collections.abc import Callable
-from itertools import chain, repeat
 from typing import Any
 
 import orjson
@@ -198,20 +197,25 @@ class WildcardView:
         return lambda json: orjson.dumps(catalog.convert(orjson.loads(json), resource))
 
     def _any_definition(self) -> Resource | None:
-        """Of the first logical cluster here that serves the type; they may differ in all but the name."""
+        """Of the first logical cluster here that serves the type; they may differ in all but the name. One that holds
+        objects of it may have it from an ancestor; one that holds a definition may not have objects yet."""
         store, wanted = self._shard.store, self._wanted
         name = f"{wanted.resource}.{wanted.group}"
-        for cluster_id, kept_under in chain(
-            zip(store.clusters_with(CRDS), repeat(CRDS), strict=False),
-            zip(store.clusters_with(BOUND_TYPES), repeat(BOUND_TYPES), strict=False),
-        ):
-            cluster = store.cluster_by_id(cluster_id)
-            if cluster is None or store.pending_own(cluster, kept_under, "", name) is None:
-                continue
-            found = self._find(cluster.path)
-            if found is not None:
+        for cluster_id in store.clusters_with(name):
+            if (found := self._served_in(cluster_id)) is not None:
                 return found
+        for kept_under in (CRDS, BOUND_TYPES):
+            for cluster_id in store.clusters_with(kept_under):
+                cluster = store.cluster_by_id(cluster_id)
+                if cluster is None or store.pending_own(cluster, kept_under, "", name) is None:
+                    continue
+                if (found := self._served_in(cluster_id)) is not None:
+                    return found
         return None
+
+    def _served_in(self, cluster_id: int) -> Resource | None:
+        cluster = self._shard.store.cluster_by_id(cluster_id)
+        return None if cluster is None else self._find(cluster.path)
 
 
 def _is_current(value: bytes, resource: Resource) -> bool:

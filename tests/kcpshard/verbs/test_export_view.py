@@ -1,10 +1,12 @@
 """The exporter's view: what is in it, who may see it, and what permission claims allow."""
 
+import asyncio
 from typing import Any
 
 import orjson
 import pytest
 
+from kcpshard.api.proofs import ClaimedObject, Proof
 from kcpshard.api.requests import Identity
 from tests.contracts.api_client import CONFIGMAPS, ApiClient, configmap
 from tests.contracts.shards_tier import shown
@@ -108,6 +110,21 @@ async def test_who_may_is_the_exporters_to_say(shared: SharedApis) -> None:
     assert shown((await shared.list_view(EVERYWHERE, client=ann))["items"]) == ["consumer/w"]
     assert (await shared.through_view("DELETE", f"{WIDGETS}/w", client=ann)).code == 403
     assert (await ApiClient(shared.consumer.shard, "consumer", ANN).do("GET", f"{WIDGETS}/w")).code == 403
+
+
+async def test_a_credential_that_is_worth_nothing_any_more(shared: SharedApis) -> None:
+    await shared.publish()
+    await shared.bind()
+    cluster = shared.exporter.shard.store.find_cluster("exporter")
+    assert cluster is not None
+    account = Identity("system:serviceaccount:default:x", "", ("system:masters",), {}, cluster.id)
+    request = ApiClient(shared.exporter.shard, "consumer", account).request("GET", f"{WIDGETS}/w")
+    request.view = b'["exporter","widgets"]'
+    later = asyncio.get_running_loop().time() + 10
+    assert (await shared.tier.router.call(request, later)).code == 404, "let in, and there is no such object"
+    gone = ClaimedObject("serviceaccounts", "default", "x", "some-uid")
+    request.proof = Proof(cluster.id, (gone,)).encode()
+    assert (await shared.tier.router.call(request, later)).code in (401, 403)
 
 
 async def test_a_watch_of_the_view(shared: SharedApis) -> None:
