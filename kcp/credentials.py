@@ -19,19 +19,20 @@ from kcp.programs import internal_addresses
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  compared with, not listened on
 
 
-def make(made: Installation, server: str, hosts: Sequence[str]) -> None:
-    """Everything a new installation needs, over whatever an interrupted first start left."""
+def make(made: Installation, server: str, hosts: Sequence[str], local: str = "") -> None:
+    """Everything a new installation needs, over whatever an interrupted first start left. `local`: as in `refresh`."""
     now = certificates.now_utc()
     make_private_directory(made.pki)
     for name in AUTHORITIES:
         _write_pair(made.pki / name, certificates.make_authority(f"kcp {name} {made.id[:8]}", now))
     known = [tokens.administrator(), tokens.controllers()]
     write_private(made.token_file, tokens.format_tokens(known).encode())
-    refresh(made, server, hosts)
+    refresh(made, server, hosts, local)
 
 
-def refresh(made: Installation, server: str, hosts: Sequence[str]) -> list[str]:
-    """Renew certificates that need it and make admin.kubeconfig point to `server`; returns what was renewed.
+def refresh(made: Installation, server: str, hosts: Sequence[str], local: str = "") -> list[str]:
+    """Renew certificates that need it and make admin.kubeconfig point to `server`; returns what was renewed. `local` is
+    where this machine's own processes find the fronts, if not there.
 
     Called at every start and now and then while serving: fronts read renewed files by themselves.
     """
@@ -39,7 +40,7 @@ def refresh(made: Installation, server: str, hosts: Sequence[str]) -> list[str]:
     renewed = ["serving"] if _renew(made.pki, made.pki / "serving", "serving-ca", subject, hosts) else []
     renewed += _write_tls_directories(made)
     _write_kubeconfig(made, server)
-    _write_controllers_kubeconfig(made, server)
+    _write_controllers_kubeconfig(made, local or server)
     return renewed
 
 

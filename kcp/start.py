@@ -310,18 +310,18 @@ def serve(options: Options) -> None:
     asyncio.run(
         supervisor.run(
             when_ready=lambda: click.echo(_usage(made, options, reserved), nl=False),
-            periodically=lambda: _refresh(made, _server(options, reserved), hosts),
+            periodically=lambda: _refresh(made, _server(options, reserved), hosts, _local_server(options, reserved)),
         )
     )
 
 
 def prepare(options: Options, reserved: Reservation) -> Installation:
     """The installation as this start needs it on disk. The caller holds the directory's lock."""
-    server, hosts = _server(options, reserved), _hosts(options)
+    server, hosts, local = _server(options, reserved), _hosts(options), _local_server(options, reserved)
     present = installations.load(options.root)
     if present is None:
         made = installations.plan(options.root, options.shards or default_processes(), options.internal_listen)
-        credentials.make(made, server, hosts)
+        credentials.make(made, server, hosts, local)
         installations.save(made)
     else:
         internal = options.internal_listen or present.internal_listen
@@ -378,7 +378,15 @@ def _hosts(options: Options) -> list[str]:
 
 
 def _server(options: Options, reserved: Reservation) -> str:
-    host = options.advertise[0] if options.advertise else options.listen[0]
+    return _url(options.advertise[0] if options.advertise else options.listen[0], reserved)
+
+
+def _local_server(options: Options, reserved: Reservation) -> str:
+    """What is advertised may lead to another machine, or nowhere from here."""
+    return _url(options.listen[0], reserved)
+
+
+def _url(host: str, reserved: Reservation) -> str:
     if host in credentials.ANY_ADDRESS:  # this machine can use its own
         host = "::1" if host == "::" else "127.0.0.1"
     return f"https://{join_address(host, reserved.port)}"
@@ -404,9 +412,9 @@ def _internal(host: str, port: int) -> str:
     return join_address(host, port)
 
 
-def _refresh(made: Installation, server: str, hosts: Sequence[str]) -> None:
+def _refresh(made: Installation, server: str, hosts: Sequence[str], local: str) -> None:
     try:
-        credentials.refresh(made, server, hosts)
+        credentials.refresh(made, server, hosts, local)
     except OSError as fault:
         raise Refused(os_sentence("cannot renew certificates", fault)) from fault
 

@@ -52,6 +52,13 @@ def test_an_older_installation_gets_a_token_for_the_controllers(made: Installati
     assert document["users"][0]["user"]["token"] == added.split(",")[0]
 
 
+def test_the_controllers_find_the_fronts_on_this_machine(made: Installation) -> None:
+    credentials.refresh(made, "https://kcp.example:443", HOSTS, "https://127.0.0.1:6443")
+    found = [yaml.safe_load(path.read_text()) for path in (made.kubeconfig, made.controllers_kubeconfig)]
+    servers = [each["clusters"][0]["cluster"]["server"] for each in found]
+    assert servers == ["https://kcp.example:443/clusters/root", "https://127.0.0.1:6443/clusters/root"]
+
+
 def test_another_address_renews_the_serving_certificate_with_its_key_and_changes_the_kubeconfig(
     made: Installation,
 ) -> None:
