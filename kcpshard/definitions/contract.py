@@ -45,6 +45,9 @@ class Strategy(Protocol):
 
     def validate_create(self, obj: Object) -> list[FieldError]: ...
     def validate_update(self, new: Object, old: Object, subresource: str) -> list[FieldError]: ...
+    def early_warnings(self, obj: Object) -> list[str]:
+        """Of a new object as it came, before it is prepared; also if it is refused."""
+
     def warnings(self, obj: Object, old: Object | None = None) -> list[str]:
         """Texts for `Warning:` headers; `old` is None for a new object."""
 

@@ -52,6 +52,9 @@ class ConvertedStrategy:
     def validate_update(self, new: Object, old: Object, subresource: str) -> list[FieldError]:
         return self._stored.validate_update(self._inward(new), self._inward(old), subresource)
 
+    def early_warnings(self, obj: Object) -> list[str]:
+        return self._stored.early_warnings(self._inward(obj))
+
     def warnings(self, obj: Object, old: Object | None = None) -> list[str]:
         return self._stored.warnings(self._inward(obj), None if old is None else self._inward(old))
 

@@ -265,6 +265,9 @@ class CustomStrategy:
         found += scale_faults(new, schema.scale)
         return found if schema.rules is None else found + _rule_faults(schema.rules, new, old, found)
 
+    def early_warnings(self, obj: Object) -> list[str]:
+        return []
+
     def warnings(self, obj: Object, old: Object | None = None) -> list[str]:
         return []
 

@@ -186,6 +186,9 @@ class LegacyStrategy:
         found = self._current.validate_update(to_current(new), to_current(old), subresource)
         return found if subresource else [*_version_faults(new), *found]
 
+    def early_warnings(self, obj: Object) -> list[str]:
+        return self._current.early_warnings(obj)
+
     def warnings(self, obj: Object, old: Object | None = None) -> list[str]:
         return self._current.warnings(obj, old)
 

@@ -31,6 +31,7 @@ class Rules(NamedTuple):
     validate_subresource: Mapping[str, tuple[UpdateCheck, ...]] = {}
     warnings: Callable[[Object], Iterable[str]] | None = None
     create_warnings: Callable[[Object], Iterable[str]] | None = None  # of new objects only
+    early_warnings: Callable[[Object], Iterable[str]] | None = None  # of what preparation changes; beside faults too
     spec_warnings: Callable[[Object], Iterable[str]] | None = None  # of new objects, and where the generation changes
     fields: tuple[tuple[str, tuple[str, ...]], ...] = ()  # selectable label → path in the object
     fields_from: Callable[[Object], Mapping[str, str]] | None = None  # where a path does not say it
@@ -121,6 +122,10 @@ class KindStrategy:
             return [fault for check in checks for fault in check(new, old)]
         found = [fault for check in rules.validate_update for fault in check(new, old)]
         return found + [fault for check in rules.validate for fault in check(new)]
+
+    def early_warnings(self, obj: Object) -> list[str]:
+        """Of a new object as it came, before it is prepared; also if it is refused."""
+        return list(self._rules.early_warnings(obj)) if self._rules.early_warnings else []
 
     def warnings(self, obj: Object, old: Object | None = None) -> list[str]:
         rules = self._rules

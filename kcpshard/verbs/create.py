@@ -20,6 +20,7 @@ from kcpshard.verbs.decoding import decode_object
 from kcpshard.verbs.field_validation import check_options, checked_fields
 from kcpshard.verbs.finalization import NAMESPACE
 from kcpshard.verbs.outcome import AfterSync, Outcome
+from kcpshard.verbs.parameter_rights import check_parameters
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target, find_target, method_not_allowed
 from kcpshard.verbs.writes import commit_object, dry_run_body, object_answer, put_of, recorded_answer
@@ -84,10 +85,12 @@ def create_object(
     )  # fmt: skip
     noted = chain.mutate(attributes)
     escalation.confirm(shard, target, request, new, None)
+    early = resource.strategy.early_warnings(new)
     _prepare(resource, new, request)
     chain.allocate(attributes)
-    check_created(resource, new, given_version)
-    own = resource.strategy.warnings(new)
+    check_created(resource, new, given_version, early)
+    check_parameters(shard, request.cluster, attributes)
+    own = [*early, *resource.strategy.warnings(new)]
     judged = chain.validated(attributes, own)
     if stored is not resource:
         new = shard.catalog.convert(new, stored)
@@ -140,13 +143,16 @@ def _prepare(resource: Resource, new: Object, request: Request) -> None:
         new["metadata"]["generation"] = 1
 
 
-def check_created(resource: Resource, new: Object, given_version: object) -> None:
-    """Raise Invalid with every fault of metadata and kind."""
+def check_created(resource: Resource, new: Object, given_version: object, warnings: list[str] | None = None) -> None:
+    """Raise Invalid with every fault of metadata and kind; `warnings` come with it."""
     meta = new["metadata"]
     faults = rules.created_faults(meta, resource.metadata_rules) + resource.strategy.validate_create(new)
     faults = faults or rules.later_faults(meta, resource.metadata_rules)
     if faults:
-        raise object_invalid((resource.storage_resource or resource).group, resource.kind, meta.get("name", ""), faults)
+        group = (resource.storage_resource or resource).group
+        error = object_invalid(group, resource.kind, meta.get("name", ""), faults)
+        error.warnings = warnings or []
+        raise error
     if isinstance(given_version, str) and given_version.isascii() and given_version.isdigit() and int(given_version):
         # kube-apiserver's storage finds this out, and so its answer is a 500 without a reason.
         # 500 in kube-apiserver, though the fault is the client's.

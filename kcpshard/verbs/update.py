@@ -23,6 +23,7 @@ from kcpshard.verbs.decoding import decode_object
 from kcpshard.verbs.field_validation import check_options, checked_fields
 from kcpshard.verbs.finalization import is_finished
 from kcpshard.verbs.outcome import AfterSync, Outcome
+from kcpshard.verbs.parameter_rights import check_parameters
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.signer_rights import check_signer
 from kcpshard.verbs.target import Target, find_target
@@ -147,6 +148,7 @@ def store_update(
     if faults:
         raise object_invalid(stored.group, resource.kind, request.name, faults)
     check_signer(shard, request.cluster, attributes)
+    check_parameters(shard, request.cluster, attributes)
     own = [] if request.subresource in _STATUSES else resource.strategy.warnings(new, old)
     judged = chain.validated(attributes, own)
     warnings = [*warnings, *duplicates, *noted.warnings, *own, *judged.warnings]

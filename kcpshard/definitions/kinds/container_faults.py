@@ -39,8 +39,11 @@ _FIELD_KEY = re.compile(r"(metadata\.(?:labels|annotations))\['(.*)'\]")
 _MAX_ID = 2**31 - 1
 
 
-def container_faults(container: Object, path: str, volumes: Volumes, claims: frozenset[str], policy: str) -> Faults:
-    """What containers of every sort have in common. `policy` is the pod's restartPolicy."""
+def container_faults(
+    container: Object, path: str, volumes: Volumes, claims: frozenset[str], policy: str, has_own_users: bool
+) -> Faults:
+    """What containers of every sort have in common. `policy` is the pod's restartPolicy; `has_own_users` is whether its
+    users are not the host's."""
     name = container.get("name", "")
     if not name:
         yield required(f"{path}.name")
@@ -62,7 +65,7 @@ def container_faults(container: Object, path: str, volumes: Volumes, claims: fro
     yield from checks.one_supported(f"{path}.imagePullPolicy", container.get("imagePullPolicy"), _PULL_POLICIES)
     yield from resource_faults(container.get("resources") or {}, f"{path}.resources", claims)
     yield from _resize_faults(container.get("resizePolicy") or (), f"{path}.resizePolicy", policy)
-    yield from _security_faults(container.get("securityContext") or {}, f"{path}.securityContext")
+    yield from _security_faults(container.get("securityContext") or {}, f"{path}.securityContext", has_own_users)
 
 
 def _port_faults(ports: Sequence[Object], path: str) -> Faults:
@@ -402,10 +405,12 @@ def _resize_faults(policies: Sequence[Object], path: str, restart_policy: str) -
 # --- security
 
 
-def _security_faults(context: Object, path: str) -> Faults:
+def _security_faults(context: Object, path: str, has_own_users: bool) -> Faults:
     yield from id_faults(context, path, "runAsUser", "runAsGroup")
     if (mount := context.get("procMount")) is not None:
         yield from checks.supported(f"{path}.procMount", mount, ("Default", "Unmasked"))
+        if mount == "Unmasked" and not has_own_users:
+            yield invalid(f"{path}.procMount", mount, "`hostUsers` must be false to use `Unmasked`")
     yield from profile_faults(context, path)
     yield from windows_faults(context, path)
     if context.get("allowPrivilegeEscalation") is False:

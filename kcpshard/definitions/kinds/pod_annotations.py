@@ -70,12 +70,16 @@ def _seccomp_faults(value: str, path: str) -> Faults:
         yield invalid(path, value, "must be a valid seccomp profile")
 
 
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode()
+
+
 def _apparmor_faults(key: str, value: str, spec: Object, path: str) -> Faults:
     name = key.removeprefix(_APPARMOR)
     if not any(container.get("name", "") == name for _, container in _containers(spec)):
         yield invalid(path, name, "container not found")
     if value not in ("", _RUNTIME, "unconfined") and not value.startswith(_LOCAL):
-        yield invalid(path, value, f'invalid AppArmor profile name: "{value}"')
+        yield invalid(path, value, f"invalid AppArmor profile name: {_quoted(value)}")
 
 
 def _containers(spec: Object) -> Iterator[tuple[str, Object]]:

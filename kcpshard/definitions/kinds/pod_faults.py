@@ -150,6 +150,7 @@ def _claim_faults(spec: Object, path: str) -> Faults:
 
 def _containers_faults(spec: Object, path: str, volumes: Mapping[str, Object]) -> Faults:
     policy, grace_s = spec.get("restartPolicy", ""), spec.get("terminationGracePeriodSeconds", 30)
+    has_own_users = spec.get("hostUsers") is False
     claims = frozenset(claim.get("name", "") for claim in spec.get("resourceClaims") or ())
     regular, first = spec.get("containers") or (), spec.get("initContainers") or ()
     if not regular:
@@ -157,14 +158,14 @@ def _containers_faults(spec: Object, path: str, volumes: Mapping[str, Object]) -
     names: set[str] = set()
     for place, container in enumerate(regular):
         here = f"{path}.containers[{place}]"
-        yield from container_faults(container, here, volumes, claims, policy)
+        yield from container_faults(container, here, volumes, claims, policy, has_own_users)
         yield from _name_twice(container, here, names)
         yield from lifecycle_faults(container, here, grace_s)
         yield from restart_faults(container, here)
     yield from host_port_conflicts(regular, f"{path}.containers")
     for place, container in enumerate(first):
         here = f"{path}.initContainers[{place}]"
-        yield from container_faults(container, here, volumes, claims, policy)
+        yield from container_faults(container, here, volumes, claims, policy, has_own_users)
         yield from restart_faults(container, here)
         yield from _name_twice(container, here, names, counts_nameless=False)
         yield from host_port_conflicts([container], f"{path}.initContainers")
@@ -200,7 +201,8 @@ def _ephemeral_faults(
     others = frozenset(names)
     for place, container in enumerate(spec.get("ephemeralContainers") or ()):
         here = f"{path}.ephemeralContainers[{place}]"
-        yield from container_faults(container, here, volumes, claims, spec.get("restartPolicy", ""))
+        policy, has_own_users = spec.get("restartPolicy", ""), spec.get("hostUsers") is False
+        yield from container_faults(container, here, volumes, claims, policy, has_own_users)
         yield from _name_twice(container, here, names)
         yield from image_faults(container, here)
         target = container.get("targetContainerName")
@@ -250,16 +252,6 @@ def _security_faults(spec: Object, path: str) -> Faults:
         yield checks.unsupported(f"{here}.seLinuxChangePolicy", policy, ("Recursive",))
     yield from profile_faults(context, here)
     yield from windows_faults(context, here)
-    if spec.get("hostUsers") is not False:
-        yield from _unmasked_faults(spec, path)
-
-
-def _unmasked_faults(spec: Object, path: str) -> Faults:
-    for member in ("initContainers", "containers", "ephemeralContainers"):
-        for place, container in enumerate(spec.get(member) or ()):
-            if (container.get("securityContext") or {}).get("procMount") == "Unmasked":
-                where = f"{path}.{member}[{place}].securityContext.procMount"
-                yield invalid(where, "Unmasked", "`hostUsers` must be false to use `Unmasked`")
 
 
 _IPC_SYSCTLS = ("kernel.shm", "kernel.msg", "fs.mqueue.")

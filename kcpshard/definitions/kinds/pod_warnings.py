@@ -57,6 +57,15 @@ def pod_warnings(pod: Object) -> Warnings:
     yield from _warnings(pod["metadata"], pod.get("spec") or {}, "")
 
 
+def profile_warnings(pod: Object) -> Warnings:
+    """Of AppArmor's annotations of a pod, which become fields."""
+    spec, annotations = pod.get("spec") or {}, pod["metadata"].get("annotations") or {}
+    if (spec.get("os") or {}).get("name") == "windows":
+        return  # which has no AppArmor
+    for _, container in _containers(spec, "spec"):
+        yield from _profile_warnings(container, annotations, spec, "")
+
+
 def name_warnings(obj: Object) -> Warnings:
     """Of what makes pods that are called after it."""
     if faults := dns_label_faults(obj["metadata"].get("name", "")):
@@ -148,18 +157,24 @@ def fractions(amounts: Mapping[str, str], path: str, names: Iterable[str] = _BYT
             yield f"{path}[{name}]: fractional byte value {_quoted(str(amounts[name]))} is invalid, must be an integer"
 
 
+def _profile_warnings(container: Object, annotations: Mapping[str, str], spec: Object, root: str) -> Warnings:
+    """Of an annotation that stands in for the field."""
+    name, noted = container.get("name", ""), annotations.get(_APP_ARMOR + container.get("name", ""))
+    if noted is None or (container.get("securityContext") or {}).get("appArmorProfile") is not None:
+        return
+    profile = (spec.get("securityContext") or {}).get("appArmorProfile")
+    if profile is None or profile != app_armor_profile(noted):
+        yield f"{root}metadata.annotations[{_APP_ARMOR}{name}]: {_NO_APP_ARMOR}"
+
+
 def _container_warnings(
     container: Object, path: str, annotations: Mapping[str, str], spec: Object, root: str
 ) -> Warnings:
     name, security = container.get("name", ""), container.get("securityContext") or {}
     if security.get("seccompProfile") is None and _SECCOMP + name in annotations:
         yield f"{root}metadata.annotations[{_SECCOMP}{name}]: {_NO_SECCOMP}"
-    noted, own = annotations.get(_APP_ARMOR + name), security.get("appArmorProfile")
-    if noted is not None and (own is None or (not root and own == app_armor_profile(noted))):
-        # Of a pod the field has been filled in by now.
-        profile = (spec.get("securityContext") or {}).get("appArmorProfile")
-        if profile is None or profile != app_armor_profile(noted):
-            yield f"{root}metadata.annotations[{_APP_ARMOR}{name}]: {_NO_APP_ARMOR}"
+    if root:
+        yield from _profile_warnings(container, annotations, spec, root)
     resources = container.get("resources") or {}
     for bytes_of in _BYTES:
         for member in ("limits", "requests"):

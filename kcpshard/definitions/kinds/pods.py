@@ -11,7 +11,13 @@ from kcpshard.definitions.kinds import disabled_fields, pod_annotations, pod_cha
 from kcpshard.definitions.kinds.affinity_faults import select_by_label_keys
 from kcpshard.definitions.kinds.pod_defaults import default_pod, default_template, fill
 from kcpshard.definitions.kinds.pod_faults import image_faults, pod_spec_faults, template_faults
-from kcpshard.definitions.kinds.pod_warnings import made_warnings, name_warnings, pod_warnings, template_warnings
+from kcpshard.definitions.kinds.pod_warnings import (
+    made_warnings,
+    name_warnings,
+    pod_warnings,
+    profile_warnings,
+    template_warnings,
+)
 from kcpshard.definitions.kinds.workload_faults import running_faults, status_faults
 from kcpshard.definitions.strategies import Rules, keep, keep_all_but
 
@@ -253,6 +259,7 @@ ROWS = {
         fields=tuple((label, ()) for label in _pod_fields({})),
         fields_from=_pod_fields,
         create_warnings=pod_warnings,
+        early_warnings=profile_warnings,
         generation=True,
         graceful=graceful_s,
         disabled=disabled_fields.in_pod,
