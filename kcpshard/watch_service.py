@@ -49,7 +49,7 @@ class WatchService:
         self._store, self.hello = shard.store, hello
         history = History(shard.store.durable_revision, self._settings.watch_history_bytes)
         self.hub = Hub(history, self._settings.watch_queue_bytes)
-        self.hub.shown_at_birth = shard.store.shown_at_birth
+        self.hub.shown_at_birth, self.hub.is_fork = shard.store.shown_at_birth, shard.store.is_fork
         shard.store.on_commit(self.hub.on_commit)
         self._starts = WatchStarts(shard)
         self._spawn = spawn

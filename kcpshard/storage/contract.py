@@ -207,6 +207,9 @@ class ObjectStore(Protocol):
     def origin_of(self, cluster: LogicalCluster) -> int | None:
         """The id of the logical cluster that it shares objects with; None: it holds all that it shows."""
 
+    def is_fork(self, cluster_id: int) -> bool:
+        """Whether it shares objects with another one."""
+
     async def detach_forks(self, cluster: LogicalCluster) -> None:
         """Let the logical cluster, and each of its forks, hold all that it shows: before it leaves this store."""
 

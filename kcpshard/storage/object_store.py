@@ -216,6 +216,9 @@ class Store:
     def origin_of(self, cluster: LogicalCluster) -> int | None:
         return self._origins.get(cluster.id)
 
+    def is_fork(self, cluster_id: int) -> bool:
+        return cluster_id in self._origins
+
     async def detach_forks(self, cluster: LogicalCluster) -> None:
         while forks := [each for each in (*self._forks.of.get(cluster.id, ()), cluster.id) if each in self._origins]:
             fork, at = self._clusters.by_id(forks[0]), b""

@@ -147,6 +147,7 @@ class Hub:
         self._cut = 0
         # What a logical cluster shows from its birth on without holding it: id, group resource → changes.
         self.shown_at_birth: Callable[[int, str], Sequence[Change]] = lambda _id, _type: ()
+        self.is_fork: Callable[[int], bool] = lambda _id: False  # whether that is what its tenants have made elsewhere
 
     # --- commits
 
@@ -158,8 +159,8 @@ class Hub:
             cluster_id = commit.cluster_id
             if commit.born and commit.born in self._unborn:
                 self._bind(commit.born, cluster_id, commit.revision)
-            if commit.born and everywhere:
-                for group_resource, each in everywhere.items():
+            if commit.born and everywhere and self.is_fork(cluster_id):
+                for group_resource, each in list(everywhere.items()):
                     for change in self.shown_at_birth(cluster_id, group_resource):
                         self._tell_everywhere(list(each.values()), cluster_id, change)
             for change in commit.changes:

@@ -279,7 +279,9 @@ async def test_wildcard_reads_see_what_a_fork_shows() -> None:
     tried, cluster = await prod()
     fork, pending = tried.store.fork_cluster(cluster, "try", [put(("maps", "b", "x"), "1")])
     await tried.settle()
-    scan = tried.store.scan_all("maps", "", pending.revision, 0, None, lambda _id, path: path == "try")
+    scan = tried.store.scan_all(
+        "maps", "", pending.revision, 0, None, lambda _id, path: path if path == "try" else None
+    )
     found = []
     while not scan.is_done:
         found += [item.name for each in scan.next_slice(100) for item in each.items]

@@ -113,3 +113,29 @@ def test_a_released_path_sends_its_watches_on(hub: Hub) -> None:
     hub.release("root", 3, 77)
     assert link.ended == [Ended(1, b"", True, 3, 77)]
     assert list(link.watches) == [2]
+
+
+class Seeing:
+    """A view of many logical clusters that sees everything."""
+
+    def show_now(self, cluster_id: int, change: Change) -> tuple[EventType, bytes]:
+        return change.type, change.name.encode()
+
+    def foresee(self, cluster_id: int) -> None:
+        """Nothing is looked up."""
+
+
+def test_whoever_watches_all_logical_clusters_is_told_what_a_fork_shows(hub: Hub) -> None:
+    link = hub.open()
+    watch = Watch(1, link, "*", "configmaps", ALL)
+    watch.view = Seeing()  # type: ignore[assignment]
+    hub.begin(watch)
+    hub.join(watch, 0)
+    made = put("shared")
+    value = envelope.encode(made.json, made.hole, made.annotations, 3, 3, "u", "v1", b"", b"", 0)
+    hub.shown_at_birth = lambda _id, type_: [Change(EventType.ADDED, 9, type_, "default", "shared", value, None)]
+    hub.is_fork = lambda id_: id_ == 9
+    hub.on_commit([commit(8, cluster_id=8, born="plain"), commit(9, cluster_id=9, born="fork")])
+    assert [(event.revision, event.object) for event in link.take(10, 1 << 20)] == [
+        (8, b"a"), (9, b"shared"), (9, b"a"),
+    ]  # fmt: skip
