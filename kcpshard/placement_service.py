@@ -250,7 +250,8 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
     async def Renew(self, request: pb.RenewRequest, context: Any) -> pb.RenewResponse:
         shown = context.auth_context().get("x509_pem_cert")
         if not shown:
-            await context.abort(REFUSED, "a certificate is renewed over a connection that shows it")
+            text = "a certificate is renewed over a connection that shows it"
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, text)
         if self._renew is None:
             await context.abort(NOT_KEEPER, "another shard lets processes join, and renews their certificates")
         assert self._renew is not None and shown  # abort raises

@@ -84,8 +84,8 @@ def timing(siege: Siege, pairs: int = PAIRS) -> Iterator[str]:
     """Whether times tell what answers do not: an object there or not, a collection full or empty."""
     victim, home = f"/clusters/{siege.names.victim}", f"/clusters/{siege.names.attacker}"
     account = _wire(siege, "account of the attacker")
-    share = told(account, f"{home}{_MAPS}/first", f"{home}{_MAPS}/absent", pairs)
-    if abs(share - 0.5) <= TELLING - 0.5:
+    share = told(account, f"{home}/apis/rbac.authorization.k8s.io/v1/clusterroles", f"{home}{_MAPS}/first", pairs // 4)
+    if share <= TELLING:
         yield f"the clock is too coarse: it does not tell what the attacker may know ({share:.2f})"
     questions = [
         Pair("the logical cluster exists", f"{victim}{_MAPS}/x", f"/clusters/{siege.names.phantom}{_MAPS}/x"),

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import grpc.aio
 import pytest
 
 from kcp import certificates
@@ -17,6 +18,7 @@ from kcp.output import Refused
 from kcp.renewal import renew
 from kcpshard.options import parse
 from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc import shard_pb2_grpc
 from kcpshard.rpc.placement_client import MapFollower
 from kcpshard.rpc.transport import Dialler, TlsDirectory
 from kcpshard.server import ShardServer
@@ -123,3 +125,11 @@ async def test_a_shard_shows_its_renewed_certificate_to_new_connections(tmp_path
         maps = follower.follow(f"127.0.0.1:{made.port}", 0)
         assert isinstance(await anext(maps), pb.ShardMap)
         await maps.aclose()
+
+
+async def test_who_shows_no_certificate_gets_none(tmp_path: Path) -> None:
+    made = Installation(tmp_path, timedelta(days=10))
+    async with shard([*made.arguments, *made.joining]), Dialler(None)(f"unix:{tmp_path}/admin.sock") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await shard_pb2_grpc.ShardAdminStub(channel).Renew(pb.RenewRequest())  # type: ignore[no-untyped-call]
+        assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
