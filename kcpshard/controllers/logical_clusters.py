@@ -24,7 +24,7 @@ from kcpshard.definitions.crd_documents import CRDS
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
 from kcpshard.storage.clusters import TERMINATING as STOPPED
-from kcpshard.storage.contract import LogicalCluster, NotDurable, ReadOnly, Remove, ScanItem
+from kcpshard.storage.contract import Group, LogicalCluster, NotDurable, ReadOnly, Remove, ScanItem
 from kcpshard.tenancy import logical_clusters, workspace_status
 from kcpshard.tenancy.names import APIS, CORE, FINALIZER, LOGICAL_CLUSTERS, NAME, TENANCY, VERSION, WORKSPACES
 from kcpshard.verbs.shard import Shard
@@ -198,9 +198,25 @@ class LogicalClusters:
         if workspace is None:
             return
         finalizers = workspace["metadata"].get("finalizers") or ()
+        is_last = list(finalizers) == [FINALIZER] and workspace["metadata"].get("deletionTimestamp")
+        if is_last and (group := self._remove_here(owner, workspace)) is not None:
+            await durable(group)
+            return
         if FINALIZER in finalizers:
             workspace["metadata"]["finalizers"] = [each for each in finalizers if each != FINALIZER]
             await self._put(owner, workspace, "")
+
+    def _remove_here(self, owner: Mapping[str, Any], workspace: Object) -> Group | None:
+        """A Workspace of this shard that nothing holds any more goes at once; None: it is elsewhere, or another now."""
+        path = owner["cluster"]
+        cluster = self._store.pending_cluster(path) if self._shard.is_ours(path) else None
+        value = None if cluster is None else self._store.pending(cluster, WORKSPACES, "", owner["name"])
+        resource = self._shard.catalog.find(cluster, *_WORKSPACES)
+        if cluster is None or value is None or resource is None:
+            return None
+        if str(envelope.revision(value)) != workspace["metadata"]["resourceVersion"]:
+            return None
+        return self._store.commit(cluster, (remove_of(resource, "", owner["name"], value),), author=CONTROLLER).group
 
     async def _tell(self, found: Object) -> None:
         """What the LogicalCluster says, at its Workspace. Raises ApiError for what may go better later."""
