@@ -22,7 +22,8 @@ from kcpshard.api.resource_versions import list_revision
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Caller, ListStream, Result
 
-_NOT_FOUND = 404
+_NOT_FOUND, _EXPIRED = 404, 410
+_HANDED_OVER_S, _PAUSE_S = 5.0, 0.05  # a hand-over takes tens of milliseconds; its end is noticed within a second
 
 
 class Page:
@@ -56,7 +57,21 @@ class WildcardLists:
         self._callers = callers
 
     async def list(self, request: pb.Request, deadline: float) -> ListStream | Result:
-        """As Caller.list. Raises ServiceUnavailable, BadRequest, Invalid."""
+        """As Caller.list. Raises ServiceUnavailable, BadRequest, Invalid.
+
+        While a logical cluster is handed over from one shard to another neither can show it: whoever has not asked for
+        a certain revision is shown a newer one.
+        """
+        is_fixed = request.continue_token or request.at or request.resource_version not in ("", "0")
+        last_try = min(deadline, asyncio.get_running_loop().time() + _HANDED_OVER_S)
+        while True:
+            answer = await self._list(request, deadline)
+            is_moving = isinstance(answer, Result) and answer.code == _EXPIRED and not is_fixed
+            if not is_moving or asyncio.get_running_loop().time() > last_try:
+                return answer
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _list(self, request: pb.Request, deadline: float) -> ListStream | Result:
         shards = self._shards()
         wanted = list_revision(
             request.resource_version, request.resource_version_match, request.limit, request.continue_token

@@ -127,9 +127,13 @@ class WildcardView:
         return claim.labels if claim is not None else None
 
     def _may(self, cluster_id: int, path: str) -> bool:
+        """Raises Expired for what is just being handed over to another shard, or has been."""
         shard = self._shard
         try:
             shard.ownership.check(path)
+        except NotOwned:
+            raise Expired(f"the logical cluster {path} is on its way to another shard: list again") from None
+        try:
             if self._sees_all:
                 return True
             if self._export is not None:
@@ -141,7 +145,7 @@ class WildcardView:
                 return False
             found = shard.authorizer.decide(cluster, path, self.identity, self._wanted)
             return found.allowed and is_within_policy(shard, cluster, self.identity, self._wanted)
-        except (Unauthorized, NotOwned):
+        except Unauthorized:
             return False
 
     def _is_offered(self, path: str) -> bool:
@@ -166,8 +170,8 @@ class WildcardView:
             try:
                 if cluster is not None and self._may(cluster_id, cluster.path) is not (known is not None):
                     return True
-            except NotDurable:
-                continue  # being read just now; a minute later is soon enough
+            except (NotDurable, Expired):
+                continue  # being read, or moved, just now; a minute later is soon enough
         return False
 
     def _has_content(self) -> bool:

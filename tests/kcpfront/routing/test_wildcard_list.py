@@ -100,6 +100,18 @@ async def test_only_what_the_caller_may_see(tier: ShardsTier) -> None:
     assert secrets["items"] == []
 
 
+async def test_a_logical_cluster_on_its_way_is_waited_for(tier: ShardsTier) -> None:
+    before, number = (await tier.list(EVERYTHING))["metadata"]["resourceVersion"], tier.home["beta"]
+    tier.home["beta"] = 99  # sealed here, and nobody has taken it over yet
+    waiting = tier.tasks.create_task(tier.list(EVERYTHING))
+    fixed = await tier.list(f"{EVERYTHING}?resourceVersion={before}&resourceVersionMatch=Exact")
+    assert fixed["code"] == 410
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    tier.home["beta"] = number
+    assert len((await waiting)["items"]) == 12
+
+
 async def test_a_type_that_nobody_serves(tier: ShardsTier) -> None:
     assert (await tier.list("/apis/example.dev/v1/widgets"))["code"] == 404
 
