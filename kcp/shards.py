@@ -155,7 +155,7 @@ async def _left(made: Installation, name: str) -> str:
 def _tell_supervisor(made: Installation) -> None:
     """It looks at the number of shards again."""
     if holder := holder_of(made.root):
-        os.kill(holder, signal.SIGHUP)
+        os.kill(holder, signal.SIGUSR1)
 
 
 def installed(root: Path) -> Installation:

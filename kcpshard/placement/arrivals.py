@@ -119,7 +119,7 @@ class Arrivals:
                 self._stop(job)
             job = self._job = Job(request)
             self._wake.set()
-        elif job.request.epoch > request.epoch:
+        elif (job.request.epoch, job.request.cluster) != (request.epoch, request.cluster):
             raise OwnershipConflict(f"epoch {request.epoch} has passed: {job.request.cluster} is being taken")
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
@@ -176,15 +176,17 @@ class Arrivals:
         pause_s = FIRST_PAUSE_S
         while job.stage not in _OVER:
             before = job.bytes
-            async with asyncio.TaskGroup() as tasks:
-                self._driving = tasks.create_task(self._try(job))
-                await asyncio.wait((self._driving,))
-                self._driving = None
+            if not job.is_stopping:
+                async with asyncio.TaskGroup() as tasks:
+                    self._driving = tasks.create_task(self._try(job))
+                    await asyncio.wait((self._driving,))
+                    self._driving = None
             if job.stage in _OVER:
                 return
             if job.is_stopping:
                 await self._clean_up(job, Stage.CANCELLED, "")
-                continue
+                if job.stage in _OVER:
+                    return
             pause_s = FIRST_PAUSE_S if job.bytes > before else min(2 * pause_s, LAST_PAUSE_S)
             await asyncio.sleep(pause_s)
 

@@ -76,8 +76,8 @@ class ClusterMover:
 
     @property
     def epoch(self) -> int:
-        """Of the move under way; 0: none."""
-        return self._record.active.epoch if self._record.active else 0
+        """The newest given to a move; 0: none."""
+        return self._record.epoch
 
     # --- what administrators ask
 
@@ -195,6 +195,7 @@ class ClusterMover:
         """It is there already."""
         if wanted.pin:
             epoch = self._next_epoch()
+            await self._write(self._record.at_epoch(epoch))
             request = pb.SealClusterRequest(epoch=epoch, cluster=wanted.path)
             await self._shard(wanted.destination).keep_cluster(request)
             newest = with_moved_slots(self._maps.accepted, (), wanted.destination, {wanted.destination: epoch})

@@ -32,13 +32,15 @@ class ClusterMove(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MoveRecord:
-    """What is durable. A path is asked for once: the last wish counts."""
+    """What is durable. A path is asked for once: the last wish counts. `epoch` is the newest given to a move, whatever
+    became of it: shards may have it in their records."""
 
     active: ClusterMove | None = None
     asked: tuple[WantedMove, ...] = ()
+    epoch: int = 0
 
     def encode(self) -> bytes:
-        return orjson.dumps((self.active and tuple(self.active), [tuple(each) for each in self.asked]))
+        return orjson.dumps((self.active and tuple(self.active), [tuple(each) for each in self.asked], self.epoch))
 
     def with_asked(self, wanted: Iterable[WantedMove]) -> "MoveRecord":
         found = {each.path: each for each in self.asked}
@@ -52,7 +54,10 @@ class MoveRecord:
         return replace(self, asked=tuple(each for each in self.asked if each.path not in gone))
 
     def begun(self, move: ClusterMove) -> "MoveRecord":
-        return replace(self.without((move.path,)), active=move)
+        return replace(self.without((move.path,)), active=move, epoch=move.epoch)
+
+    def at_epoch(self, epoch: int) -> "MoveRecord":
+        return replace(self, epoch=epoch)
 
     def ended(self) -> "MoveRecord":
         return replace(self, active=None)
@@ -61,5 +66,6 @@ class MoveRecord:
 def decode_record(raw: bytes | None) -> MoveRecord:
     if raw is None:
         return MoveRecord()
-    active, asked = orjson.loads(raw)
-    return MoveRecord(ClusterMove(*active) if active else None, tuple(WantedMove(*each) for each in asked))
+    active, asked, *rest = orjson.loads(raw)
+    epoch = rest[0] if rest else active[0] if active else 0  # the first records had none of their own
+    return MoveRecord(ClusterMove(*active) if active else None, tuple(WantedMove(*each) for each in asked), epoch)

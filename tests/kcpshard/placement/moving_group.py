@@ -13,6 +13,7 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc import shard_pb2_grpc
 from kcpshard.rpc.placement_client import PlacementClient
 from kcpshard.rpc.roles import SHARD, fixed_roles
+from kcpshard.rpc.transport import SERVER_OPTIONS
 from kcpshard.server import now_us
 from kcpshard.storage.contract import LogicalCluster
 from kcpshard.storage.memory_engine import MemoryEngine
@@ -51,7 +52,7 @@ class MovingGroup:
         shard.departures.on_release = lambda path, to, revision: self.released.append((number, path, to, revision))
         async with asyncio.timeout(20):
             await shard.start()
-        server, maps = grpc.aio.server(), PlacementService(shard, fixed_roles(SHARD))
+        server, maps = grpc.aio.server(options=SERVER_OPTIONS), PlacementService(shard, fixed_roles(SHARD))
         shard_pb2_grpc.add_ShardPlacementServicer_to_server(maps, server)  # type: ignore[no-untyped-call]
         admin = AdminService(shard, dict, lambda directory: 0, store.census)
         shard_pb2_grpc.add_ShardAdminServicer_to_server(admin, server)  # type: ignore[no-untyped-call]

@@ -225,3 +225,15 @@ async def _ask_until(group: MovingGroup, wanted: pb.TakeClusterRequest, target: 
             await asyncio.sleep(0.01)
     finally:
         await client.close()
+
+
+async def test_what_was_never_begun_is_cancelled_at_once(group: MovingGroup) -> None:
+    source = await group.bear(PATH)
+    client = group.client(3 - source)
+    wanted = request(group, source)
+    assert (await client.cancel_take(wanted)).stage == "cancelled"
+    other = pb.TakeClusterRequest(epoch=wanted.epoch, cluster="root:b", source=source)
+    with pytest.raises(Refused):
+        await client.take_cluster(other)
+    await client.close()
+    assert group.owners(PATH) == [source]
