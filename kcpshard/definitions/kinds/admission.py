@@ -16,7 +16,7 @@ from kcpshard.cel.syntax import RESERVED
 from kcpshard.cel.types import DYN, Type
 from kcpshard.definitions import checks
 from kcpshard.definitions.contract import Object
-from kcpshard.definitions.kinds.pod_defaults import fill
+from kcpshard.definitions.kinds.pod_defaults import fill_absent
 from kcpshard.definitions.strategies import Rules
 
 Faults = Iterator[FieldError]
@@ -36,14 +36,14 @@ _FORM = "; desired format: https://host[/path]"
 
 def _default_hooks(obj: Object) -> None:
     for hook in obj.get("webhooks") or ():
-        fill(hook, failurePolicy="Fail", matchPolicy="Equivalent", timeoutSeconds=10)
+        fill_absent(hook, failurePolicy="Fail", matchPolicy="Equivalent", timeoutSeconds=10)
         _default_selectors(hook)
         if obj["kind"] == "MutatingWebhookConfiguration":
-            fill(hook, reinvocationPolicy="Never")
+            fill_absent(hook, reinvocationPolicy="Never")
         for rule in hook.get("rules") or ():
-            fill(rule, scope="*")
+            fill_absent(rule, scope="*")
         if (service := (hook.get("clientConfig") or {}).get("service")) is not None:
-            fill(service, port=443)
+            fill_absent(service, port=443)
 
 
 def _default_selectors(match: Object) -> None:
@@ -55,13 +55,13 @@ def _default_selectors(match: Object) -> None:
 def _default_policy(obj: Object) -> None:
     spec = obj["spec"] = obj.get("spec") or {}
     if not obj["kind"].endswith("Binding"):
-        fill(spec, failurePolicy="Fail")
+        fill_absent(spec, failurePolicy="Fail")
     for member in ("matchConstraints", "matchResources"):
         if (match := spec.get(member)) is not None:
-            fill(match, matchPolicy="Equivalent")
+            fill_absent(match, matchPolicy="Equivalent")
             _default_selectors(match)
             for rule in [*(match.get("resourceRules") or ()), *(match.get("excludeResourceRules") or ())]:
-                fill(rule, scope="*")
+                fill_absent(rule, scope="*")
 
 
 # --- webhooks

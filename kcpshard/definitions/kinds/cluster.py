@@ -10,7 +10,7 @@ from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.affinity_faults import EFFECTS, toleration_faults
 from kcpshard.definitions.kinds.container_faults import amount_faults, resource_faults
 from kcpshard.definitions.kinds.network_warnings import node_warnings
-from kcpshard.definitions.kinds.pod_defaults import fill
+from kcpshard.definitions.kinds.pod_defaults import fill, fill_absent
 from kcpshard.definitions.kinds.pod_warnings import DEPRECATED_LABELS
 from kcpshard.definitions.strategies import Rules, keep
 
@@ -166,7 +166,7 @@ ROWS = {
         creates_status=True,
     ),
     ("scheduling.k8s.io", "PriorityClass"): Rules(
-        default=(lambda obj: fill(obj, preemptionPolicy="PreemptLowerPriority"),),
+        default=(lambda obj: fill_absent(obj, preemptionPolicy="PreemptLowerPriority"),),
         prepare_create=(_first_generation,),
         validate_create=(_priority,),
         validate_update=(_priority_update,),

@@ -16,7 +16,7 @@ from kcpshard.definitions.kinds.network_warnings import (
     slice_warnings,
     type_warnings,
 )
-from kcpshard.definitions.kinds.pod_defaults import fill
+from kcpshard.definitions.kinds.pod_defaults import fill, fill_absent
 from kcpshard.definitions.strategies import Rules
 
 Faults = Iterator[FieldError]
@@ -285,7 +285,7 @@ def _default_slice(obj: Object) -> None:
     for port in obj.get("ports") or ():
         if port.get("name") is None:
             port["name"] = ""
-        fill(port, protocol="TCP")
+        fill_absent(port, protocol="TCP")
 
 
 def _slice(obj: Object) -> Faults:

@@ -30,6 +30,13 @@ def fill(obj: Object, **values: Any) -> None:
             obj[member] = value
 
 
+def fill_absent(obj: Object, **values: Any) -> None:
+    """The same for absent members alone: an empty string is a value there, if a wrong one."""
+    for member, value in values.items():
+        if obj.get(member) is None:
+            obj[member] = value
+
+
 def default_template(template: Object | None) -> None:
     if template is not None and template.get("spec") is not None:
         default_pod_spec(template["spec"])

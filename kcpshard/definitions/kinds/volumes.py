@@ -338,7 +338,7 @@ def _drop_driver_fields(new: Object, old: Object | None) -> None:
         new["spec"].pop("preventPodSchedulingIfMissing", None)
 
 
-_MAX_NODE_ID = 192
+_MAX_NODE_ID = 256
 
 
 def _topology_faults(keys: Sequence[str], path: str) -> Faults:

@@ -1,6 +1,6 @@
 import pytest
 
-from kcpshard.definitions.kinds.pod_defaults import default_pod, default_pod_spec
+from kcpshard.definitions.kinds.pod_defaults import default_pod, default_pod_spec, fill, fill_absent
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,11 @@ def test_only_a_pod_has_no_negative_grace() -> None:
     template = {"containers": [], "terminationGracePeriodSeconds": -1}
     default_pod_spec(template)
     assert template["terminationGracePeriodSeconds"] == -1
+
+
+def test_an_empty_string_is_absent_only_where_the_field_is_no_pointer() -> None:
+    found = {"a": "", "b": None}
+    fill_absent(found, a="x", b="y")
+    assert found == {"a": "", "b": "y"}
+    fill(found, a="x")
+    assert found == {"a": "x", "b": "y"}
