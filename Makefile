@@ -184,3 +184,8 @@ pip-audit:
 .PHONY: demo
 demo: setup
 	$(BIN)/python -m tests.clients.demo $(ARGS)
+
+# A physical cluster dies and its workloads are replaced
+.PHONY: failover
+failover: setup
+	$(BIN)/pytest tests/kcpsyncer -m slow
