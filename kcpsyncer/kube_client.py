@@ -24,6 +24,7 @@ CONNECT_S = 5.0
 PAGE = 500
 ANSWER_BYTES = 32 * 1024 * 1024  # of one answer: OpenAPI documents are the largest
 WATCH_S = 290  # asked of the server; it ends the watch then
+CLOSING_S = 0.05  # for connections that were just being made: they close in the turns after their cancellation
 QUIET_S = 330.0  # without a word, not even a bookmark: the connection is dead
 _APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -69,6 +70,7 @@ class KubeClient:
     ) -> None:
         if self._session is not None:
             await self._session.close()
+            await asyncio.sleep(CLOSING_S)
 
     # --- verbs
 
