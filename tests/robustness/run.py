@@ -39,8 +39,8 @@ PLACEMENT_FAILPOINTS = (
     "placement.move_grant",
     "placement.move_publish",
 )
-# So that there is something to compact all the time; clients are never away for as long.
-COMPACTING = {"KCP_SHARD_SETTINGS": "retention_s=20:20:20,compaction_interval_s=0.3"}
+# So that there is something to compact after a minute; clients are never away for as long, five deaths included.
+COMPACTING = {"KCP_SHARD_SETTINGS": "retention_s=60:60:60,compaction_interval_s=0.3"}
 
 
 def arguments() -> argparse.Namespace:
