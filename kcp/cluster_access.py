@@ -5,6 +5,7 @@ requests are plain JSON over urllib3, because what these commands ask for has no
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -202,8 +203,10 @@ def connect(kubeconfig: str | None, context: str | None, cluster: str | None) ->
     wanted = Configuration()
     untyped: Any = config
     try:
-        untyped.load_kube_config(kubeconfig, context, wanted)
-        contexts, current = untyped.list_kube_config_contexts(kubeconfig)
+        # The library itself reads $KUBECONFIG when it is imported, and never again.
+        files = kubeconfig or os.environ.get("KUBECONFIG") or None
+        untyped.load_kube_config(files, context, wanted)
+        contexts, current = untyped.list_kube_config_contexts(files)
     except config.ConfigException as error:
         raise Refused(f"cannot use the kubeconfig: {error}") from error
     if context:
