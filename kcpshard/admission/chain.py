@@ -17,6 +17,7 @@ from kcpshard.admission import (
     api_bindings,
     certificate_requests,
     default_classes,
+    device_access,
     limit_range,
     logical_clusters,
     mutating_policies,
@@ -51,6 +52,7 @@ MUTATING: tuple[Policy, ...] = (
 ALLOCATING: tuple[Policy, ...] = (service_addresses.admit,)
 VALIDATING: tuple[Adviser, ...] = (
     limit_range.check, pod_security.admit, pod_creation.check, default_classes.check_growth, certificate_requests.admit,
+    device_access.admit,
 )  # fmt: skip
 CHARGING: tuple[Policy, ...] = (resource_quota.admit,)
 # Of kinds of our own: before others have their say.

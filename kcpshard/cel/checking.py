@@ -11,6 +11,7 @@ from kcpshard.cel.declarations import FUNCTIONS, NAMESPACED, PATCH_FUNCTIONS, TY
 from kcpshard.cel.functions import pattern
 from kcpshard.cel.syntax import Call, Fold, Ident, ListLiteral, Literal, MapLiteral, Node, Select, StructLiteral
 from kcpshard.cel.types import (
+    ANY_ATTRIBUTE,
     BOOL,
     BYTES,
     DOUBLE,
@@ -51,11 +52,11 @@ class CompileFault(Exception):
     """What is wrong with an expression, drawn for its author."""
 
 
-def check(text: str, variables: Mapping[str, Type], *, makes_patches: bool = False) -> Checked:
+def check(text: str, variables: Mapping[str, Type], *, makes_patches: bool = False, binds: bool = False) -> Checked:
     """Parse and check. A variable's name may have dots. `makes_patches` admits the types and functions of mutating
-    policies. Raises CompileFault."""
+    policies, `binds` the macro cel.bind. Raises CompileFault."""
     try:
-        root = syntax.parse(text)
+        root = syntax.parse(text, binds=binds)
     except syntax.SyntaxFault as fault:
         raise CompileFault(_drawn(text, [Issue(fault.offset, fault.message)])) from None
     except RecursionError:
@@ -324,7 +325,7 @@ class _Checker:
                 names = (INT, range_.params[0]) if node.variable2 else (range_.params[0], DYN)
             case "map":
                 names = (range_.params[0], range_.params[1])
-            case "dyn" | "!error!" | "param":
+            case "dyn" | "!error!" | "param" if range_ is not ANY_ATTRIBUTE:
                 names = (DYN, DYN)
             case _:
                 self._fault(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kcpshard.cel.checking import Checked
 from kcpshard.cel.syntax import RESULT, Call, Fold, Ident, ListLiteral, Literal, MapLiteral, Node, Select
-from kcpshard.cel.types import SCALARS, STRING, Type
+from kcpshard.cel.types import ANY_ATTRIBUTE, SCALARS, STRING, Type
 
 INFINITE = (1 << 64) - 1
 Path = tuple[str, ...]
@@ -269,6 +269,8 @@ def _step(found: Type | None, name: str) -> Type | None:
         return found.params[-1] if found.kind in ("list", "map") else None
     if name == "@keys":
         return STRING if found.kind == "map" else None
+    if found.kind == "map" and found.params[-1] is ANY_ATTRIBUTE:
+        return ANY_ATTRIBUTE  # any name leads to one
     return found.fields.get(name) if found.fields is not None else None
 
 

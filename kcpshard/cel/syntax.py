@@ -133,16 +133,17 @@ class Fold(Node):
         self.init, self.condition, self.step, self.result = init, condition, step, result
 
 
-def parse(text: str) -> Node:
-    """The tree of an expression, or SyntaxFault."""
+def parse(text: str, *, binds: bool = False) -> Node:
+    """The tree of an expression, or SyntaxFault. `binds` admits cel.bind(name, value, expression)."""
     if len(text) > MAX_LENGTH:
         raise SyntaxFault(f"expression code point size exceeds limit: size: {len(text)}, limit {MAX_LENGTH}", 0)
-    return _Parser(text).whole()
+    return _Parser(text, binds).whole()
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, binds: bool) -> None:
         self._text = text
+        self._binds = binds
         self._tokens = list(_tokens(text))
         self._at = 0
         self._depth = 0
@@ -274,7 +275,18 @@ class _Parser:
         if not self._is("("):
             return Select(offset, operand, name)
         where = self._next()[2]
-        return _member_macro(where, name, operand, self._arguments())
+        arguments = self._arguments()
+        if (
+            self._binds
+            and name == "bind"
+            and len(arguments) == 3
+            and isinstance(operand, Ident)
+            and operand.name == "cel"
+        ):
+            if not isinstance(arguments[0], Ident):
+                raise SyntaxFault("cel.bind() variable names must be simple identifiers", arguments[0].offset)
+            return _named(where, arguments[0].name, arguments[1], arguments[2])
+        return _member_macro(where, name, operand, arguments)
 
     def _arguments(self) -> list[Node]:
         found: list[Node] = []
@@ -567,10 +579,14 @@ def _opt_flat_map(offset: int, target: Node, args: list[Node]) -> Node:
 
 
 def _bound(offset: int, target: Node, args: list[Node]) -> Node:
-    """`args[0]` names the target's value within `args[1]`: a fold over nothing."""
-    name, empty = _variable(args[0]), ListLiteral(offset, [], set())
-    value = Call(offset, "value", [], target)
-    return Fold(offset, "#unused", "", empty, name, value, Literal(offset, False), Ident(offset, name), args[1])
+    """`args[0]` names the target's value within `args[1]`."""
+    return _named(offset, _variable(args[0]), Call(offset, "value", [], target), args[1])
+
+
+def _named(offset: int, name: str, value: Node, result: Node) -> Node:
+    """`name` is the value within `result`: a fold over nothing."""
+    empty = ListLiteral(offset, [], set())
+    return Fold(offset, "#unused", "", empty, name, value, Literal(offset, False), Ident(offset, name), result)
 
 
 def _fold(

@@ -41,6 +41,8 @@ STRING, BYTES, NULL, DYN, ERROR = map(_simple, ("string", "bytes", "null", "dyn"
 TIMESTAMP, DURATION = _simple("timestamp"), _simple("duration")
 NULL.name, TIMESTAMP.name, DURATION.name = "null", "timestamp", "duration"
 DOUBLE.smallest = 1
+# What a device says of itself, of a type that only its driver knows: a text of at most 64 bytes, a number, a version.
+ANY_ATTRIBUTE = Type("dyn", "any", size=64)
 OPAQUE = {
     name: Type("opaque", full)
     for name, full in {

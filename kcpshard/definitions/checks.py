@@ -19,6 +19,7 @@ IMMUTABLE = "field is immutable"
 _PORT_NAME = re.compile(r"[-a-z0-9]+")
 _HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 _PERCENT = re.compile(r"[0-9]+%")
+_UID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Faults = Iterator[FieldError]
 
@@ -49,6 +50,13 @@ def qualified_name(path: str, value: str) -> Faults:
 
 def path_segment(path: str, value: str) -> Faults:
     yield from (invalid(path, value, text) for text in path_segment_faults(value))
+
+
+def uid(path: str, value: str) -> Faults:
+    """A UUID as the server writes them."""
+    if not _UID.fullmatch(value):
+        form = "`xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase hexadecimal characters"
+        yield invalid(path, value, f"uid must be in RFC 4122 normalized form, {form}")
 
 
 def domain_prefixed_path(path: str, value: str) -> Faults:

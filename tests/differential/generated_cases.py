@@ -56,8 +56,40 @@ def _more() -> Iterator[Seed]:
         yield Seed("HorizontalPodAutoscaler", "autoscaling/v1", place, {"spec": spec})
     parent = {"parentRef": {"group": "", "resource": "services", "namespace": "{ns}", "name": "s"}}
     yield Seed("IPAddress", "networking.k8s.io/v1", "/apis/networking.k8s.io/v1/ipaddresses", {"spec": parent})
+    yield from _devices()
     cidrs = {"spec": {"cidrs": ["10.9.0.0/24"]}}
     yield Seed("ServiceCIDR", "networking.k8s.io/v1", "/apis/networking.k8s.io/v1/servicecidrs", cidrs)
+
+
+def _devices() -> Iterator[Seed]:
+    version, place = "resource.k8s.io/v1", "/apis/resource.k8s.io/v1/"
+    selectors = [{"cel": {"expression": "device.driver == 'd' && device.attributes['d'].x == 'y'"}}]
+    config = {"opaque": {"driver": "d", "parameters": {"a": 1}}}
+    asked = {"deviceClassName": "c", "selectors": selectors}
+    tolerations = [{"key": "k", "operator": "Exists", "effect": "NoSchedule"}]
+    exactly = {"name": "a", "exactly": {**asked, "count": 2, "tolerations": tolerations}}
+    either = {"name": "b", "firstAvailable": [{"name": "x", **asked}, {"name": "y", **asked, "allocationMode": "All"}]}
+    constraints = [{"requests": ["a", "b/x"], "matchAttribute": "d/x"}, {"distinctAttribute": "d/y"}]
+    spec = {"devices": {"requests": [exactly, either], "constraints": constraints, "config": [config]}}
+    yield Seed("ResourceClaim", version, f"{place}namespaces/{{ns}}/resourceclaims", {"spec": spec})
+    template = {"spec": {"metadata": {"labels": {"a": "b"}}, "spec": spec}}
+    yield Seed("ResourceClaimTemplate", version, f"{place}namespaces/{{ns}}/resourceclaimtemplates", template)
+    given = {"selectors": selectors, "config": [config], "extendedResourceName": "a.b/c"}
+    yield Seed("DeviceClass", version, f"{place}deviceclasses", {"spec": given})
+    policy = {"default": "1Gi", "validRange": {"min": "1Gi", "max": "4Gi", "step": "1Gi"}}
+    device = {
+        "name": "x", "allowMultipleAllocations": True,
+        "attributes": {"a": {"string": "b"}, "d/v": {"version": "1.2.3"}},
+        "capacity": {"m": {"value": "4Gi", "requestPolicy": policy}}, "taints": [{"key": "k", "effect": "NoExecute"}],
+    }  # fmt: skip
+    pool = {"driver": "d", "pool": {"name": "p", "generation": 1, "resourceSliceCount": 1}}
+    counted = {"name": "y", "consumesCounters": [{"counterSet": "s", "counters": {"c": {"value": "1"}}}]}
+    for given in (
+        {**pool, "nodeName": "n", "devices": [device, counted]},
+        {**pool, "allNodes": True, "sharedCounters": [{"name": "s", "counters": {"c": {"value": "2"}}}]},
+        {**pool, "perDeviceNodeSelection": True, "devices": [{"name": "z", "nodeName": "n"}]},
+    ):
+        yield Seed("ResourceSlice", version, f"{place}resourceslices", {"spec": given})
 
 
 def seeds() -> Iterator[Seed]:

@@ -10,12 +10,11 @@ from kcpshard.definitions.contract import Object
 from kcpshard.definitions.kinds.affinity_faults import EFFECTS, toleration_faults
 from kcpshard.definitions.kinds.container_faults import amount_faults, resource_faults
 from kcpshard.definitions.kinds.network_warnings import node_warnings
-from kcpshard.definitions.kinds.pod_defaults import fill, fill_absent
+from kcpshard.definitions.kinds.pod_defaults import fill_absent
 from kcpshard.definitions.kinds.pod_warnings import DEPRECATED_LABELS
 from kcpshard.definitions.strategies import Rules, keep
 
 Faults = Iterator[FieldError]
-DRA = "resource.k8s.io"
 HIGHEST_USER_PRIORITY = 1_000_000_000
 SYSTEM_PRIORITIES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 _NOT_READY = "node.kubernetes.io/not-ready"
@@ -133,20 +132,6 @@ def _runtime_update(new: Object, old: Object) -> Faults:
     yield from checks.unchanged("handler", new.get("handler"), old.get("handler"))
 
 
-def _default_devices(obj: Object) -> None:
-    spec = obj.get("spec") or {}
-    for request in ((spec.get("spec") or spec).get("devices") or {}).get("requests") or ():
-        for part in [request.get("exactly"), *(request.get("firstAvailable") or ())]:
-            if part is not None:
-                fill(part, allocationMode="ExactCount")
-                if part["allocationMode"] == "ExactCount":
-                    part["count"] = part.get("count") or 1
-
-
-def _claim_update(new: Object, old: Object) -> Faults:
-    yield from checks.unchanged("spec", new["spec"], old["spec"])
-
-
 def _runtime_warnings(runtime_class: Object) -> Iterator[str]:
     for key in (runtime_class.get("scheduling") or {}).get("nodeSelector") or {}:
         if key in DEPRECATED_LABELS:
@@ -173,12 +158,5 @@ ROWS = {
     ),
     ("node.k8s.io", "RuntimeClass"): Rules(
         validate=(_runtime,), validate_update=(_runtime_update,), warnings=_runtime_warnings
-    ),
-    (DRA, "DeviceClass"): Rules(generation=True),
-    (DRA, "ResourceClaim"): Rules(default=(_default_devices,), validate_update=(_claim_update,), status_alone=True),
-    (DRA, "ResourceClaimTemplate"): Rules(default=(_default_devices,), validate_update=(_claim_update,)),
-    (DRA, "ResourceSlice"): Rules(
-        generation=True,
-        fields=(("spec.nodeName", ("spec", "nodeName")), ("spec.driver", ("spec", "driver"))),
     ),
 }

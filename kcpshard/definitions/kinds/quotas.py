@@ -40,7 +40,7 @@ def _is_native(name: str) -> bool:
     return "/" not in name or "kubernetes.io/" in name
 
 
-def _is_extended(name: str) -> bool:
+def is_extended(name: str) -> bool:
     return not _is_native(name) and not name.startswith("requests.") and not qualified_name_faults(f"requests.{name}")
 
 
@@ -59,7 +59,7 @@ def _quota_amounts(amounts: Mapping[str, str] | None, path: str) -> Iterator[Fie
 def _amount_faults(name: str, amount: Quantity, path: str) -> Iterator[FieldError]:
     if amount.value < 0:
         yield invalid(path, str(amount), "must be greater than or equal to 0")
-    if amount.value.denominator != 1 and (name in _COUNTED or _is_extended(name)):
+    if amount.value.denominator != 1 and (name in _COUNTED or is_extended(name)):
         yield invalid(path, str(amount), "must be an integer")
 
 
@@ -213,7 +213,7 @@ def _limited_name_faults(kind: str, name: str, path: str) -> Iterator[FieldError
         if "/" not in name:
             if name not in _COMPUTE and not name.startswith("hugepages-"):
                 yield invalid(path, name, "must be a standard resource for containers")
-        elif not _is_native(name) and not _is_extended(name):
+        elif not _is_native(name) and not is_extended(name):
             yield invalid(path, name, "doesn't follow extended resource name standard")
 
 

@@ -170,14 +170,19 @@ def _ephemeral(source: Object, path: str) -> Faults:
     if template is None:
         yield required(f"{path}.volumeClaimTemplate")
         return
-    here, meta = f"{path}.volumeClaimTemplate", template.get("metadata") or {}
-    yield from checks.annotations(f"{here}.metadata.annotations", meta.get("annotations"))
-    yield from checks.labels(f"{here}.metadata.labels", meta.get("labels"))
+    here = f"{path}.volumeClaimTemplate"
+    yield from template_metadata_faults(template.get("metadata") or {}, f"{here}.metadata")
+    yield from claim_spec_faults(template.get("spec") or {}, f"{here}.spec")
+
+
+def template_metadata_faults(meta: Object, path: str) -> Faults:
+    """What objects that are made from a template get of its metadata is labels and annotations, nothing else."""
+    yield from checks.annotations(f"{path}.annotations", meta.get("annotations"))
+    yield from checks.labels(f"{path}.labels", meta.get("labels"))
     for member, value in meta.items():
         if value and member not in (*_TEMPLATE_MEMBERS, *_UNSET):
             shown = {"uid": "uID"}.get(member, member)
-            yield forbidden(f"{here}.metadata.{shown}", "cannot be set")
-    yield from claim_spec_faults(template.get("spec") or {}, f"{here}.spec")
+            yield forbidden(f"{path}.{shown}", "cannot be set")
 
 
 def _image(source: Object, path: str) -> Faults:
