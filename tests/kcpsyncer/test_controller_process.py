@@ -10,6 +10,7 @@ from tests.contracts.physical import (
     CLUSTERS,
     DEPLOYMENTS,
     UP,
+    World,
     deployment,
     eventually,
     has,
@@ -28,11 +29,17 @@ def test_urls() -> None:
         assert logical_cluster_url(server, "root:b") == "https://h:1/clusters/root:b"
 
 
+async def measured(world: World) -> dict[str, Any] | None:
+    """Once its capacity and version are told, which is a report of its own."""
+    found = await world.up.get(f"{CLUSTERS}/east")
+    return found if found is not None and "version" in found["status"] else None
+
+
 async def test_from_registration_to_status(upstream_server: EmbeddedServer, physical_server: EmbeddedServer) -> None:
     async with working(upstream_server.create_cluster()) as world:
         await ready_world(world, physical_server)
-        cluster = await world.up.get(f"{CLUSTERS}/east")
-        assert cluster is not None and cluster["status"]["syncedResources"] == ["deployments.apps"]
+        cluster = await eventually(lambda: measured(world))
+        assert cluster["status"]["syncedResources"] == ["deployments.apps"]
         assert cluster["status"]["version"].startswith("v1.")
 
         config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": {"k": "1"}}
