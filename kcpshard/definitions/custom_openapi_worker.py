@@ -65,7 +65,7 @@ class CustomOpenApi:
             self._end.cancel()
         try:
             async with asyncio.timeout(_BUILD_DEADLINE_S):
-                packed = await self._ask(path, definitions)
+                packed = await self._ask_twice(path, definitions)
         except (TimeoutError, OSError, EOFError, ValueError, asyncio.CancelledError) as fault:
             self._stop()
             if isinstance(fault, asyncio.CancelledError):
@@ -74,6 +74,17 @@ class CustomOpenApi:
         self._end = asyncio.get_running_loop().call_later(_IDLE_S, self._stop)
         return packed
 
+    async def _ask_twice(self, path: str, definitions: bytes) -> bytes:
+        """A process that was kept may have died since it was asked last: then another one."""
+        was_kept = self._process is not None
+        try:
+            return await self._ask(path, definitions)
+        except (OSError, EOFError, ValueError):
+            if not was_kept:
+                raise
+            self._stop()
+            return await self._ask(path, definitions)
+
     async def _ask(self, path: str, definitions: bytes) -> bytes:
         process = self._process
         if process is None or process.returncode is not None:
@@ -81,7 +92,10 @@ class CustomOpenApi:
             pipe = asyncio.subprocess.PIPE
             process = self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
         assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(f"{self._api_set} {path} {len(definitions)}\n".encode())
+        try:
+            process.stdin.write(f"{self._api_set} {path} {len(definitions)}\n".encode())
+        except RuntimeError as closed:  # uvloop's word for a pipe that nobody reads any more
+            raise BrokenPipeError(str(closed)) from None
         await slices.write(process.stdin, definitions)
         length = int(await process.stdout.readline())
         return await slices.read(process.stdout, length)

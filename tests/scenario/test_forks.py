@@ -66,6 +66,9 @@ def test_time_is_turned_back(kubectl_binary: str, kubectl_place: str, one_shard:
     command = [kubectl_binary, "--kubeconfig", kubectl.kubeconfig, "get", "cm", "-n", "shop", "-w", "-o", "name"]
     watch = subprocess.Popen(command, stdout=watched, text=True)
     try:
+        end = time.monotonic() + 60
+        while "configmap/a\n" not in (tmp_path / "watched").read_text() and time.monotonic() < end:
+            time.sleep(0.05)  # it has to see the first state
         kubectl("patch", "configmap", "a", "-n", "shop", "--type=merge", "-p", '{"data": {"k": "2"}}')
         kubectl("create", "configmap", "new", "-n", "shop")
         kubectl("delete", "secret", "s")
