@@ -36,10 +36,6 @@ _HEAD_S = 32.0  # kube-apiserver's ReadHeaderTimeout
 _BODY_S = 75.0  # a request's own time is up after 60
 _NEVER = float("inf")
 
-# One for all connections: what has been read is parsed before anything else can be read. Without it uvloop makes a new
-# 256 kB object for each TLS read, which costs 5 µs a request, and with the settings of `allocator` far more.
-_BUFFER = memoryview(bytearray(64 * 1024))
-
 Serve = Callable[[Exchange], Awaitable[Reply | None]]
 
 
@@ -49,6 +45,9 @@ class Edge(Protocol):
     settings: Settings
     loop: asyncio.AbstractEventLoop
     is_draining: bool
+    read_buffer: memoryview
+    """For all connections of this loop, and of no other: what has been read is parsed before this loop reads again, but
+    OpenSSL lets other threads run while it fills it."""
 
     def serve(self, exchange: Exchange) -> Awaitable[Reply | None]:
         """Raises ConnectionError if the client is gone or half an answer is out that cannot be finished."""
@@ -169,10 +168,10 @@ class HttpConnection(asyncio.BufferedProtocol):
         return None
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return _BUFFER
+        return self._edge.read_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.feed(_BUFFER[:nbytes])
+        self.feed(self._edge.read_buffer[:nbytes])
 
     def pause_writing(self) -> None:
         if self._room is None:

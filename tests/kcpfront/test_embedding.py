@@ -1,10 +1,13 @@
+import http.client
 import json
 import ssl
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -58,6 +61,27 @@ def test_a_watch_goes_on_while_others_write(server: EmbeddedServer) -> None:
         ask(cluster, CONFIG_MAPS, config_map("seen"))
         event = json.loads(events.readline())
     assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "seen")
+
+
+def test_two_servers_of_one_process_do_not_mix_up_their_requests(server: EmbeddedServer) -> None:
+    """Threads that read at the same time; each server knows its own token only."""
+
+    def get_often(cluster: EmbeddedCluster) -> set[int]:
+        context = ssl.create_default_context(cadata=cluster.authority)
+        connection = http.client.HTTPSConnection(urlsplit(cluster.url).netloc, context=context)
+        codes = set()
+        for _ in range(300):
+            path = f"/clusters/{cluster.path}/api/v1/namespaces/default"
+            connection.request("GET", path, headers={"Authorization": f"Bearer {cluster.token}"})
+            answer = connection.getresponse()
+            answer.read()
+            codes.add(answer.status)
+        connection.close()
+        return codes
+
+    with kcpfront.embedded() as other, ThreadPoolExecutor(4) as threads:
+        clusters = [server.create_cluster(), other.create_cluster()] * 2
+        assert set().union(*threads.map(get_often, clusters)) == {200}
 
 
 def test_the_kubeconfig_is_private_and_names_its_logical_cluster(server: EmbeddedServer) -> None:

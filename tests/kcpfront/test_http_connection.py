@@ -52,6 +52,7 @@ class Edge:
 
     def __init__(self) -> None:
         self.settings, self.loop, self.is_draining = Settings(), asyncio.get_running_loop(), False
+        self.read_buffer = memoryview(bytearray(4096))
         self.open: set[HttpConnection] = set()
         self.gate = asyncio.Event()
         self.gate.set()
@@ -104,6 +105,18 @@ async def test_a_head_in_pieces(talk: Talk) -> None:
     for piece in (b"GE", b"T /a", b"b HTTP/1.1\r\nHo", b"st: a\r\n"):
         assert await talk.say(piece) == b""
     assert (await talk.say(b"\r\n")).endswith(b"\r\n\r\n/ab")
+
+
+async def test_what_another_listener_reads_meanwhile_does_not_mix_in(talk: Talk) -> None:
+    """Another loop, another thread: it may fill its buffer between our read and our parsing."""
+    other = Talk()
+    for each, target in ((talk, 1), (other, 2)):
+        each.connection.get_buffer(-1)[: len(HEAD % target)] = HEAD % target
+    for each in (talk, other):
+        each.connection.buffer_updated(len(HEAD % 1))
+    await talk.say(b"")
+    assert talk.edge.seen == ["/1"] and other.edge.seen == ["/2"]
+    other.connection.connection_lost(None)
 
 
 async def test_requests_that_come_early_wait_and_reading_stops(talk: Talk) -> None:
