@@ -121,6 +121,31 @@ MODIFIED: EventType.ValueType  # 2
 DELETED: EventType.ValueType  # 3
 Global___EventType: _TypeAlias = EventType  # noqa: Y015
 
+class _SyncClusterState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SyncClusterStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SyncClusterState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SYNC_CLUSTER_STATE_UNSPECIFIED: _SyncClusterState.ValueType  # 0
+    SYNC_HERE: _SyncClusterState.ValueType  # 1
+    """served by this shard"""
+    SYNC_MOVED: _SyncClusterState.ValueType  # 2
+    """by another one, which will say so: keep everything"""
+    SYNC_GONE: _SyncClusterState.ValueType  # 3
+    """it has died: remove everything"""
+
+class SyncClusterState(_SyncClusterState, metaclass=_SyncClusterStateEnumTypeWrapper): ...
+
+SYNC_CLUSTER_STATE_UNSPECIFIED: SyncClusterState.ValueType  # 0
+SYNC_HERE: SyncClusterState.ValueType  # 1
+"""served by this shard"""
+SYNC_MOVED: SyncClusterState.ValueType  # 2
+"""by another one, which will say so: keep everything"""
+SYNC_GONE: SyncClusterState.ValueType  # 3
+"""it has died: remove everything"""
+Global___SyncClusterState: _TypeAlias = SyncClusterState  # noqa: Y015
+
 @_typing.final
 class Hello(_message.Message):
     """The first message of every stream, in both directions."""
@@ -2085,39 +2110,309 @@ Global___JoinResponse: _TypeAlias = JoinResponse  # noqa: Y015
 
 @_typing.final
 class SyncUpBatch(_message.Message):
+    """The first message of a stream has hello and agent; the second thing that the shard wants to know is what to send."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     HELLO_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    SUBSCRIBE_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    CREDIT_BYTES_FIELD_NUMBER: _builtins.int
+    TAKEN_FIELD_NUMBER: _builtins.int
+    credit_bytes: _builtins.int
+    """so much more may be sent of objects; nothing is before the first credit"""
+    taken: _builtins.int
+    """everything sent up to this revision is in the agent's hands"""
     @_builtins.property
     def hello(self) -> Global___Hello: ...
+    @_builtins.property
+    def agent(self) -> Global___SyncAgent: ...
+    @_builtins.property
+    def subscribe(self) -> Global___SyncSubscribe:
+        """replaces the one before"""
+
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___Request]:
+        """gated: see kcpshard/syncing/gate.py; identity is the stream's, never the message's"""
+
+    @_builtins.property
+    def frames(self) -> _containers.RepeatedCompositeFieldContainer[Global___RequestFrame]: ...
     def __init__(
         self,
         *,
         hello: Global___Hello | None = ...,
+        agent: Global___SyncAgent | None = ...,
+        subscribe: Global___SyncSubscribe | None = ...,
+        requests: _abc.Iterable[Global___Request] | None = ...,
+        frames: _abc.Iterable[Global___RequestFrame] | None = ...,
+        credit_bytes: _builtins.int = ...,
+        taken: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "hello", b"hello", "subscribe", b"subscribe"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "credit_bytes", b"credit_bytes", "frames", b"frames", "hello", b"hello", "requests", b"requests", "subscribe", b"subscribe", "taken", b"taken"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SyncUpBatch: _TypeAlias = SyncUpBatch  # noqa: Y015
 
 @_typing.final
+class SyncAgent(_message.Message):
+    """Whose agent it is. With a certificate of a logical cluster this must be what the certificate says; processes of the
+    installation (the socket, the role syncer) run agents of many clusters, and are believed.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    UID_FIELD_NUMBER: _builtins.int
+    HOLDER_FIELD_NUMBER: _builtins.int
+    cluster: _builtins.str
+    """path of the logical cluster where the Cluster is registered"""
+    name: _builtins.str
+    """of the Cluster"""
+    uid: _builtins.str
+    """of the Cluster"""
+    holder: _builtins.str
+    """of its lease"""
+    def __init__(
+        self,
+        *,
+        cluster: _builtins.str = ...,
+        name: _builtins.str = ...,
+        uid: _builtins.str = ...,
+        holder: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "holder", b"holder", "name", b"name", "uid", b"uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncAgent: _TypeAlias = SyncAgent  # noqa: Y015
+
+@_typing.final
+class SyncType(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUP_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    group: _builtins.str
+    """"" is the core group"""
+    version: _builtins.str
+    resource: _builtins.str
+    def __init__(
+        self,
+        *,
+        group: _builtins.str = ...,
+        version: _builtins.str = ...,
+        resource: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "resource", b"resource", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncType: _TypeAlias = SyncType  # noqa: Y015
+
+@_typing.final
+class SyncSubscribe(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    TYPES_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """SyncDownBatch.complete answers it"""
+    revision: _builtins.int
+    """of this shard: what the agent has from an earlier stream is complete up to it"""
+    @_builtins.property
+    def types(self) -> _containers.RepeatedCompositeFieldContainer[Global___SyncType]:
+        """that the physical cluster serves"""
+
+    @_builtins.property
+    def known(self) -> _containers.RepeatedCompositeFieldContainer[Global___SyncCluster]:
+        """logical clusters of which the agent has something, from whichever shard"""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        types: _abc.Iterable[Global___SyncType] | None = ...,
+        known: _abc.Iterable[Global___SyncCluster] | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["known", b"known", "number", b"number", "revision", b"revision", "types", b"types"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncSubscribe: _TypeAlias = SyncSubscribe  # noqa: Y015
+
+@_typing.final
+class SyncCluster(_message.Message):
+    """A logical cluster with objects for this agent. Comes before its first object."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    INCARNATION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    id: _builtins.int
+    """its incarnation; stays when it moves to another shard"""
+    incarnation: _builtins.str
+    """uid of its namespace default: namespaces downstream are named with it"""
+    state: Global___SyncClusterState.ValueType
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        id: _builtins.int = ...,
+        incarnation: _builtins.str = ...,
+        state: Global___SyncClusterState.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "incarnation", b"incarnation", "path", b"path", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncCluster: _TypeAlias = SyncCluster  # noqa: Y015
+
+@_typing.final
+class SyncObject(_message.Message):
+    """The newest state of one object. Without `object` and `unchanged`: there is none any more, or not for this agent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLUSTER_ID_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
+    COMPANION_FIELD_NUMBER: _builtins.int
+    cluster_id: _builtins.int
+    group: _builtins.str
+    resource: _builtins.str
+    namespace: _builtins.str
+    name: _builtins.str
+    revision: _builtins.int
+    """of the object; of one that is gone, of that"""
+    object: _builtins.bytes
+    """JSON"""
+    more: _builtins.bool
+    """the object goes on in the next SyncObject of the same name"""
+    unchanged: _builtins.bool
+    """the agent has it, as it has everything up to the revision that it named"""
+    companion: _builtins.bool
+    """referred to by pods of placed objects, not placed itself"""
+    def __init__(
+        self,
+        *,
+        cluster_id: _builtins.int = ...,
+        group: _builtins.str = ...,
+        resource: _builtins.str = ...,
+        namespace: _builtins.str = ...,
+        name: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        object: _builtins.bytes = ...,
+        more: _builtins.bool = ...,
+        unchanged: _builtins.bool = ...,
+        companion: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_id", b"cluster_id", "companion", b"companion", "group", b"group", "more", b"more", "name", b"name", "namespace", b"namespace", "object", b"object", "resource", b"resource", "revision", b"revision", "unchanged", b"unchanged"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncObject: _TypeAlias = SyncObject  # noqa: Y015
+
+@_typing.final
+class SyncShard(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    address: _builtins.str
+    """sync_address of the map"""
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        address: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SyncShard: _TypeAlias = SyncShard  # noqa: Y015
+
+@_typing.final
 class SyncDownBatch(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HELLO_FIELD_NUMBER: _builtins.int
+    SERVES_REGISTRATION_FIELD_NUMBER: _builtins.int
+    SHARDS_FIELD_NUMBER: _builtins.int
+    CLUSTERS_FIELD_NUMBER: _builtins.int
+    OBJECTS_FIELD_NUMBER: _builtins.int
+    RESPONSES_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    AUTHORITIES_FIELD_NUMBER: _builtins.int
+    serves_registration: _builtins.bool
+    """with hello: the logical cluster of the Cluster is on this shard"""
+    complete: _builtins.int
+    """everything for the subscription of this number has been sent once"""
+    revision: _builtins.int
+    """everything up to here has been sent, in this message or before"""
+    authorities: _builtins.bytes
+    """PEM: who the shards' certificates are signed by; with shards"""
     @_builtins.property
     def hello(self) -> Global___Hello: ...
+    @_builtins.property
+    def shards(self) -> _containers.RepeatedCompositeFieldContainer[Global___SyncShard]:
+        """all of the installation; first and whenever the map changes"""
+
+    @_builtins.property
+    def clusters(self) -> _containers.RepeatedCompositeFieldContainer[Global___SyncCluster]: ...
+    @_builtins.property
+    def objects(self) -> _containers.RepeatedCompositeFieldContainer[Global___SyncObject]: ...
+    @_builtins.property
+    def responses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Response]: ...
     def __init__(
         self,
         *,
         hello: Global___Hello | None = ...,
+        serves_registration: _builtins.bool = ...,
+        shards: _abc.Iterable[Global___SyncShard] | None = ...,
+        clusters: _abc.Iterable[Global___SyncCluster] | None = ...,
+        objects: _abc.Iterable[Global___SyncObject] | None = ...,
+        responses: _abc.Iterable[Global___Response] | None = ...,
+        complete: _builtins.int = ...,
+        revision: _builtins.int = ...,
+        authorities: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorities", b"authorities", "clusters", b"clusters", "complete", b"complete", "hello", b"hello", "objects", b"objects", "responses", b"responses", "revision", b"revision", "serves_registration", b"serves_registration", "shards", b"shards"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1378,7 +1378,9 @@ class ShardBootstrap:
 
 
 class ShardSyncStub:
-    """Syncers only; filled in with the multi-cluster capability.
+    """Syncers only. The agent of one physical cluster holds one stream to every shard: down come the objects of all logical
+    clusters of that shard that are placed on it and what their pods refer to, up go requests (status, heartbeat, imports).
+    Level-triggered: an object is sent as it is now, however often it has changed since it was sent last.
     """
 
     def __init__(self, channel):
@@ -1395,7 +1397,9 @@ class ShardSyncStub:
 
 
 class ShardSyncServicer:
-    """Syncers only; filled in with the multi-cluster capability.
+    """Syncers only. The agent of one physical cluster holds one stream to every shard: down come the objects of all logical
+    clusters of that shard that are placed on it and what their pods refer to, up go requests (status, heartbeat, imports).
+    Level-triggered: an object is sent as it is now, however often it has changed since it was sent last.
     """
 
     def Sync(self, request_iterator, context):
@@ -1421,7 +1425,9 @@ def add_ShardSyncServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ShardSync:
-    """Syncers only; filled in with the multi-cluster capability.
+    """Syncers only. The agent of one physical cluster holds one stream to every shard: down come the objects of all logical
+    clusters of that shard that are placed on it and what their pods refer to, up go requests (status, heartbeat, imports).
+    Level-triggered: an object is sent as it is now, however often it has changed since it was sent last.
     """
 
     @staticmethod
