@@ -4,8 +4,10 @@ import os
 
 os.environ["KCP_VERIFY"] = "1"
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# A busy machine is no fault of the code: how long an example may take is for benchmarks to say.
-settings.register_profile("kcp", deadline=None)
-settings.load_profile("kcp")
+# A busy machine is no fault of the code: how long an example may take is for benchmarks to say. The examples are the
+# same each time, so that a change is judged by what it changes; `make properties` looks for new ones.
+settings.register_profile("kcp", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", settings.get_profile("kcp"), derandomize=False, max_examples=1_000)
+settings.load_profile(os.environ.get("KCP_PROPERTIES", "kcp"))

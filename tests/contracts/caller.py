@@ -29,7 +29,7 @@ async def whole(stream: ListStream | Result) -> bytes:
 async def until(predicate: object) -> None:
     """Wait for something that other tasks of this loop bring about."""
     assert callable(predicate)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not predicate():
             await asyncio.sleep(0.001)
 
@@ -160,7 +160,7 @@ class CallerContract:
         await until(lambda: verbs.pieces_made >= 8)
         verbs.arrived.clear()
         stream.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await verbs.arrived.wait()  # the generator was closed
         assert verbs.pieces_made <= 12
 

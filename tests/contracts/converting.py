@@ -156,7 +156,7 @@ async def converting(
         task = tasks.create_task(CustomDefinitions(client.shard, catalog).run())
         hook = server.client_config("/convert")
         await client.create(CRDS, definition(hook, list(review_versions), storage, selectable))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await client.do("GET", ENDPOINTS_V1)).code != 200:
                 await asyncio.sleep(0)
         yield Converting(client, server)

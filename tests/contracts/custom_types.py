@@ -63,7 +63,7 @@ async def established(*versions: Any) -> AsyncIterator[ApiClient]:
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(CustomDefinitions(found.shard, found.shard.catalog).run())
         await found.create(CRDS, crd(*versions))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (await found.do("GET", WIDGETS)).code != 200:
                 await asyncio.sleep(0)
         yield found

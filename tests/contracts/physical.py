@@ -91,7 +91,7 @@ async def working(upstream: EmbeddedCluster, auto_publish: bool = True) -> Async
                 yield world
             finally:
                 stop.set()
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     await running
 
 

@@ -119,7 +119,7 @@ class SharedApis:
 
     async def until(self, client: ApiClient, url: str, holds: Any) -> Any:
         """Look again and again; what is there when it holds."""
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(60):
             while True:
                 reply = await client.do("GET", url)
                 try:

@@ -179,7 +179,7 @@ class Reader:
     async def saw(self, *wanted: str) -> None:
         """Wait until the last entries are these; fail with what there is instead."""
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while tuple(self.log[-len(wanted) :]) != wanted:
                     self._changed.clear()
                     await self._changed.wait()
@@ -189,7 +189,7 @@ class Reader:
     async def complete_up_to(self, revision: int) -> None:
         """Wait until the handle says so."""
         assert self.handle is not None
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while self.handle.revision < revision:
                 await asyncio.sleep(0.001)
 

@@ -260,7 +260,7 @@ class WatcherContract:
         await root.tier.committed("root", put("c"))
         await other.saw("ADDED c")
         assert "ADDED c" not in reader.log
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while root.tier.service.hub.statistics()["watches"] != 1:
                 await asyncio.sleep(0.001)
         assert root.client.statistics()["watches"] == 1
@@ -274,7 +274,7 @@ class WatcherContract:
         root.tier.service.hub.release("root", 2, root.tier.store.durable_revision)
         root.tier.ownership.moved["root"] = 2
         late = root.watch(revision=revision)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(moved) < 2:
                 await asyncio.sleep(0.001)
         (handle, resume, shard), (late_handle, late_resume, _) = moved

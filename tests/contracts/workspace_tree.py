@@ -61,7 +61,7 @@ class Tree:
         """Until no controller has anything to do now."""
         for _ in range(3):
             await asyncio.sleep(0.001)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while not self._runner.is_idle():
                     await asyncio.sleep(0.001)
 

@@ -63,14 +63,14 @@ class Site:
 
     async def refusal(self, role: str, *options: str) -> str:
         process = await self.run(role, *options)
-        output, errors = await asyncio.wait_for(process.communicate(), 10)
+        output, errors = await asyncio.wait_for(process.communicate(), 60)
         assert (process.returncode, output) == (1, b""), errors
         return errors.decode()
 
     async def ready(self, role: str, *options: str) -> asyncio.subprocess.Process:
         process = await self.run(role, *options)
         assert process.stdout and process.stderr
-        line = await asyncio.wait_for(process.stdout.readline(), 10)
+        line = await asyncio.wait_for(process.stdout.readline(), 60)
         assert b" is ready on " in line, await process.stderr.read()
         return process
 
@@ -78,7 +78,7 @@ class Site:
         """It becomes ready, and stops when asked."""
         process = await self.ready(role, *options)
         process.send_signal(signal.SIGTERM)
-        _, errors = await asyncio.wait_for(process.communicate(), 10)
+        _, errors = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode == 0, errors
 
 

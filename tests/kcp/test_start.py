@@ -47,12 +47,12 @@ class Start:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=60)
         return self.process.returncode
 
     def refusal(self) -> str:
         """It must end by itself with a code and a sentence on standard error; returns the sentence."""
-        output, errors = self.process.communicate(timeout=10)
+        output, errors = self.process.communicate(timeout=60)
         assert self.process.returncode == 1, errors
         assert output == ""
         assert "Traceback" not in errors
@@ -143,7 +143,7 @@ def test_a_shard_that_cannot_start_is_quoted(root: Path) -> None:
 
 def test_a_root_that_is_a_file_is_refused(root: Path) -> None:
     root.touch()
-    assert "is a file" in Start(root).process.communicate(timeout=10)[1]
+    assert "is a file" in Start(root).process.communicate(timeout=60)[1]
 
 
 def test_json_logs_are_json(root: Path) -> None:
@@ -152,7 +152,7 @@ def test_json_logs_are_json(root: Path) -> None:
     start = Start(root, "--log-format", "json")
     start.ready()
     start.process.send_signal(signal.SIGTERM)
-    errors = start.process.communicate(timeout=10)[1]
+    errors = start.process.communicate(timeout=60)[1]
     assert {json.loads(line)["process"] for line in errors.splitlines()} == {"kcp"}
 
 

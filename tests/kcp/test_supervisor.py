@@ -45,7 +45,7 @@ def lines(journal: Path, what: str) -> list[tuple[str, int]]:
 async def running(*programs: Program, form: str = "text") -> AsyncIterator[Supervisor]:
     """A supervisor that has become ready; stopped at the end if the body has not done so."""
     made, ready = Supervisor(programs, form), asyncio.Event()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(made.run(ready.set))
         await ready.wait()
         yield made
@@ -54,7 +54,7 @@ async def running(*programs: Program, form: str = "text") -> AsyncIterator[Super
 
 
 async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0.01)
 
@@ -140,7 +140,7 @@ async def test_a_missing_program_is_a_failed_start() -> None:
 
 async def test_stopping_before_everything_is_ready(fake: Callable[..., Program], journal: Path) -> None:
     made = Supervisor([fake("shard-1", "--silent")])
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(made.run(lambda: pytest.fail("never ready")))
         await eventually(lambda: bool(lines(journal, "started")))
         made.stop()
@@ -187,7 +187,7 @@ async def test_periodic_work_that_fails_is_told_and_ends_nothing(
         raise OSError(28, "No space left on device")
 
     made = Supervisor([fake("shard-1")])
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(made.run(lambda: None, renew))
         await eventually(lambda: len(calls) >= 2)
         assert is_alive(lines(journal, "started")[0][1])

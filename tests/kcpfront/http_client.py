@@ -74,7 +74,7 @@ class HttpClient:
         return answer._replace(body=await self.reader.readexactly(int(answer.headers["content-length"])))
 
     async def request(self, method: str, target: str, body: bytes | None = None, **headers: str) -> Answer:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self.send(method, target, body, **headers)
             return await self.receive(method)
 

@@ -26,7 +26,7 @@ def ask(cluster: EmbeddedCluster, path: str, body: object = None, method: str = 
     headers = {"Authorization": f"Bearer {cluster.token}", "Content-Type": "application/json"}
     request = urllib.request.Request(cluster.url + path, data, headers, method=method or None)
     context = ssl.create_default_context(cafile=str(cluster.authority_file))
-    with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+    with urllib.request.urlopen(request, context=context, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -119,7 +119,7 @@ def _answer(cluster: EmbeddedCluster, path: str, **headers: str) -> tuple[int, A
     context = ssl.create_default_context(cafile=str(cluster.authority_file))
     request = urllib.request.Request(cluster.url + path, headers=sent)
     try:
-        with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+        with urllib.request.urlopen(request, context=context, timeout=60) as answer:
             return answer.status, answer.headers, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read().decode()

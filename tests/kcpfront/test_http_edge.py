@@ -56,7 +56,7 @@ async def test_a_client_that_leaves_takes_its_request_along(client: HttpClient, 
     while not router.requests:
         await asyncio.sleep(0.001)
     client.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not router.cancelled:
             await asyncio.sleep(0.005)
 
@@ -97,7 +97,7 @@ async def test_broken_requests_reach_nobody(
     caplog.set_level(logging.CRITICAL)
     reader, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(raw)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         heard = await reader.read()  # to the end: the connection is closed
     assert answer in heard.rpartition(b"\r\n")[2]
     assert b"NONSENSE" not in heard  # nothing is echoed

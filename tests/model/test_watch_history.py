@@ -231,7 +231,7 @@ class World:
         self.watches.append(Observed(request, reader))
         if not known and not is_being_born:
             # A birth that comes before the watch does would make its revision one of before the birth: 410, rightly.
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while "started" not in reader.log:
                     await asyncio.sleep(0)
 
@@ -283,7 +283,7 @@ class World:
             if watch.is_paused:
                 handle.resume()
             if not watch.is_closed:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(60):
                     while handle.revision < self.tier.store.durable_revision and not watch.reader.status:
                         await asyncio.sleep(0.001)
             watch.note_bookmark()

@@ -45,7 +45,7 @@ async def test_a_stuck_look_up_counts_until_it_comes_back() -> None:
         assert await lookups.addresses(2, "b.example", 443)
     finally:
         stuck.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while True:
             try:
                 assert await lookups.addresses(1, "c.example", 443)

@@ -22,7 +22,7 @@ async def running(shard: Shard, make: Sequence[Make]) -> AsyncIterator[Runner]:
 
 async def idle(runner: Runner, within_s: float = 5.0) -> None:
     """Until everything written so far is dealt with, except what waits longer than that."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         quiet = 0
         while quiet < 20:
             due = runner.queue.next_due()

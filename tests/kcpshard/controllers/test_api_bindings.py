@@ -123,7 +123,7 @@ async def test_the_end_takes_the_objects(shared: SharedApis) -> None:
     assert refused.code in (403, 405), refused.json
     assert (await shared.consumer.do("GET", WIDGETS)).names == ["held"]
     await shared.consumer.patch(f"{WIDGETS}/held", {"metadata": {"finalizers": None}})
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while (await shared.consumer.do("GET", f"{BINDINGS}/widgets")).code != 404:
             await asyncio.sleep(0.01)
     assert (await shared.consumer.do("GET", WIDGETS)).code == 404

@@ -48,7 +48,7 @@ async def test_what_came_is_looked_through_until_all_is_done_over_restarts_too()
         item = runner.queue.take()
         assert item is not None
         runner.queue.done(item)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while again.transfers.unsettled():
                 await asyncio.sleep(0.05)
         running.cancel()

@@ -27,13 +27,13 @@ async def conditions(client: ApiClient, name: str = "widgets.example.com") -> di
 
 
 async def until(client: ApiClient, type_: str, status: str, name: str = "widgets.example.com") -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (await conditions(client, name)).get(type_, ("",))[0] != status:
             await asyncio.sleep(0)
 
 
 async def gone(client: ApiClient, url: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (await client.do("GET", url)).code != 404:
             await asyncio.sleep(0)
 
@@ -71,7 +71,7 @@ async def test_a_deleted_definition_takes_its_objects_with_it(client: ApiClient)
     await client.create(WIDGETS, widget("held", finalizers=["x.com/a"]))
     deleted = (await client.do("DELETE", f"{CRDS}/widgets.example.com")).json
     assert deleted["metadata"]["finalizers"] == ["customresourcecleanup.apiextensions.k8s.io"]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (await client.do("GET", WIDGETS)).names != ["held"]:
             await asyncio.sleep(0)
     assert (await conditions(client))["Terminating"] == ("True", "InstanceDeletionInProgress")

@@ -51,7 +51,7 @@ async def test_bindings_are_found_again_at_a_start(shared: SharedApis) -> None:
     told: list[str] = []
     followers = ExportFollowers(shared.consumer.shard, lambda _id, name: told.append(name))
     task = shared.tier.tasks.create_task(followers.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not told:
             followers.wake()
             await followers.look()

@@ -39,7 +39,7 @@ async def probing(client: ApiClient) -> AsyncIterator[None]:
 
 async def condition(client: ApiClient, name: str, reason: str = "") -> dict[str, Any]:
     """Once there is one, and once it has that reason."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             for found in ((await client.get(f"{SERVICES}/{name}")).get("status") or {}).get("conditions") or ():
                 if reason in ("", found["reason"]):

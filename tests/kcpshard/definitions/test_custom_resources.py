@@ -88,7 +88,7 @@ async def test_kinds_of_kubernetes_may_be_defined(group: str, name: str, url: st
         made = crd(plural=plural, kind="Any")
         made["metadata"]["name"], made["spec"]["group"] = name, group
         await client.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", made)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (await client.do("GET", f"{url}/namespaces/default/{plural}")).code != 200:
                 await asyncio.sleep(0)
         obj = {"apiVersion": url.removeprefix("/apis/").removeprefix("/api/"), "kind": "Any", "metadata": {"name": "a"}}
@@ -102,7 +102,7 @@ async def test_policies_for_kubernetes_kinds_leave_a_definition_of_that_name_alo
         made["metadata"]["name"], made["spec"]["group"] = f"{plural}.core", ""
         await client.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", made)
         url = f"/api/v1/namespaces/default/{plural}"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (await client.do("GET", url)).code != 200:
                 await asyncio.sleep(0)
         found = await client.create(url, {"apiVersion": "v1", "kind": "Any", "metadata": {"name": "a"}})

@@ -51,7 +51,7 @@ async def client() -> AsyncIterator[ApiClient]:
 
 
 async def served(client: ApiClient) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (await client.do("GET", "/apis/stable.example.com/v1/namespaces/default/crontabs")).code != 200:
             await asyncio.sleep(0)
 

@@ -88,7 +88,7 @@ def _checkpoint(directory: str) -> int:
     return 77
 
 
-async def until(holds: Any, timeout_s: float = 10) -> None:
+async def until(holds: Any, timeout_s: float = 60) -> None:
     """Polls; for conditions that other tasks bring about."""
     async with asyncio.timeout(timeout_s):
         while not holds():

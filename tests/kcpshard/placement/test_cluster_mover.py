@@ -179,7 +179,7 @@ async def test_waiting_moves_and_one_that_copies_are_cancelled(group: MovingGrou
     held = asyncio.Event()
     failpoints.arm("moves.copying", held.set)
     await ask(group, cluster="root:a", shard="shard-1", children=True)
-    await asyncio.wait_for(held.wait(), 5)
+    await asyncio.wait_for(held.wait(), 60)
     answer = await ask(group, cluster="root:a", children=True, cancel=True)
     assert set(answer["paths"]) <= {"root:a", "root:a:b", "root:a:c"} and "root:a:c" in answer["paths"]
     failpoints.disarm()
@@ -204,7 +204,7 @@ async def test_moves_go_on_after_deaths_of_all(group: MovingGroup, step: str) ->
     failpoints.arm(step, die)
     await ask(group, cluster="root:a", shard="shard-2")
     await ask(group, cluster="root:b", shard="shard-2")
-    await asyncio.wait_for(reached.wait(), 10)
+    await asyncio.wait_for(reached.wait(), 60)
     failpoints.disarm()
     for number in (1, 2):
         await group.restart(number)
@@ -221,7 +221,7 @@ async def test_the_epoch_of_a_move_that_came_to_nothing_is_not_given_again(group
     held = asyncio.Event()
     failpoints.arm("moves.copying", held.set)
     await ask(group, cluster="root:a", shard="shard-1")
-    await asyncio.wait_for(held.wait(), 5)
+    await asyncio.wait_for(held.wait(), 60)
     await ask(group, cluster="root:a", cancel=True)
     await ask(group, cluster="root:b", shard="shard-1")
     await until(lambda: is_quiet(group))

@@ -28,7 +28,7 @@ def told(batch: pb.AuthorityBatch) -> dict[str, str]:
 
 
 async def next_of(batches: AsyncGenerator[pb.AuthorityBatch, None]) -> pb.AuthorityBatch:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         return await anext(batches)
 
 

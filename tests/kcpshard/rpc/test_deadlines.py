@@ -52,7 +52,7 @@ async def test_items_are_called_in_time_on_the_loop() -> None:
     deadlines.add("soon", now + 0.06)
     deadlines.add("gone", now + 0.06)
     deadlines.discard("gone", now + 0.06)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not due:
             await asyncio.sleep(0.01)
     assert due == ["soon"]

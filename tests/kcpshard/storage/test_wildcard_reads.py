@@ -22,7 +22,7 @@ async def store() -> AsyncIterator[Store]:
 
 
 async def durable(store: Store) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while store.durable_revision < store.pending_revision:
             await asyncio.sleep(0)
 

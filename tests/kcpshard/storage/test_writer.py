@@ -149,7 +149,7 @@ async def test_a_sync_tells_the_loop_when_it_is_done(make: Callable[..., Any]) -
     sync = make(lambda: synced.append("synced"), *([pytest.fail] if make is SyncThread else []))
     done = asyncio.Event()
     sync.start(done.set)
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), 60)
     assert synced == ["synced"]
     sync.close()
 

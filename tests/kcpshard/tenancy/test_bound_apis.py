@@ -47,7 +47,7 @@ async def test_it_follows_the_bindings_of_a_logical_cluster(shared: SharedApis) 
     assert found is not None and found is shard.bound.of_type(cluster, ("example.com", "widgets"))
     assert shard.bound.of_type(cluster, ("", "configmaps")) is None
     await shared.consumer.do("DELETE", "/apis/apis.kcp.io/v1alpha2/apibindings/widgets")
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while shard.store.pending(cluster, BINDINGS, "", "widgets") is not None:
             await asyncio.sleep(0.005)
     await shared.consumer.create(CONFIGMAPS, configmap("later"))  # durable after the deletion

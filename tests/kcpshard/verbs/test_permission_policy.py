@@ -36,7 +36,7 @@ async def test_the_exporter_bounds_whoever_is_no_administrator_of_the_installati
     await shared.consumer.create(WIDGETS, widget())
     reader = Reader()
     shared.tier.start(reader, "consumer", chief, group="example.com", resource="widgets", initial=True)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while "ADDED w" not in reader.log:
             await asyncio.sleep(0.002)
 
