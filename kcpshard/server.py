@@ -50,7 +50,6 @@ from kcpshard.offload.writes import OffloadedWrites
 from kcpshard.options import Options
 from kcpshard.peers import Peers
 from kcpshard.placement.key_objects import KeyObjects
-from kcpshard.placement.map_copy import durable
 from kcpshard.placement.shard_objects import ShardObjects
 from kcpshard.placement.shard_placement import ShardPlacement
 from kcpshard.placement.tenant_authorities import TenantAuthorities
@@ -68,6 +67,7 @@ from kcpshard.storage import keyspace
 from kcpshard.storage.checkpoints import Checkpoints
 from kcpshard.storage.contract import KeyValueEngine, LogicalCluster
 from kcpshard.storage.damage import damage_of
+from kcpshard.storage.durability import durable
 from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
 from kcpshard.storage.rocksdb_engine import RocksdbEngine

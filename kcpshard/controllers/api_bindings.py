@@ -16,7 +16,6 @@ from kcpshard.api.objects import Object, timestamp
 from kcpshard.controllers.contract import Key, Keys
 from kcpshard.controllers.export_followers import ExportFollowers
 from kcpshard.controllers.object_removal import remove_all
-from kcpshard.controllers.system_client import durable
 from kcpshard.definitions.api_schemas import BINDING, BOUND_TYPES, definition_of, ending, schema_faults
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.definitions.contract import Resource
@@ -25,6 +24,7 @@ from kcpshard.definitions.crd_naming import Taken
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import Group, LogicalCluster, Put, Remove
+from kcpshard.storage.durability import durable
 from kcpshard.tenancy import exports
 from kcpshard.tenancy.binding_status import (
     CONFLICTS,

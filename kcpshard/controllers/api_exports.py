@@ -12,11 +12,12 @@ from kcpshard.api.errors import AlreadyExists
 from kcpshard.api.events import Change, EventType
 from kcpshard.api.objects import Object, timestamp
 from kcpshard.controllers.contract import Key, Keys
-from kcpshard.controllers.system_client import SystemClient, durable
+from kcpshard.controllers.system_client import SystemClient
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.crd_naming import set_condition
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster
+from kcpshard.storage.durability import durable
 from kcpshard.tenancy import exports
 from kcpshard.tenancy.exports import (
     APIS,

@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import NoReturn, Protocol
 
 from kcpshard.controllers.runner import Runner
-from kcpshard.controllers.system_client import durable
 from kcpshard.storage.contract import Compacted, LogicalCluster, NotDurable, ObjectStore, ReadOnly
+from kcpshard.storage.durability import durable
 from kcpshard.storage.transfers import Transfers
 
 _log = logging.getLogger(__name__)

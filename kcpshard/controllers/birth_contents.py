@@ -4,8 +4,8 @@ it was born before that was known. As kube-apiserver, which does this beside the
 
 from kcpshard.api.events import Change, EventType
 from kcpshard.controllers.contract import Key, Keys
-from kcpshard.controllers.system_client import durable
 from kcpshard.storage.contract import LogicalCluster
+from kcpshard.storage.durability import durable
 from kcpshard.verbs.births import namespace_puts
 from kcpshard.verbs.shard import Shard
 

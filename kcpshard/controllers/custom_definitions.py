@@ -28,7 +28,8 @@ from kcpshard.definitions.crd_naming import Taken, decided, terminating
 from kcpshard.definitions.custom_catalog import Index, summary_of
 from kcpshard.definitions.custom_resources import Definition
 from kcpshard.storage import envelope
-from kcpshard.storage.contract import Group, LogicalCluster, Put, ReadOnly, Remove, ScanItem
+from kcpshard.storage.contract import LogicalCluster, Put, ReadOnly, Remove, ScanItem
+from kcpshard.storage.durability import durable
 from kcpshard.verbs.finalization import CLEANUP, is_finished
 from kcpshard.verbs.outcome import NotOwned
 from kcpshard.verbs.shard import Shard
@@ -226,14 +227,6 @@ class CustomDefinitions:
         if is_settled:
             self._own.add(pending.revision)
         try:
-            await _durable(pending.group)
+            await durable(pending.group)
         finally:
             self._own.discard(pending.revision)
-
-
-async def _durable(group: Group) -> None:
-    """Raises ReadOnly if the disk does not take it."""
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    group.when_durable(lambda: None if done.done() else done.set_result(None))
-    group.when_refused(lambda cause: None if done.done() else done.set_exception(cause))
-    await done

@@ -10,10 +10,10 @@ import logging
 from collections.abc import Callable
 
 from kcpshard.controllers.resource_types import ResourceTypes
-from kcpshard.controllers.system_client import durable
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, ReadOnly, Remove, ScanItem
+from kcpshard.storage.durability import durable
 from kcpshard.verbs.outcome import NotOwned
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.writes import remove_of

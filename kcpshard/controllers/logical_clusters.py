@@ -18,13 +18,14 @@ from kcpshard.api.objects import Object, timestamp
 from kcpshard.authorization.layer import TYPES as RIGHTS
 from kcpshard.controllers.contract import Key, Keys
 from kcpshard.controllers.resource_types import ResourceTypes
-from kcpshard.controllers.system_client import SystemClient, durable
+from kcpshard.controllers.system_client import SystemClient
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.crd_documents import CRDS
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
 from kcpshard.storage.clusters import TERMINATING as STOPPED
 from kcpshard.storage.contract import Group, LogicalCluster, NotDurable, ReadOnly, Remove, ScanItem
+from kcpshard.storage.durability import durable
 from kcpshard.tenancy import logical_clusters, workspace_status
 from kcpshard.tenancy.names import APIS, CORE, FINALIZER, LOGICAL_CLUSTERS, NAME, TENANCY, VERSION, WORKSPACES
 from kcpshard.verbs.shard import Shard

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from kcpshard.api.loop_time import unbounded
 from kcpshard.api.requests import Identity
-from kcpshard.controllers.system_client import durable
 from kcpshard.definitions.contract import Resource
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.contract import Group, LogicalCluster, ScanItem
+from kcpshard.storage.durability import durable
 from kcpshard.verbs.delete import delete_object
 from kcpshard.verbs.finalization import DeleteOptions
 from kcpshard.verbs.outcome import AfterSync

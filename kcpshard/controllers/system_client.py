@@ -14,7 +14,8 @@ from kcpshard.api.requests import Answer, Identity
 from kcpshard.api.unconverted import NotConverted
 from kcpshard.definitions.contract import Resource
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.storage.contract import Group, LogicalCluster, NotDurable, ReadOnly
+from kcpshard.storage.contract import LogicalCluster, NotDurable
+from kcpshard.storage.durability import durable
 from kcpshard.verbs.dispatch import dispatch
 from kcpshard.verbs.outcome import AfterSync, Outcome
 from kcpshard.verbs.shard import Shard
@@ -89,18 +90,3 @@ class SystemClient:
                 await reason.settle()
         if isinstance(outcome, AfterSync):
             await durable(outcome.group)
-
-
-async def durable(group: Group) -> None:
-    """Raises ReadOnly if the disk refuses the group."""
-    done: asyncio.Future[ReadOnly | None] = asyncio.get_running_loop().create_future()
-
-    def settle(refusal: ReadOnly | None) -> None:
-        if not done.done():
-            done.set_result(refusal)
-
-    group.when_durable(lambda: settle(None))
-    group.when_refused(settle)
-    refusal = await done
-    if refusal is not None:
-        raise refusal

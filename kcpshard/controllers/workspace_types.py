@@ -5,9 +5,9 @@ import orjson
 from kcpshard.api.events import Change, EventType
 from kcpshard.api.objects import Object
 from kcpshard.controllers.contract import Key, Keys
-from kcpshard.controllers.system_client import durable
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster
+from kcpshard.storage.durability import durable
 from kcpshard.tenancy.names import TENANCY, VERSION, WORKSPACE_TYPES
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.writes import put_of

@@ -16,12 +16,13 @@ from kcpshard.api.errors import Invalid, NotFound, ServiceUnavailable
 from kcpshard.api.events import Change, EventType
 from kcpshard.api.objects import Object, timestamp
 from kcpshard.controllers.contract import Key, Keys
-from kcpshard.controllers.system_client import SystemClient, durable
+from kcpshard.controllers.system_client import SystemClient
 from kcpshard.definitions.contract import Resource
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Result
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import Group, LogicalCluster, NotDurable
+from kcpshard.storage.durability import durable
 from kcpshard.tenancy import logical_clusters, type_graph, workspace_status
 from kcpshard.tenancy.names import (
     CORE,

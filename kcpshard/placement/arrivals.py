@@ -20,7 +20,6 @@ from kcpshard import failpoints
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.placement.departures import Departures
 from kcpshard.placement.expected_cluster import ExpectedCluster
-from kcpshard.placement.map_copy import durable
 from kcpshard.placement.move_statistics import MoveStatistics
 from kcpshard.placement.ownership import Ownership
 from kcpshard.placement.ownership_commands import PlacementStore
@@ -30,6 +29,7 @@ from kcpshard.rpc.placement_client import Refused, Unreachable
 from kcpshard.storage.arrival import Arrival, Inexact, Progress, Summary
 from kcpshard.storage.cluster_pages import DamagedPage, decode_pairs
 from kcpshard.storage.contract import LogicalCluster, ReadOnly
+from kcpshard.storage.durability import durable
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from kcpshard import failpoints
 from kcpshard.api.slots import decode_table, slot_of
 from kcpshard.placement.cluster_moves import DRAIN, REBALANCE, ClusterMove, MoveRecord, WantedMove, decode_record
-from kcpshard.placement.map_copy import MapCopy, durable
+from kcpshard.placement.map_copy import MapCopy
 from kcpshard.placement.ownership_records import MetaStore
 from kcpshard.placement.ownership_states import OwnershipConflict
 from kcpshard.placement.rebalancing import PlannedMove
@@ -22,6 +22,7 @@ from kcpshard.placement.shard_map import entry_of, with_moved_slots, with_pin
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Refused
 from kcpshard.storage.contract import ReadOnly
+from kcpshard.storage.durability import durable
 
 log = logging.getLogger(__name__)
 

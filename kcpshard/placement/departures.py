@@ -17,7 +17,6 @@ import orjson
 
 from kcpshard import failpoints
 from kcpshard.api.events import Commit
-from kcpshard.placement.map_copy import durable
 from kcpshard.placement.ownership import Ownership
 from kcpshard.placement.ownership_commands import CLUSTERS_SLICE, PlacementStore
 from kcpshard.placement.ownership_states import ClusterState, OwnershipConflict
@@ -25,6 +24,7 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Refused, Unreachable
 from kcpshard.storage.cluster_pages import Pair, encode_pairs
 from kcpshard.storage.contract import LogicalCluster, NotDurable, ReadOnly
+from kcpshard.storage.durability import durable
 from kcpshard.verbs.outcome import NotOwned
 
 log = logging.getLogger(__name__)

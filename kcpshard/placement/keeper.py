@@ -13,7 +13,7 @@ from typing import Any, NoReturn, Protocol
 from kcpshard import failpoints
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.placement.cluster_mover import ClusterCommands, ClusterMover
-from kcpshard.placement.map_copy import MapCopy, durable
+from kcpshard.placement.map_copy import MapCopy
 from kcpshard.placement.ownership_records import MetaStore
 from kcpshard.placement.ownership_states import OwnershipConflict
 from kcpshard.placement.rebalancing import PlannedMove, plan_move
@@ -32,6 +32,7 @@ from kcpshard.placement.slot_moves import MoveStage, SlotMove, begin_move, decod
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Refused, Unreachable
 from kcpshard.storage.contract import Group, ReadOnly
+from kcpshard.storage.durability import durable
 
 log = logging.getLogger(__name__)
 

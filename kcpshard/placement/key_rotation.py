@@ -11,11 +11,12 @@ from typing import NoReturn, Protocol
 
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.credentials.keys import PURPOSES, make_key
-from kcpshard.placement.map_copy import MapCopy, durable
+from kcpshard.placement.map_copy import MapCopy
 from kcpshard.placement.signing_keys import FRONT_DELAY_US, Key, KeyState, advanced, needs_key, with_key
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Refused, Unreachable
 from kcpshard.storage.contract import Group, ReadOnly
+from kcpshard.storage.durability import durable
 
 log = logging.getLogger(__name__)
 

@@ -13,16 +13,9 @@ from google.protobuf.message import DecodeError
 from kcpshard.placement.ownership_records import DamagedOwnership, MetaStore
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.contract import Group, ReadOnly
+from kcpshard.storage.durability import durable
 
 MAP_KEY = b"placement/map"
-
-
-async def durable(group: Group) -> None:
-    """Until the group is; raises ReadOnly if the disk does not take it. A cancelled wait leaves the group as it is."""
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    group.when_durable(lambda: None if done.done() else done.set_result(None))
-    group.when_refused(lambda cause: None if done.done() else done.set_exception(cause))
-    await done
 
 
 class MapClosed(Exception):

@@ -17,7 +17,7 @@ from typing import NoReturn
 import orjson
 
 from kcpshard.placement.keeper import Keeper
-from kcpshard.placement.map_copy import MapCopy, durable
+from kcpshard.placement.map_copy import MapCopy
 from kcpshard.placement.ownership import FIRST_EPOCH, Ownership
 from kcpshard.placement.ownership_states import ClusterState
 from kcpshard.placement.registration import RegistrationRefused, contradiction
@@ -33,6 +33,7 @@ from kcpshard.placement.shard_map import (
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import MapFollower, NotKeeper, PlacementClient, Refused, Unreachable
 from kcpshard.storage.contract import ReadOnly
+from kcpshard.storage.durability import durable
 
 log = logging.getLogger(__name__)
 

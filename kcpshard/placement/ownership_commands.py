@@ -8,12 +8,12 @@ from typing import Protocol
 from kcpshard import failpoints
 from kcpshard.api.events import Commit
 from kcpshard.api.slots import slot_of
-from kcpshard.placement.map_copy import durable
 from kcpshard.placement.ownership import Ownership
 from kcpshard.placement.ownership_records import MetaStore
 from kcpshard.placement.ownership_states import ClusterState, LastCommand, OwnershipConflict
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage.contract import Group, LogicalCluster
+from kcpshard.storage.durability import durable
 from kcpshard.storage.transfers import Transfers
 
 BARRIER_KEY = b"placement/barrier"

@@ -16,7 +16,7 @@ from kcpshard.placement.cluster_mover import ClusterCommands
 from kcpshard.placement.departures import Departures
 from kcpshard.placement.keeper import Keeper, SlotCommands
 from kcpshard.placement.key_rotation import KeyRotation, Keys
-from kcpshard.placement.map_copy import MapCopy, durable
+from kcpshard.placement.map_copy import MapCopy
 from kcpshard.placement.membership import Membership, is_keeper
 from kcpshard.placement.ownership import Ownership
 from kcpshard.placement.ownership_commands import OwnershipCommands, PlacementStore
@@ -25,6 +25,7 @@ from kcpshard.placement.shard_map import KEYS_CLUSTER, entry_of, pins_of
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Dial, MapFollower, PlacementClient, Unreachable, connect
 from kcpshard.rpc.transport import Dialler
+from kcpshard.storage.durability import durable
 
 
 class LocalClusters:

@@ -4,13 +4,13 @@ What a front asks of all shards before it reads them together: first which revis
 that each one stays above it.
 """
 
-import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
 from kcpshard.api.errors import ServiceUnavailable, Unauthorized
 from kcpshard.api.requests import Answer, Request
-from kcpshard.storage.contract import Group, ReadOnly
+from kcpshard.storage.contract import Group
+from kcpshard.storage.durability import durable
 from kcpshard.verbs.get import too_large_revision
 from kcpshard.verbs.shard import Shard
 
@@ -24,7 +24,7 @@ def cut_here(shard: Shard, request: Request) -> Coroutine[Any, Any, Answer]:
 
 async def _cut(shard: Shard, waiting: Group | None) -> Answer:
     if waiting is not None:
-        await settled(waiting)
+        await durable(waiting)
     return Answer(200, b"%d" % shard.store.durable_revision)
 
 
@@ -36,16 +36,3 @@ def cut(shard: Shard, revision: int) -> Group | None:
         return shard.store.cut(revision)
     except ServiceUnavailable:
         raise too_large_revision(revision, shard.store.durable_revision) from None
-
-
-async def settled(group: Group) -> None:
-    """Until the group is durable. Raises ReadOnly if the disk does not take it."""
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    group.when_durable(lambda: None if done.done() else done.set_result(None))
-
-    def refuse(cause: ReadOnly) -> None:
-        if not done.done():
-            done.set_exception(cause)
-
-    group.when_refused(refuse)
-    await done

@@ -14,8 +14,9 @@ from kcpshard.api.unconverted import NotConverted
 from kcpshard.authorization.attributes import Attributes
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage.contract import Compacted, Group, NotDurable, ScanItem
+from kcpshard.storage.durability import durable
 from kcpshard.storage.wildcard_reads import Position, WildcardScan
-from kcpshard.verbs.cut import cut, settled
+from kcpshard.verbs.cut import cut
 from kcpshard.verbs.list_options import Selection, selection_of
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
@@ -60,7 +61,7 @@ def position_of(text: str) -> Position | None:
 
 async def _pieces(shard: Shard, request: Request, reader: "Reader", waiting: Group | None) -> AsyncIterator[Answer]:
     if waiting is not None:
-        await settled(waiting)
+        await durable(waiting)
     columns = reader.columns if request.want_columns else b""
     warnings = (reader.deprecation,) if reader.deprecation else ()
     code, parts, size, begun = 200, list[bytes](), 0, False
@@ -85,7 +86,7 @@ async def _slice(reader: "Reader") -> list[bytes]:
         try:
             return reader.next_slice()
         except NotDurable as reason:
-            await settled(reason.group)
+            await durable(reason.group)
         except NotConverted as reason:
             await reason.settle()
     raise ApiError("objects of this type are converted too slowly")

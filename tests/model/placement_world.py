@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from kcpshard.api.slots import SLOTS, decode_table, slot_of
 from kcpshard.placement.keeper import Keeper
-from kcpshard.placement.map_copy import MapCopy, durable
+from kcpshard.placement.map_copy import MapCopy
 from kcpshard.placement.membership import is_keeper
 from kcpshard.placement.ownership import Ownership
 from kcpshard.placement.ownership_commands import OwnershipCommands
@@ -20,6 +20,7 @@ from kcpshard.placement.ownership_states import OwnershipConflict
 from kcpshard.placement.shard_map import granted_slots, initial_map, pins_of
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Refused, Unreachable
+from kcpshard.storage.durability import durable
 from kcpshard.verbs.outcome import NotOwned
 from tests.kcpshard.placement.fake_store import FakeStore, NoClusters
 

@@ -2,10 +2,11 @@ import asyncio
 
 import pytest
 
-from kcpshard.placement.map_copy import MAP_KEY, MapClosed, MapCopy, durable
+from kcpshard.placement.map_copy import MAP_KEY, MapClosed, MapCopy
 from kcpshard.placement.ownership_records import DamagedOwnership
 from kcpshard.placement.shard_map import initial_map, new_entry, with_entry
 from kcpshard.storage.contract import ReadOnly
+from kcpshard.storage.durability import durable
 from tests.kcpshard.placement.fake_store import FakeStore
 from tests.virtual_time import run
 
