@@ -5,6 +5,8 @@ from typing import Any
 
 import yaml
 
+from kcpsyncer.placement.policy_definitions import policy_definitions
+
 CLUSTERS = "clusters.cluster.example.dev"
 _FILES = (
     "cluster.example.dev_clusters.yaml",
@@ -16,4 +18,5 @@ _FILES = (
 def definitions() -> list[dict[str, Any]]:
     """Clusters first."""
     directory = files("kcpsyncer") / "data"
-    return [yaml.safe_load((directory / name).read_text()) for name in _FILES]
+    own = [yaml.safe_load((directory / name).read_text()) for name in _FILES]
+    return [*own, *policy_definitions()]

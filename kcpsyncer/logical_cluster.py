@@ -7,7 +7,7 @@ import asyncio
 import base64
 import binascii
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,7 +49,9 @@ class LogicalCluster:
         self._negotiated = Informer(client, _NEGOTIATED, self._negotiated_changed)
         self._leases = Informer(client, _LEASES, self._lease_changed)
         self._admission = AgentAdmission(client)
-        self._workloads = Workloads(client, self._clusters, self._negotiated, self._definitions, self._heard)
+        self._workloads = Workloads(
+            client, self._clusters, self._negotiated, self._definitions, self._heard, self._judged
+        )
         self._answers: dict[str, float] = {}  # when the cluster itself was last said to answer
         self._beats: dict[str, float] = {}  # when a lease was last seen to change, on this loop's clock
         self._apis: WorkQueue[GroupResource] = WorkQueue(self._negotiate)
@@ -95,6 +97,10 @@ class LogicalCluster:
     def _cluster_changed(self, old: Object | None, new: Object | None) -> None:
         self._registrations.add((new or old or {})["metadata"]["name"])
         self._workloads.look_again()
+
+    def _judged(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._registrations.add(name)
 
     def _lease_changed(self, old: Object | None, new: Object | None) -> None:
         name = (new or old or {})["metadata"]["name"]
@@ -213,7 +219,9 @@ class LogicalCluster:
     async def _write_status(self, cluster: Object, found: Registration) -> None:
         status = cluster.get("status") or {}
         old = status.get("conditions") or []
-        conditions = with_conditions(old, found.conditions, _now(), found.without)
+        judged = self._workloads.condition(cluster["metadata"]["name"])
+        wanted_conditions = [*found.conditions, *([judged] if judged is not None else [])]
+        conditions = with_conditions(old, wanted_conditions, _now(), found.without)
         wanted: Object = {}
         if conditions != old:
             wanted["conditions"] = conditions

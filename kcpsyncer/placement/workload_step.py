@@ -207,6 +207,8 @@ def _placed(view: View, decision: Decision, faults: Sequence[str]) -> Condition:
         return Condition(PLACED, "False", "InsufficientClusters", decision.message)
     if view.hold.replicas:
         return Condition(PLACED, "False", "WaitingForFence", view.hold.reason)
+    if not view.may_fail_over:
+        return Condition(PLACED, "False", "WaitingForRate", "other workloads are failed over before it")
     if not decision.replicas and replicas_of(view.root):
         return Condition(PLACED, "False", "NoClusterFits", decision.message)
     return Condition(PLACED, "True", "Placed", _division(decision.replicas))

@@ -11,8 +11,9 @@ import pytest
 import kcpfront
 from kcpfront.embedding import EmbeddedServer
 from kcpsyncer.kube_client import Failure, KubeClient
+from kcpsyncer.kubeconfig import parse
 from kcpsyncer.workloads import is_workload
-from tests.contracts.physical import CLUSTERS, DEPLOYMENTS, UP, World, deployment, eventually, working
+from tests.contracts.physical import CLUSTERS, CRDS, DEPLOYMENTS, UP, World, deployment, eventually, working
 
 Object = dict[str, Any]
 
@@ -160,3 +161,101 @@ async def test_a_cluster_that_dies_is_replaced(
 )
 def test_workloads(metadata: Object, expected: bool) -> None:
     assert is_workload({"metadata": {"name": "web", **metadata}}) is expected
+
+
+POLICIES = "/apis/placement.kcp.dev/v1alpha1/namespaces/default/placementpolicies"
+
+
+def policy(name: str, **spec: Any) -> Object:
+    return {
+        "apiVersion": "placement.kcp.dev/v1alpha1",
+        "kind": "PlacementPolicy",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+async def test_a_policy_rules_its_namespace(upstream_server: EmbeddedServer, physical_server: EmbeddedServer) -> None:
+    async with working(upstream_server.create_cluster()) as world:
+        await two_clusters(world, physical_server, "east", "west")
+        await world.up.create(POLICIES, policy("only", clusters={"names": ["west"]}))
+        found = await eventually(lambda: world.condition(f"{POLICIES}/only", "Valid"))
+        assert found["status"] == "True"
+        async with kubelets(*world.down.values()):
+            await world.up.create(UP, root(4))
+            await eventually(lambda: divided(world, west=4))
+            # weights, and what one cluster may have at most
+            shares = [{"clusterSelector": {}, "maxReplicas": 3}]
+            await world.up.merge(f"{POLICIES}/only", {"spec": {"clusters": None, "shares": shares}})
+            await eventually(lambda: divided(world, west=2, east=2))
+            await world.up.merge(f"{UP}/web", {"spec": {"replicas": 9}})
+            placed = await eventually(lambda: _not_placed(world))
+            assert placed["reason"] == "InsufficientClusters" and placed["message"].startswith(
+                "3 replicas have no place"
+            )
+            assert await leafs(world) == {"web--east": 3, "web--west": 3}
+            await world.up.delete(f"{POLICIES}/only")
+            await eventually(lambda: _divided_evenly(world, 9))
+
+
+async def _not_placed(world: World) -> Object | None:
+    found = await world.condition(f"{UP}/web", "Placed")
+    return found if found is not None and found["status"] == "False" else None
+
+
+def widgets() -> Object:
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.dev"},
+        "spec": {
+            "group": "example.dev",
+            "names": {"plural": "widgets", "kind": "Widget"},
+            "scope": "Namespaced",
+            "versions": [version],
+        },
+    }
+
+
+async def test_what_has_no_replicas_is_whole_in_each_cluster(
+    upstream_server: EmbeddedServer, physical_server: EmbeddedServer
+) -> None:
+    """Where a policy names its kind; without one, nothing happens to it."""
+    path = "/apis/example.dev/v1/namespaces/default/widgets"
+    async with working(upstream_server.create_cluster()) as world:
+        await world.define()
+        for name in ("east", "west"):
+            physical = physical_server.create_cluster()
+            text = physical.kubeconfig.read_text()
+            async with KubeClient(parse(text)) as below:
+                await below.create(CRDS, widgets())
+            await world.register(name, physical, kubeconfig=text, resources=["widgets.example.dev"])
+        for name in ("east", "west"):
+            await eventually(lambda name=name: world.is_ready(name))
+        widget = {"apiVersion": "example.dev/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 3}}
+        await eventually(lambda: world.up.create(path, widget))
+        await world.up.create(POLICIES, policy("both", resourceSelectors=[{"kind": "Widget"}]))
+
+        async def everywhere(size: int) -> bool:
+            sizes = []
+            for name in ("east", "west"):
+                found, _ = await world.down[name].list("/apis/example.dev/v1/widgets")
+                sizes += [each["spec"]["size"] for each in found if each["metadata"]["name"] == f"w--{name}"]
+            return sizes == [size, size]
+
+        await eventually(lambda: everywhere(3))
+        await world.up.merge(f"{path}/w", {"spec": {"size": 4}})
+        await eventually(lambda: everywhere(4))
+        # in one cluster only
+        await world.up.merge(f"{POLICIES}/both", {"spec": {"mode": "Whole"}})
+
+        async def copies() -> int:
+            return len((await world.up.list(path))[0]) - 1
+
+        await eventually(lambda: _is(copies, 1))
+
+
+async def _is(count: Any, wanted: int) -> bool:
+    return bool(await count() == wanted)
