@@ -123,6 +123,12 @@ class EmbeddedServer:
         return self.cluster("root").kubeconfig
 
     @property
+    def sync_address(self) -> str:
+        """Where agents of physical clusters find the shard."""
+        assert self._directory is not None, "the embedded server does not run"
+        return f"unix:{self._directory}/sync.sock"
+
+    @property
     def authority_file(self) -> Path:
         return self._pki / "serving-ca.crt"
 
@@ -227,7 +233,8 @@ class EmbeddedServer:
 
     def _options(self) -> Options:
         return Options(
-            data="", number=1, initial_shards=1, front_socket="", admin_socket="", sync_socket="", peers=(),
+            data="", number=1, initial_shards=1, front_socket="", admin_socket="",
+            sync_socket=self.sync_address.removeprefix("unix:"), peers=(),
             accept_clock=False, listen="", tls_directory="", join_listen="", pki="", engine="memory",
             api_set=self._api_set, endpoint="", controllers=self._controllers, root_ca_file=str(self.authority_file),
             encryption_provider_config="", callout_allow=_LOOPBACK, log_level="warning", log_format="text",

@@ -36,6 +36,7 @@ class Options(NamedTuple):
     service_account_issuer: str = DEFAULT_ISSUER
     api_audiences: tuple[str, ...] = ()
     url: str = ""
+    sync_listen: str = ""
     authorization: tuple[Step, ...] = ()  # who is asked, in order; empty: RBAC alone
 
 
@@ -51,6 +52,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--peer", action="append", default=[], metavar="ADDRESS", help="admin address of another shard")
     parser.add_argument("--accept-clock", action="store_true", help="serve although revisions are ahead of the clock")
     parser.add_argument("--listen", default="", metavar="HOST:PORT", help="for fronts and shards on other machines")
+    parser.add_argument("--sync-listen", default="", metavar="HOST:PORT", help="for agents of physical clusters")
     parser.add_argument("--tls-directory", default="", metavar="DIR", help="with ca.crt, tls.crt and tls.key")
     parser.add_argument("--join-listen", default="", metavar="HOST:PORT", help="for new processes with a join token")
     parser.add_argument("--pki", default="", metavar="DIR", help="the installation's pki directory, for joining")
@@ -114,8 +116,8 @@ def parse(arguments: Sequence[str]) -> Options:
         parser.error("--endpoint needs an IP address and a port")
     if found.engine == "rocksdb" and not found.data:
         parser.error("--data is needed")
-    if (found.listen or found.join_listen) and not found.tls_directory:
-        parser.error("--listen and --join-listen need --tls-directory")
+    if (found.listen or found.join_listen or found.sync_listen) and not found.tls_directory:
+        parser.error("--listen, --join-listen and --sync-listen need --tls-directory")
     if found.join_listen and not found.pki:
         parser.error("--join-listen needs --pki")
     return Options(**vars(found))

@@ -60,7 +60,7 @@ from kcpshard.rpc.contract import Result
 from kcpshard.rpc.messages import PROTOCOL, SOFTWARE
 from kcpshard.rpc.roles import ADMIN, ANYONE, FRONT, SHARD, SYNCER, RoleInterceptor, RolesOf, certificate_roles
 from kcpshard.rpc.roles import fixed_roles as only
-from kcpshard.rpc.transport import SERVER_OPTIONS, Dialler, TlsDirectory, TlsFiles, listen
+from kcpshard.rpc.transport import SERVER_OPTIONS, Dialler, TlsDirectory, TlsFiles, files_of, listen
 from kcpshard.service import SessionService
 from kcpshard.settings import Settings, adjusted
 from kcpshard.storage import keyspace
@@ -73,6 +73,8 @@ from kcpshard.storage.object_store import Store
 from kcpshard.storage.rocksdb_engine import RocksdbEngine
 from kcpshard.storage.template import Template
 from kcpshard.sync_service import SyncService
+from kcpshard.syncing.agents import Agents
+from kcpshard.syncing.identity import syncer_roles
 from kcpshard.tenancy.copies import Copies
 from kcpshard.tenancy.shown_objects import tenancy_objects
 from kcpshard.verbs import births, cluster_limits, inheritance
@@ -172,6 +174,9 @@ class ShardServer:
         self.watch.end_watches_on_change(catalog)
         self.watch.limit(self._let_in)
         self.watch.end_watches_of_the_dead(self.store)
+        self.agents = Agents(self._shard, self.execution, tasks)
+        self.agents.authorities = self._shown_authorities
+        self._sync = SyncService(self.agents, self._hello, self._ask, self._serves)
         self._services: list[PlacementService] = []
         self._checkpoints: Checkpoints | None = None
         if options.engine == "rocksdb":
@@ -211,6 +216,7 @@ class ShardServer:
     async def start(self) -> None:
         """Until requests are answered. Raises what the parts raise: see `__main__` for those with a sentence."""
         self.follow_map(self._take_keys)
+        self.follow_map(self.agents.take_map)
         self._connect_peers()
         await self._placement.start()
         self._metrics.start()
@@ -240,6 +246,7 @@ class ShardServer:
             async with asyncio.timeout(DRAIN_S), asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._session.drain())
                 tasks.create_task(self.watch.drain())
+                tasks.create_task(self._sync.drain())
                 tasks.create_task(self.execution.wait_until_idle())
         for server in self._servers:
             await server.stop(None)
@@ -270,7 +277,13 @@ class ShardServer:
     def _follow_moves(self) -> None:
         """Watches go where their logical clusters go; what comes is looked after."""
         hub, placement = self.watch.hub, self._placement
-        placement.departures.on_release = hub.release
+        agents = self.agents
+
+        def release(path: str, moved_to: int, revision: int) -> None:
+            hub.release(path, moved_to, revision)
+            agents.left(path)
+
+        placement.departures.on_release = release
 
         def release_slots(slots: Collection[int], moved_to: int, revision: int) -> None:
             gone = frozenset(slots)
@@ -279,6 +292,7 @@ class ShardServer:
         def take_over(cluster: LogicalCluster, revision: int) -> None:
             hub.history.arrived(cluster.id, revision)
             self._arrived.add(cluster)
+            agents.arrived(cluster)
 
         placement.commands.on_release = release_slots
         placement.arrivals.on_arrival = take_over
@@ -313,6 +327,7 @@ class ShardServer:
             "flowcontrol": self._flows.statistics(),
             "callouts": self._callouts.statistics(),
             "workers": asdict(self.workers.statistics()),
+            "agents": self.agents.statistics(),
             "software": SOFTWARE,
             **({"encryption": asdict(self._resealing.statistics)} if self._resealing else {}),
             **self._metrics.statistics(),
@@ -333,8 +348,11 @@ class ShardServer:
             found = [
                 self._listener(f"unix:{options.front_socket}", only(FRONT)),
                 self._listener(f"unix:{options.admin_socket}", only(ADMIN, SHARD)),
-                self._sync_listener(f"unix:{options.sync_socket}"),
             ]
+        if options.sync_socket:
+            found.append(self._sync_listener(f"unix:{options.sync_socket}", only(SYNCER)))
+        if options.sync_listen:
+            found.append(self._sync_listener(options.sync_listen, syncer_roles))
         if options.listen:
             found.append(self._listener(options.listen, certificate_roles))
         if options.join_listen:
@@ -352,11 +370,19 @@ class ShardServer:
         listen(server, address, self._tls)
         return server
 
-    def _sync_listener(self, address: str) -> grpc.aio.Server:
-        server = _server(only(SYNCER))
-        pb_grpc.add_ShardSyncServicer_to_server(SyncService(), server)  # type: ignore[no-untyped-call]
-        listen(server, address)
+    def _sync_listener(self, address: str, roles_of: RolesOf) -> grpc.aio.Server:
+        server = _server(roles_of)
+        pb_grpc.add_ShardSyncServicer_to_server(self._sync, server)  # type: ignore[no-untyped-call]
+        listen(server, address, self._tls, also=lambda: self._keys.certificate_authorities)
         return server
+
+    def _shown_authorities(self) -> bytes:
+        """Whom an agent can trust to know a shard by."""
+        return files_of(self._tls).authority if self._tls is not None else b""
+
+    async def _ask(self, request: pb.Request, timeout_s: float) -> Result:
+        assert self._peers is not None
+        return await self._peers.call(request, timeout_s)
 
     def _authority(self) -> Authority:
         pki = Path(self._options.pki)
@@ -510,7 +536,7 @@ def _entry(options: Options) -> pb.ShardEntry:
         name=f"shard-{options.number}",
         address=address(options.front_socket, options.listen),
         admin_address=address(options.admin_socket, options.listen),
-        sync_address=address(options.sync_socket, ""),
+        sync_address=address(options.sync_socket, options.sync_listen),
     )
 
 

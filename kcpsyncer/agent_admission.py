@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from kcpshard.api.pod_references import Reference, references
 from kcpshard.schema.pulled_apis import PulledApi
 from kcpsyncer.controllers.agent_rights import (
     LEASE_NAMESPACE,
@@ -20,7 +21,7 @@ from kcpsyncer.controllers.agent_rights import (
 )
 from kcpsyncer.informer import Informer
 from kcpsyncer.kube_client import Failure, KubeClient, resource_path
-from kcpsyncer.placed_objects import PLACED, Reference, references
+from kcpsyncer.placed_objects import PLACED
 from kcpsyncer.work_queue import WorkQueue
 
 _log = logging.getLogger(__name__)

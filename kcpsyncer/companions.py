@@ -6,10 +6,11 @@ import logging
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
+from kcpshard.api.pod_references import Reference
 from kcpsyncer.informer import Informer
 from kcpsyncer.kube_client import Failure, KubeClient, resource_path
 from kcpsyncer.namespace_mapping import NAMESPACE_ANNOTATION, Origin, downstream_namespace
-from kcpsyncer.placed_objects import ADOPT, MANAGER, OWNER, Reference, companion, is_in_place, is_ours, is_portable
+from kcpsyncer.placed_objects import ADOPT, MANAGER, OWNER, companion, is_in_place, is_ours, is_portable
 from kcpsyncer.work_queue import WorkQueue
 
 _log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from kcpshard.api.pod_references import references
 from kcpsyncer.companions import Companions
 from kcpsyncer.events import event
 from kcpsyncer.informer import Informer, Key, key_of
@@ -24,7 +25,6 @@ from kcpsyncer.placed_objects import (
     is_in_place,
     is_ours,
     namespace_object,
-    references,
     status_up,
 )
 from kcpsyncer.work_queue import WorkQueue

@@ -97,6 +97,7 @@ class KeyRing:
         self.authority: Authority | None = None
         self.front_proxy: Authority | None = None
         self.front_proxy_authorities = b""  # PEM of all that may have signed, the one that signs among them
+        self.certificate_authorities = b""  # as those, of clients' certificates
         self.token_keys: frozenset[str] = frozenset()  # ids of those whose tokens are good
 
     def take(self, keys: Iterable[DeliveredKey]) -> None:
@@ -107,6 +108,7 @@ class KeyRing:
         self.token_signer = TokenSigner(signer.id, _load(signer)) if signer is not None else None
         self.authority, self.front_proxy = _authority_of(found, CERTIFICATES), _authority_of(found, FRONT_PROXY)
         self.front_proxy_authorities = b"".join(k.certificate for k in found if k.purpose == FRONT_PROXY)
+        self.certificate_authorities = b"".join(k.certificate for k in found if k.purpose == CERTIFICATES)
 
 
 def _signing(keys: Iterable[DeliveredKey], purpose: str) -> DeliveredKey | None:

@@ -134,6 +134,8 @@ class _SyncClusterStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sync
     """by another one, which will say so: keep everything"""
     SYNC_GONE: _SyncClusterState.ValueType  # 3
     """it has died: remove everything"""
+    SYNC_COMPLETE: _SyncClusterState.ValueType  # 4
+    """every object of it has been named since SYNC_HERE: remove the others"""
 
 class SyncClusterState(_SyncClusterState, metaclass=_SyncClusterStateEnumTypeWrapper): ...
 
@@ -144,6 +146,8 @@ SYNC_MOVED: SyncClusterState.ValueType  # 2
 """by another one, which will say so: keep everything"""
 SYNC_GONE: SyncClusterState.ValueType  # 3
 """it has died: remove everything"""
+SYNC_COMPLETE: SyncClusterState.ValueType  # 4
+"""every object of it has been named since SYNC_HERE: remove the others"""
 Global___SyncClusterState: _TypeAlias = SyncClusterState  # noqa: Y015
 
 @_typing.final
@@ -2118,7 +2122,7 @@ class SyncUpBatch(_message.Message):
     AGENT_FIELD_NUMBER: _builtins.int
     SUBSCRIBE_FIELD_NUMBER: _builtins.int
     REQUESTS_FIELD_NUMBER: _builtins.int
-    FRAMES_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
     CREDIT_BYTES_FIELD_NUMBER: _builtins.int
     TAKEN_FIELD_NUMBER: _builtins.int
     credit_bytes: _builtins.int
@@ -2138,7 +2142,9 @@ class SyncUpBatch(_message.Message):
         """gated: see kcpshard/syncing/gate.py; identity is the stream's, never the message's"""
 
     @_builtins.property
-    def frames(self) -> _containers.RepeatedCompositeFieldContainer[Global___RequestFrame]: ...
+    def missing(self) -> _containers.RepeatedCompositeFieldContainer[Global___SyncObject]:
+        """said to be unchanged, but the agent does not have them"""
+
     def __init__(
         self,
         *,
@@ -2146,13 +2152,13 @@ class SyncUpBatch(_message.Message):
         agent: Global___SyncAgent | None = ...,
         subscribe: Global___SyncSubscribe | None = ...,
         requests: _abc.Iterable[Global___Request] | None = ...,
-        frames: _abc.Iterable[Global___RequestFrame] | None = ...,
+        missing: _abc.Iterable[Global___SyncObject] | None = ...,
         credit_bytes: _builtins.int = ...,
         taken: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "hello", b"hello", "subscribe", b"subscribe"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "credit_bytes", b"credit_bytes", "frames", b"frames", "hello", b"hello", "requests", b"requests", "subscribe", b"subscribe", "taken", b"taken"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "credit_bytes", b"credit_bytes", "hello", b"hello", "missing", b"missing", "requests", b"requests", "subscribe", b"subscribe", "taken", b"taken"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

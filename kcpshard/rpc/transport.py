@@ -6,6 +6,7 @@ address, one without them lives on the shard's machine and takes the socket.
 """
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -134,8 +135,19 @@ class Dialler:
         return files_of(self._tls) if self._tls is not None else None
 
 
-def listen(server: grpc.aio.Server, address: str, tls: Tls | None = None, ask_certificate: bool = True) -> None:
-    """Raises OSError with a sentence if the address cannot be listened on.
+def _nobody() -> bytes:
+    return b""
+
+
+def listen(
+    server: grpc.aio.Server,
+    address: str,
+    tls: Tls | None = None,
+    ask_certificate: bool = True,
+    also: Callable[[], bytes] = _nobody,
+) -> None:
+    """Raises OSError with a sentence if the address cannot be listened on. `also`: PEM of further authorities whose
+    certificates callers may show, asked before each handshake on a thread of gRPC's.
 
     Without `ask_certificate` the server proves itself but anybody may call (joining); with it every caller has a
     certificate of the internal CA. Unix sockets are for the owner only.
@@ -146,28 +158,28 @@ def listen(server: grpc.aio.Server, address: str, tls: Tls | None = None, ask_ce
         elif tls is None:
             raise ValueError(f"{address} needs a certificate")
         else:
-            server.add_secure_port(address, _server_credentials(tls, ask_certificate))
+            server.add_secure_port(address, _server_credentials(tls, ask_certificate, also))
     except RuntimeError as error:
         raise OSError(f"cannot listen on {address}: the address is in use or not of this machine") from error
 
 
-def _server_credentials(tls: Tls, ask_certificate: bool) -> grpc.ServerCredentials:
-    def configuration(files: TlsFiles) -> grpc.ServerCertificateConfiguration:
-        authority = files.authority if ask_certificate else None
+def _server_credentials(tls: Tls, ask_certificate: bool, also: Callable[[], bytes]) -> grpc.ServerCredentials:
+    def configuration(files: TlsFiles, others: bytes) -> grpc.ServerCertificateConfiguration:
+        authority = files.authority + others if ask_certificate else None
         return grpc.ssl_server_certificate_configuration([(files.key, files.certificate)], authority)
 
-    in_use = files_of(tls)
+    in_use = files_of(tls), also()
 
     def newer() -> grpc.ServerCertificateConfiguration | None:
         """Asked by gRPC before each handshake, on a thread of its own."""
         nonlocal in_use
-        files = files_of(tls)
-        if files == in_use:
+        found = files_of(tls), also()
+        if found == in_use:
             return None
-        in_use = files
-        return configuration(files)
+        in_use = found
+        return configuration(*found)
 
-    return grpc.dynamic_ssl_server_credentials(configuration(in_use), newer, ask_certificate)
+    return grpc.dynamic_ssl_server_credentials(configuration(*in_use), newer, ask_certificate)
 
 
 def _listen_on_socket(server: grpc.aio.Server, path: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from kcpsyncer.placed_objects import Reference
+from kcpshard.api.pod_references import Reference
 
 Object = dict[str, Any]
 Raw = Mapping[str, Any]

@@ -4,11 +4,12 @@ import asyncio
 from typing import Any
 
 from kcpfront.embedding import EmbeddedServer
+from kcpshard.api.pod_references import Reference
 from kcpsyncer.companions import Companions
 from kcpsyncer.kube_client import KubeClient, resource_path
 from kcpsyncer.kubeconfig import parse
 from kcpsyncer.namespace_mapping import Origin
-from kcpsyncer.placed_objects import Reference, namespace_object
+from kcpsyncer.placed_objects import namespace_object
 from tests.contracts.physical import eventually
 
 SECRET = Reference("secrets", "Secret", "s")

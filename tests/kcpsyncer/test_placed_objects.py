@@ -2,17 +2,16 @@ from typing import Any
 
 import pytest
 
+from kcpshard.api.pod_references import Reference
 from kcpsyncer.namespace_mapping import Origin
 from kcpsyncer.placed_objects import (
     HASH,
-    Reference,
     companion,
     desired,
     is_in_place,
     is_ours,
     is_portable,
     namespace_object,
-    references,
     status_up,
 )
 
@@ -93,45 +92,6 @@ def test_what_was_observed_is_told_in_generations_of_upstream() -> None:
 def test_a_status_that_is_there_already_is_not_written() -> None:
     assert status_up(up(status={"replicas": 1}), down(1, None, "3", replicas=1)) is None
     assert status_up(up(status={"replicas": 1}), {"metadata": {}}) is None
-
-
-POD = {
-    "serviceAccountName": "robot",
-    "imagePullSecrets": [{"name": "pull"}],
-    "volumes": [
-        {"secret": {"secretName": "s"}},
-        {"configMap": {"name": "c"}},
-        {"projected": {"sources": [{"secret": {"name": "ps"}}, {"configMap": {"name": "kube-root-ca.crt"}}]}},
-    ],
-    "initContainers": [{"envFrom": [{"configMapRef": {"name": "ic"}}]}],
-    "containers": [
-        {
-            "env": [{"name": "E", "valueFrom": {"secretKeyRef": {"name": "es", "key": "k"}}}],
-            "envFrom": [{"secretRef": {"name": "ef"}}],
-        }
-    ],
-}
-NAMES = {"pull", "s", "c", "ps", "ic", "es", "ef", "robot"}
-
-
-@pytest.mark.parametrize(
-    "obj",
-    [
-        {"kind": "Pod", "spec": POD},
-        {"kind": "Deployment", "spec": {"template": {"spec": POD}}},
-        {"kind": "CronJob", "spec": {"jobTemplate": {"spec": {"template": {"spec": POD}}}}},
-    ],
-    ids=["pod", "template", "job template"],
-)
-def test_what_pods_need(obj: dict[str, Any]) -> None:
-    found = references(obj)
-    assert {reference.name for reference in found} == NAMES
-    assert Reference("serviceaccounts", "ServiceAccount", "robot") in found
-
-
-def test_nothing_is_needed_by_what_has_no_pods() -> None:
-    assert references({"kind": "ConfigMap", "data": {}}) == set()
-    assert references({"kind": "Pod", "spec": {"serviceAccountName": "default", "containers": []}}) == set()
 
 
 def test_companions() -> None:

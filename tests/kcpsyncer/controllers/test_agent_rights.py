@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from kcpshard.api.pod_references import Reference
 from kcpsyncer.controllers.agent_rights import (
     CLUSTER_ANNOTATION,
     GROUP,
@@ -19,7 +20,6 @@ from kcpsyncer.controllers.agent_rights import (
     path_of,
     username,
 )
-from kcpsyncer.placed_objects import Reference
 
 CLUSTER = {"metadata": {"name": "east", "uid": "u1"}}
 TOKEN = {"metadata": {"annotations": {CLUSTER_ANNOTATION: "u1"}}}
