@@ -174,6 +174,11 @@ differential-audit: setup
 differential-rbac: setup
 	$(BIN)/python -m tests.differential.rbac_matrix $(KUBECONFIG) $(ARGS)
 
+# Nodes: the Node authoriser and NodeRestriction, beside a fresh kube-apiserver that has both on, without controllers
+.PHONY: differential-nodes
+differential-nodes: setup
+	$(BIN)/python -m tests.differential.node_access $(KUBECONFIG) $(ARGS)
+
 # What authentication and authorisation add to a get, over 1 000 logical clusters of 100 bindings each.
 .PHONY: bench-authorisation
 bench-authorisation: setup

@@ -152,7 +152,7 @@ class ShardServer:
         self._shard.url = options.url or f"https://{options.endpoint or 'localhost'}"
         steps = options.authorization
         self._shard.authorizer.ask_also(
-            [None if isinstance(step, str) else Webhook(step, self._operators_callouts, tasks) for step in steps]
+            [step if isinstance(step, str) else Webhook(step, self._operators_callouts, tasks) for step in steps]
         )
         self._shard.issuer = TokenIssuer(self._keys, options.service_account_issuer, options.api_audiences)
         self.workers = WorkerPool()

@@ -138,7 +138,12 @@ class WatchStarts:
         form = watch.selection.form
         assert isinstance(form, _ResourceForm)
         place = (form.resource.group, form.resource.version, form.resource.plural)
-        wanted = access.watched(*place, watch.selection.namespace, watch.selection.name)
+        selection = watch.selection
+        wanted = access.watched(*place, selection.namespace, selection.name)
+        if selection.fields is not None:
+            wanted = wanted._replace(fields=selection.fields.terms, name=wanted.name or selection.fields.name)
+        if selection.labels is not None:
+            wanted = wanted._replace(labels=selection.labels.requirements)
         self._shard.authorizer.check(cluster, watch.path, watch.identity, wanted)
 
     def is_still_proved(self, watch: Watch) -> None:

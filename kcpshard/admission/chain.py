@@ -22,6 +22,7 @@ from kcpshard.admission import (
     logical_clusters,
     mutating_policies,
     namespace_lifecycle,
+    node_restriction,
     pod_creation,
     pod_security,
     resource_quota,
@@ -47,7 +48,8 @@ Policy = Callable[[Attributes], None]
 Adviser = Callable[[Attributes], Notes | None]  # may have something to say besides yes
 
 MUTATING: tuple[Policy, ...] = (
-    namespace_lifecycle.admit, limit_range.default, pod_creation.admit, default_classes.admit, topology_labels.admit,
+    namespace_lifecycle.admit, limit_range.default, pod_creation.admit, node_restriction.admit, default_classes.admit,
+    topology_labels.admit,
 )  # fmt: skip
 ALLOCATING: tuple[Policy, ...] = (service_addresses.admit,)
 VALIDATING: tuple[Adviser, ...] = (
@@ -108,7 +110,9 @@ def validated(attributes: Attributes, warnings: Sequence[str]) -> Notes:
 
 def must_know_old(attributes: Attributes) -> bool:
     """Whether somebody will look at the object that a deletion removes."""
-    return attributes.operation == DELETE and _registered(attributes) is not None
+    if attributes.operation != DELETE:
+        return False
+    return node_restriction.must_know_old(attributes) or _registered(attributes) is not None
 
 
 def _registered(attributes: Attributes) -> tuple[LogicalCluster, Registered] | None:

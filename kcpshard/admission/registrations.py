@@ -101,7 +101,7 @@ class Registry:
         else:
             wanted = authorization.Attributes(
                 asked.verb, asked.group, "*", asked.resource, asked.subresource, asked.namespace, asked.name
-            )
+            ).narrowed(asked.field_selector, asked.label_selector)
         try:
             found = self._authorizer.decide_about(cluster, asked.identity, wanted)
         except ApiError as error:

@@ -343,7 +343,8 @@ def _unescaped(value: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _field_terms(text: str) -> tuple[FieldTerm, ...]:
+def parse_field_terms(text: str) -> tuple[FieldTerm, ...]:
+    """Whatever the fields are called. Raises BadRequest."""
     found = []
     for part in _terms(text):
         operator = _OPERATOR.search(part)
@@ -359,7 +360,7 @@ def parse_field_selector(text: str, allowed: Collection[str] = _EVERYWHERE) -> F
 
     A mapping also says what stored objects call them, where that is another version's name.
     """
-    terms = _field_terms(text)
+    terms = parse_field_terms(text)
     for term in terms:
         if term.field in _EVERYWHERE or term.field in allowed:
             continue

@@ -3,16 +3,19 @@
 Names are Kubernetes' (`authorizer.Attributes`). Leaves to `policy` whether somebody may.
 """
 
+from contextlib import suppress
 from typing import NamedTuple
 
-from kcpshard.api.errors import Forbidden
+from kcpshard.api.errors import ApiError, Forbidden
+from kcpshard.api.selectors import FieldTerm, Requirement, parse_field_terms, parse_label_selector
 
 _SUBRESOURCES_OF_NAMESPACES = ("status", "finalize")
 _ESCAPED = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
 
 
 class Attributes(NamedTuple):
-    """`path` is set, maybe to "", for what is no resource; then only it and `verb` count."""
+    """`path` is set, maybe to "", for what is no resource; then only it and `verb` count. `fields` and `labels` are the
+    selectors of a list, watch or deletecollection: they only narrow it."""
 
     verb: str
     group: str = ""
@@ -22,6 +25,19 @@ class Attributes(NamedTuple):
     namespace: str = ""
     name: str = ""
     path: str | None = None
+    fields: tuple[FieldTerm, ...] = ()
+    labels: tuple[Requirement, ...] = ()
+
+    def narrowed(self, field_selector: str, label_selector: str) -> "Attributes":
+        """The same within selectors as the client wrote them. Those that cannot be read are refused by the verb, and
+        narrow nothing here."""
+        fields: tuple[FieldTerm, ...] = ()
+        labels: tuple[Requirement, ...] = ()
+        with suppress(ApiError):
+            fields = parse_field_terms(field_selector)
+        with suppress(ApiError):
+            labels = parse_label_selector(label_selector).requirements
+        return self._replace(fields=fields, labels=labels)
 
 
 def of_object(

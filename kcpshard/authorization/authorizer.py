@@ -6,10 +6,9 @@ all decisions, so none outlives a change, durable or not. One with very many obj
 answer: whoever asks meanwhile is told to ask again.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from weakref import WeakSet
 
 import orjson
@@ -18,18 +17,21 @@ from kcpshard.api.errors import Unauthorized
 from kcpshard.api.requests import Identity, decode_identity
 from kcpshard.authorization.attributes import Attributes, refused
 from kcpshard.authorization.bootstrap import BootstrapObject, bootstrap_objects
+from kcpshard.authorization.configuration import NODE, RBAC
 from kcpshard.authorization.inheritance import Ancestor
 from kcpshard.authorization.layer import TYPES, Layer, Place
+from kcpshard.authorization.loading import Loading, Source
+from kcpshard.authorization.node_access import TYPES as NODE_TYPES
+from kcpshard.authorization.node_access import NodeAccess
 from kcpshard.authorization.policy import ALLOWED, DENIED, MASTERS, Decision, Grants, Policy
 from kcpshard.authorization.rules import Rule
 from kcpshard.authorization.webhook import NoOpinion, Webhook
 from kcpshard.storage import envelope
-from kcpshard.storage.contract import LogicalCluster, NotDurable, ReadOnly, ScanItem
+from kcpshard.storage.contract import LogicalCluster, NotDurable
 
 _CACHED = "policy"  # key in LogicalCluster.cached
 # Another one, for what whoever asks makes of decisions: it is dropped whenever they may become others.
 GETS = "gets"
-_SLICE = 128  # objects compiled in one go: about a millisecond
 SYSTEM = "system:"
 # Of the installation: whoever is in it may make top-level logical clusters, and is their administrator.
 CREATORS = "system:kcp:logical-cluster-creators"
@@ -46,29 +48,12 @@ Standing = Callable[[LogicalCluster], InTree]
 _ALONE = InTree(False)
 
 
-class Source(Protocol):
-    """What is read; the ObjectStore is one."""
-
-    def pending_cluster(self, path: str) -> LogicalCluster | None: ...
-    def scan_own(
-        self, cluster: LogicalCluster, group_resource: str, after: tuple[str, str] | None, limit: int
-    ) -> Sequence[ScanItem]: ...
-    def pending_own(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bytes | None: ...
-    def is_removed(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bool: ...
-    def follow_writes(
-        self,
-        group_resources: frozenset[str],
-        accepted: Callable[[LogicalCluster, str, str, str], None],
-        undone: Callable[[LogicalCluster], None],
-    ) -> None: ...
-
-
 class _Entry:
     """A policy on its way or in force, and the places in which it is behind."""
 
     __slots__ = ("loading", "policy", "stale")
 
-    def __init__(self, policy: Policy, loading: "_Loading | None") -> None:
+    def __init__(self, policy: Policy, loading: "Loading | None") -> None:
         self.policy, self.loading = policy, loading
         self.stale: dict[tuple[str, Place], None] = {}
 
@@ -82,17 +67,18 @@ class Authorizer:
         # Of every path without a logical cluster: nobody is named there.
         self._unborn = Policy(0, Layer(), self._template, lambda _type, _place: False)
         self._changed: list[Callable[[LogicalCluster], None]] = []
-        self._chain: Sequence[Webhook | None] = ()  # None: RBAC
+        self._chain: Sequence[Webhook | str] = ()  # NODE, RBAC or a webhook; empty: those two, in this order
+        self._nodes = NodeAccess(source, self._template.roles.get(_NODE_ROLE, ()))
         self._standing: Standing = lambda _cluster: _ALONE
         self._heirs: dict[str, WeakSet[LogicalCluster]] = {}  # by the path of whom they inherit from
-        source.follow_writes(TYPES, self._accepted, self._undone)
+        source.follow_writes(TYPES | NODE_TYPES, self._accepted, self._undone)
 
     def on_change(self, listener: Callable[[LogicalCluster], None]) -> None:
         """Call when rights in a logical cluster may have changed, in the turn of the write."""
         self._changed.append(listener)
 
-    def ask_also(self, chain: Sequence[Webhook | None]) -> None:
-        """Who is asked, in order; None stands for RBAC. The first that has an opinion decides."""
+    def ask_also(self, chain: Sequence[Webhook | str]) -> None:
+        """Who is asked, in order: webhooks, RBAC, NODE. The first that has an opinion decides."""
         self._chain = chain
 
     def stand_in_a_tree(self, standing: "Standing") -> None:
@@ -149,28 +135,51 @@ class Authorizer:
         grants = self.grants(cluster, path, raw)
         if self._chain and not grants.is_master and path[:7] != SYSTEM:
             return self._by_chain(cluster, path, decode_identity(raw), grants, wanted)
+        if cluster is None:
+            found = grants.decide(wanted)
+            return found if found.allowed else self._may_create(path, raw)
+        return grants.decide(wanted) if grants.node is None else self._of_node(cluster, grants, grants.node, wanted)
+
+    def _of_node(self, cluster: LogicalCluster, grants: Grants, node: str, wanted: Attributes) -> Decision:
+        first = self._nodes.decide(cluster, node, wanted)
+        if first.allowed:
+            return first
         found = grants.decide(wanted)
-        return found if found.allowed or cluster is not None else self._may_create(path, raw)
+        return found if found.allowed else _joined((first.reason, found.reason))
 
     def _by_chain(
         self, cluster: LogicalCluster | None, path: str, identity: Identity, grants: Grants, wanted: Attributes
     ) -> Decision:
         """Raises NotDurable until every webhook that is asked has answered."""
         reasons: list[str] = []
-        for webhook in self._chain:
-            if webhook is None:
-                found = grants.decide(wanted)
-                if not found.allowed and cluster is None:
-                    found = self._may_create(path, identity.encode())
-                if found.allowed:
-                    return found
-                reasons.append(found.reason)
-                continue
+        for step in self._chain:
             try:
-                return webhook.decide(cluster, path, identity, wanted)
+                found = (
+                    self._by_step(step, cluster, path, identity, grants, wanted)
+                    if isinstance(step, str)
+                    else step.decide(cluster, path, identity, wanted)
+                )
             except NoOpinion as none:
                 reasons.append(none.reason)
-        return Decision(False, "\n".join(reason for reason in reasons if reason))
+                continue
+            return found
+        return _joined(reasons)
+
+    def _by_step(
+        self, step: str, cluster: LogicalCluster | None, path: str, identity: Identity, grants: Grants,
+        wanted: Attributes,
+    ) -> Decision:  # fmt: skip
+        """What says no has no opinion."""
+        found = DENIED
+        if step == RBAC:
+            found = grants.decide(wanted)
+            if not found.allowed and cluster is None:
+                found = self._may_create(path, identity.encode())
+        elif grants.node is not None and cluster is not None:
+            found = self._nodes.decide(cluster, grants.node, wanted)
+        if not found.allowed:
+            raise NoOpinion(found.reason)
+        return found
 
     def check(self, cluster: LogicalCluster | None, path: str, raw: bytes, wanted: Attributes) -> Decision:
         """Raises Forbidden."""
@@ -186,13 +195,29 @@ class Authorizer:
         if self._chain and not grants.is_master:
             path = cluster.path if cluster is not None else ""
             return self._by_chain(cluster, path, identity, grants, wanted)
+        if grants.node is not None and cluster is not None:
+            return self._of_node(cluster, grants, grants.node, wanted)
         return grants.decide(wanted)
 
     def rules(
         self, cluster: LogicalCluster | None, path: str, raw: bytes, namespace: str
-    ) -> tuple[list[Rule], list[str]]:
-        """Everything granted to an identity in a namespace, and what could not be found out."""
-        return self.grants(cluster, path, raw).rules(namespace)
+    ) -> tuple[list[Rule], list[str], bool]:
+        """Everything granted to an identity in a namespace, what could not be found out, and whether there may be
+        more: only RBAC can tell all."""
+        grants = self.grants(cluster, path, raw)
+        rules: list[Rule] = []
+        faults: list[str] = []
+        is_all = True
+        for step in self._chain or (NODE, RBAC):
+            if step == RBAC:
+                found, missing = grants.rules(namespace)
+                rules += found
+                faults += missing
+            elif step != NODE or grants.node is not None:
+                who = "node" if step == NODE else "webhook"
+                faults.append(f"{who} authorizer does not support user rule resolution")
+                is_all = False
+        return rules, list(dict.fromkeys(faults)), not is_all
 
     def role(self, cluster: LogicalCluster | None, kind: str, namespace: str, name: str) -> tuple[Rule, ...] | None:
         """The rules of a Role or ClusterRole (`namespace` ""); None: there is none."""
@@ -229,7 +254,7 @@ class Authorizer:
             self._heirs.setdefault(path, WeakSet()).add(cluster)
         policy = Policy(cluster.id, own, self._template, hidden, ancestors, standing.is_workspace)
         entry = _Entry(policy, None)
-        loading = _Loading(self._source, cluster, own)
+        loading = Loading(self._source, cluster, TYPES, own.put)
         if not loading.read():
             entry.loading = loading
             loading.when_durable(lambda: setattr(entry, "loading", None))
@@ -249,6 +274,9 @@ class Authorizer:
         entry.policy.forget()
 
     def _accepted(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> None:
+        if group_resource in NODE_TYPES:
+            self._nodes.written(cluster, group_resource, namespace, name)
+            return
         entry = cluster.cached.get(_CACHED)
         if type(entry) is _Entry:
             entry.stale[group_resource, (namespace, name)] = None
@@ -264,6 +292,7 @@ class Authorizer:
     def _undone(self, cluster: LogicalCluster) -> None:
         """The disk has refused writes: whatever they changed is as it was."""
         cluster.cached.pop(_CACHED, None)
+        self._nodes.undone(cluster)
         self._tell(cluster)
         if cluster.path in self._heirs:
             self.inherited_changed(cluster.path)
@@ -289,50 +318,11 @@ class _Here:
 
 
 _EMPTY = Layer()
+_NODE_ROLE: Place = ("", "system:node")
 
 
-class _Loading:
-    """A large policy being read: a Group to whoever waits for it (`storage.contract.NotDurable`)."""
-
-    def __init__(self, source: Source, cluster: LogicalCluster, own: Layer) -> None:
-        self._source, self._cluster, self._own = source, cluster, own
-        self._types = sorted(TYPES)
-        self._after: Place | None = None
-        self._waiting: list[Callable[[], None]] = []
-
-    def read(self) -> bool:
-        """One slice; whether that was all."""
-        left = _SLICE
-        while self._types and left > 0:
-            group_resource = self._types[-1]
-            items = self._source.scan_own(self._cluster, group_resource, self._after, left)
-            for item in items:
-                obj = orjson.loads(envelope.body(item.value))
-                self._own.put(group_resource, item.namespace, item.name, obj)
-            if len(items) < left:
-                self._types.pop()
-                self._after = None
-            else:
-                self._after = (items[-1].namespace, items[-1].name)
-            left -= len(items)
-        return not self._types
-
-    def go_on(self) -> None:
-        asyncio.get_running_loop().call_soon(self._turn)
-
-    def _turn(self) -> None:
-        if not self.read():
-            self.go_on()
-            return
-        for callback in self._waiting:
-            callback()
-        self._waiting.clear()
-
-    def when_durable(self, callback: Callable[[], None]) -> None:
-        self._waiting.append(callback)
-
-    def when_refused(self, callback: Callable[[ReadOnly], None]) -> None:
-        """Never."""
+def _joined(reasons: Sequence[str]) -> Decision:
+    return Decision(False, "\n".join(reason for reason in reasons if reason))
 
 
 __all__ = ["Authorizer", "Source"]

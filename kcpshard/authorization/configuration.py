@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from kcpshard.callouts.kubeconfig import InvalidKubeconfig, read_document, read_kubeconfig
 from kcpshard.callouts.targets import ClientConfig
 
-RBAC = "RBAC"
+RBAC, NODE = "RBAC", "Node"
 _VERSIONS = ("apiserver.config.k8s.io/v1", "apiserver.config.k8s.io/v1beta1")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
@@ -31,7 +31,7 @@ class WebhookSettings(NamedTuple):
     denies_on_failure: bool
 
 
-Step = str | WebhookSettings  # RBAC or a webhook
+Step = str | WebhookSettings  # RBAC, NODE or a webhook
 
 
 def read_configuration(path: str) -> Sequence[Step]:
@@ -51,13 +51,13 @@ def read_configuration(path: str) -> Sequence[Step]:
 
 def _step(given: Mapping[str, Any], path: str) -> Step:
     match given.get("type"):
-        case "RBAC":
-            return RBAC
+        case "RBAC" | "Node" as known:
+            return str(known)
         case "Webhook":
             return _webhook(given.get("name") or "", given.get("webhook") or {}, path)
         case other:
             raise InvalidConfiguration(
-                f"{path}: authorizers of type {other!r} are not supported, only RBAC and Webhook"
+                f"{path}: authorizers of type {other!r} are not supported, only Node, RBAC and Webhook"
             )
 
 

@@ -22,6 +22,7 @@ from kcpshard.authorization.layer import (
     Place,
     Subject,
 )
+from kcpshard.authorization.node_identity import node_of
 from kcpshard.authorization.rules import EVERYTHING, Rule
 
 MASTERS = "system:masters"
@@ -60,10 +61,13 @@ class _Grant(NamedTuple):
 class Grants:
     """What one identity may do; made by a Policy."""
 
-    __slots__ = ("_decisions", "_policy", "_subjects", "is_master", "is_stranger")
+    __slots__ = ("_decisions", "_policy", "_subjects", "is_master", "is_stranger", "node")
 
-    def __init__(self, policy: "Policy", subjects: list[Subject], is_master: bool, is_stranger: bool) -> None:
-        self._policy, self._subjects = policy, subjects
+    def __init__(
+        self, policy: "Policy", subjects: list[Subject], is_master: bool, is_stranger: bool, node: str | None = None
+    ) -> None:
+        """`node`: which one it is, if it is one; see `node_identity`."""
+        self._policy, self._subjects, self.node = policy, subjects, node
         self.is_master, self.is_stranger = is_master, is_stranger
         self._decisions: dict[tuple[str, str, str, str, str], Decision | _Names] = {}
 
@@ -206,12 +210,13 @@ class Policy:
             kept = [] if self.is_gated else subjects
             subjects = [subject for subject in kept if subject != ("Group", AUTHENTICATED)]
             subjects.append(("Group", UNAUTHENTICATED))
-        return Grants(self, subjects, MASTERS in groups, is_stranger)
+        # A node of the installation is one only where it is somebody: anybody's pods may say that they run on it.
+        return Grants(self, subjects, MASTERS in groups, is_stranger, None if is_stranger else node_of(identity))
 
     def grants_to(self, identity: Identity) -> Grants:
         """Of somebody asked about, exactly as Kubernetes would say."""
         subjects: list[Subject] = [("User", identity.username), *(("Group", group) for group in identity.groups)]
-        return Grants(self, subjects, MASTERS in identity.groups, False)
+        return Grants(self, subjects, MASTERS in identity.groups, False, node_of(identity))
 
     def _may_enter(self, subjects: list[Subject]) -> bool:
         named = self.own.named

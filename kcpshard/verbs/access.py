@@ -20,7 +20,7 @@ CREATE, DOCUMENT, AUTHORIZE, FORWARD = 3, 8, 9, 11
 EACH = Decision(True, "each operation of a transaction is decided by itself")
 # By the enum Verb of proto/shard.proto.
 VERBS = ("", "get", "list", "create", "update", "patch", "delete", "deletecollection", "get", "get", "get")
-_NAMED_BY_SELECTOR = frozenset((2, 7))
+_SELECTING = frozenset((2, 7))
 _NAME_FIELD = "metadata.name"
 
 
@@ -108,9 +108,11 @@ def wanted_of(request: Request) -> Attributes:
     wanted = of_object(
         verb, request.group, request.version, request.resource, request.subresource, request.namespace, request.name
     )
-    if not request.name and number in _NAMED_BY_SELECTOR:
-        return wanted._replace(name=selected_name(request.field_selector))
-    return wanted
+    if number not in _SELECTING or not (request.field_selector or request.label_selector):
+        return wanted
+    if not request.name:
+        wanted = wanted._replace(name=selected_name(request.field_selector))
+    return wanted.narrowed(request.field_selector, request.label_selector)
 
 
 def selected_name(field_selector: str) -> str:
@@ -131,7 +133,10 @@ def check_watch(shard: Shard, start: pb.StartWatch, cluster: LogicalCluster | No
 
 
 def watch_wanted(start: pb.StartWatch) -> Attributes:
-    return watched(start.group, start.version, start.resource, start.namespace, start.name, start.field_selector)
+    wanted = watched(start.group, start.version, start.resource, start.namespace, start.name, start.field_selector)
+    if not start.field_selector and not start.label_selector:
+        return wanted
+    return wanted.narrowed(start.field_selector, start.label_selector)
 
 
 def watched(group: str, version: str, resource: str, namespace: str, name: str, field_selector: str = "") -> Attributes:

@@ -15,6 +15,7 @@ from kcpshard.authorization.attributes import Attributes
 from kcpshard.authorization.policy import Decision
 from kcpshard.authorization.rules import Rule
 from kcpshard.verbs.proofs import prove
+from kcpshard.verbs.review_selectors import narrowed, selector_faults
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.subresource_admission import Written
 from kcpshard.verbs.target import Target
@@ -43,7 +44,7 @@ def _self_subject_access(shard: Shard, request: Request, obj: Object) -> None:
     _refuse(_metadata_faults(obj["metadata"]) + _attribute_faults(spec))
     cluster = shard.store.pending_cluster(request.cluster)
     found = shard.authorizer.decide(cluster, request.cluster, request.identity, _wanted(spec))
-    obj["status"] = _status(found)
+    obj["status"] = _status(found, spec)
 
 
 def _subject_access(shard: Shard, request: Request, obj: Object) -> None:
@@ -73,7 +74,7 @@ def _about(shard: Shard, request: Request, spec: Object) -> Object:
     extra = {key.lower(): tuple(values or ()) for key, values in (spec.get("extra") or {}).items()}
     groups = tuple(spec.get("groups") or ())
     identity = Identity(spec.get("user") or "", spec.get("uid") or "", groups, extra)
-    return _status(shard.authorizer.decide_about(cluster, identity, _wanted(spec)))
+    return _status(shard.authorizer.decide_about(cluster, identity, _wanted(spec)), spec)
 
 
 def _wanted(spec: Object) -> Attributes:
@@ -82,13 +83,17 @@ def _wanted(spec: Object) -> Attributes:
         path = spec["nonResourceAttributes"]
         return Attributes(path.get("verb", ""), path=path.get("path", ""))
     members = ("verb", "group", "version", "resource", "subresource", "namespace", "name")
-    return Attributes(*(given.get(member, "") for member in members))
+    selected = narrowed(given)
+    attributes = Attributes(*(given.get(member, "") for member in members))
+    return attributes._replace(fields=selected.fields, labels=selected.labels)
 
 
-def _status(decision: Decision) -> Object:
+def _status(decision: Decision, spec: Object) -> Object:
     status: Object = {"allowed": decision.allowed}
     if decision.reason:
         status["reason"] = decision.reason
+    if error := narrowed(spec.get("resourceAttributes") or {}).error:
+        status["evaluationError"] = error
     return status
 
 
@@ -97,12 +102,12 @@ def _self_subject_rules(shard: Shard, request: Request, obj: Object) -> None:
     if not namespace:
         raise BadRequest("no namespace on request")
     cluster = shard.store.pending_cluster(request.cluster)
-    rules, faults = shard.authorizer.rules(cluster, request.cluster, request.identity, namespace)
+    rules, faults, is_incomplete = shard.authorizer.rules(cluster, request.cluster, request.identity, namespace)
     obj["spec"] = {}
     obj["status"] = {
         "resourceRules": [_resource_rule(rule) for rule in rules if rule.resources],
         "nonResourceRules": [{"verbs": rule.verbs, "nonResourceURLs": rule.urls} for rule in rules if rule.urls],
-        "incomplete": False,
+        "incomplete": is_incomplete,
     }
     if faults:
         obj["status"]["evaluationError"] = faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"
@@ -172,7 +177,7 @@ def _attribute_faults(spec: Object) -> list[FieldError]:
     if not given:
         text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         return [invalid("spec.resourceAttributes", None, text)]
-    return []
+    return selector_faults(spec.get("resourceAttributes") or {})
 
 
 def _subject_faults(spec: Object) -> list[FieldError]:

@@ -172,6 +172,13 @@ def _pod_status(new: Object, old: Object) -> Faults:
         yield forbidden("spec.nodeName", "may not be changed directly")
     for place, condition in enumerate(status.get("conditions") or ()):
         yield from checks.qualified_name(f"status.conditions[{place}].type", condition.get("type", ""))
+    claims = {claim.get("name") for claim in (new.get("spec") or {}).get("resourceClaims") or ()}
+    for place, claim in enumerate(status.get("resourceClaimStatuses") or ()):
+        path, name = f"status.resourceClaimStatuses[{place}].name", claim.get("name", "")
+        if name not in claims:
+            yield invalid(path, name, "must match the name of an entry in `spec.resourceClaims`")
+        if made := claim.get("resourceClaimName"):
+            yield from checks.dns_subdomain(path, made)
     if name := status.get("nominatedNodeName"):
         yield from checks.dns_subdomain("status.nominatedNodeName", name)
     for place, entry in enumerate(status.get("podIPs") or ()):

@@ -67,8 +67,8 @@ def test_what_is_refused(tmp_path: Path, changes: dict[str, Any], text: str) -> 
 
 
 def test_other_refusals(tmp_path: Path) -> None:
-    with pytest.raises(InvalidConfiguration, match="Node"):
-        read_configuration(written(tmp_path, {"type": "Node", "name": "node"}))
+    with pytest.raises(InvalidConfiguration, match="Others"):
+        read_configuration(written(tmp_path, {"type": "Others", "name": "others"}))
     with pytest.raises(InvalidConfiguration, match="at least one"):
         read_configuration(written(tmp_path))
     with pytest.raises(InvalidConfiguration, match="tokenFile"):

@@ -41,7 +41,7 @@ async def outside(client: ApiClient) -> AsyncIterator[Outside]:
     found = Outside()
     await client.create(CONFIGMAPS, configmap("a"))
     async with asyncio.TaskGroup() as tasks:
-        client.shard.authorizer.ask_also([None, Webhook(SETTINGS, found, tasks)])  # type: ignore[arg-type]
+        client.shard.authorizer.ask_also(["RBAC", Webhook(SETTINGS, found, tasks)])  # type: ignore[arg-type]
         yield found
 
 

@@ -1,0 +1,39 @@
+"""What the judges of a node's writes have in common: how a refusal is worded, and what they look up."""
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from kcpshard.api.errors import Forbidden, object_not_found
+from kcpshard.storage import envelope
+
+if TYPE_CHECKING:
+    from kcpshard.admission.attributes import Attributes
+
+Object = dict[str, Any]
+
+
+def forbidden(attributes: "Attributes", text: str) -> Forbidden:
+    resource, meta = attributes.resource, (attributes.object or {}).get("metadata") or {}
+    name = "" if attributes.is_generated else attributes.name
+    shown = name or (meta.get("generateName") if attributes.is_generated else meta.get("name")) or "Unknown"
+    kind = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+    return Forbidden(f'{kind} "{shown}" is forbidden: {text}', name=shown, group=resource.group, kind=resource.plural)
+
+
+def found(attributes: "Attributes", group_resource: str, namespace: str, name: str) -> Object | None:
+    if attributes.cluster is None:
+        return None
+    value = attributes.store.pending(attributes.cluster, group_resource, namespace, name)
+    return None if value is None else orjson.loads(envelope.body(value))
+
+
+def pod_named(attributes: "Attributes", name: str) -> Object:
+    pod = found(attributes, "pods", attributes.namespace, name)
+    if pod is None:
+        raise object_not_found("", "pod", name)
+    return pod
+
+
+def node_of_pod(pod: Object) -> str:
+    return (pod.get("spec") or {}).get("nodeName") or ""
