@@ -55,7 +55,7 @@ class NodeGraph:
 
     def is_related(self, node: str, group_resource: str, namespace: str, name: str) -> bool:
         if group_resource == VOLUMES:
-            return self._has_volume(node, name)
+            return not namespace and self._has_volume(node, name)
         target = (group_resource, namespace, name)
         if group_resource in TYPES:
             return self._node_of.get(target) == node
