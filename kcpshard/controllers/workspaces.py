@@ -23,21 +23,19 @@ from kcpshard.rpc.contract import Result
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import Group, LogicalCluster, NotDurable
 from kcpshard.storage.durability import durable
-from kcpshard.tenancy import logical_clusters, type_graph, workspace_status
+from kcpshard.tenancy import logical_clusters, workspace_status
 from kcpshard.tenancy.names import (
     CORE,
     FINALIZER,
     LOGICAL_CLUSTERS,
     NAME,
-    OWNER,
     TENANCY,
     VERSION,
     WORKSPACES,
-    read_reference,
 )
-from kcpshard.tenancy.type_graph import KnownType, TypeFault
+from kcpshard.tenancy.type_graph import TypeFault
 from kcpshard.verbs.shard import Shard
-from kcpshard.verbs.workspace_births import bear
+from kcpshard.verbs.workspace_births import bear, birth_of
 from kcpshard.verbs.writes import put_of
 
 CONTROLLER = "workspace-controller"
@@ -53,6 +51,7 @@ class Workspaces:
     def __init__(self, shard: Shard) -> None:
         self._shard, self._store = shard, shard.store
         self._client = SystemClient(shard, CONTROLLER)
+        shard.bears_workspaces = True  # and what cannot be done at once is done here
 
     def see(self, cluster_id: int, change: Change) -> Keys:
         if change.group_resource != WORKSPACES or change.type is EventType.DELETED:
@@ -77,7 +76,7 @@ class Workspaces:
     async def _begin(self, cluster: LogicalCluster, workspace: Object) -> float:
         path = f"{cluster.path}:{workspace['metadata']['name']}"
         try:
-            birth = await self._birth(cluster.path, path, workspace)
+            birth = await self._birth(cluster.path, workspace)
         except TypeFault as fault:
             return await self._unscheduled(cluster, workspace, "WorkspaceTypesInvalid", str(fault))
         try:
@@ -95,24 +94,12 @@ class Workspaces:
             return await self._unscheduled(cluster, workspace, "ForkRefused", refusal.message)
         return await self._unscheduled(cluster, workspace, "NameTaken", f"the logical cluster {path} exists already")
 
-    async def _birth(self, parent: str, path: str, workspace: Object) -> logical_clusters.Birth:
-        reference = read_reference(workspace["spec"].get("type") or {})
+    async def _birth(self, parent: str, workspace: Object) -> logical_clusters.Birth:
         while True:
             try:
-                find = self._shard.directory.find_type
-                spec = find(reference)
-                if spec is None:
-                    raise TypeFault(f"workspace type {reference} not found")
-                types = type_graph.everything_it_is(KnownType(reference, spec), find)
-                break
+                return birth_of(self._shard, parent, workspace)
             except NotDurable as wait:
                 await durable(wait.group)
-        owner = (workspace["metadata"].get("annotations") or {}).get(OWNER)
-        return logical_clusters.Birth(
-            path, f"{self._shard.url}/clusters/{path}", reference, workspace, parent,
-            orjson.loads(owner) if owner else None, type_graph.initializers(types), type_graph.terminators(types),
-            type_graph.inherited(types),
-        )  # fmt: skip
 
     async def _begin_when_settled(
         self, cluster: LogicalCluster, workspace: Object, birth: logical_clusters.Birth

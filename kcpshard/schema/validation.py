@@ -6,7 +6,7 @@ uses it, JSON Schema draft 4 with Kubernetes' extensions.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
@@ -291,7 +291,7 @@ def _string_faults(value: str, rules: Mapping[str, Any], path: str) -> Iterator[
         yield too_long(path, limit)
     if "minLength" in rules and len(value) < rules["minLength"]:
         yield invalid(path, value, f"{path} in body should be at least {int(rules['minLength'])} chars long")
-    if "pattern" in rules and not _pattern(rules["pattern"]).search(value):
+    if "pattern" in rules and not _matches(rules["pattern"], value):
         yield invalid(path, value, f"{path} in body should match '{rules['pattern']}'")
     if "format" in rules and not accepts(rules["format"], value):
         shown = orjson.dumps(value).decode()
@@ -299,7 +299,17 @@ def _string_faults(value: str, rules: Mapping[str, Any], path: str) -> Iterator[
 
 
 _patterns: dict[str, Any] = {}
+_SHORT = 64  # characters
 _MAX_PATTERNS = 4096  # when full the cache is emptied; a compilation is tens of microseconds
+
+
+def _matches(pattern: str, value: str) -> bool:
+    return _matches_short(pattern, value) if len(value) <= _SHORT else bool(_pattern(pattern).search(value))
+
+
+@lru_cache(maxsize=2048)  # a search is some ten microseconds, and short values come again and again
+def _matches_short(pattern: str, value: str) -> bool:
+    return bool(_pattern(pattern).search(value))
 
 
 def _pattern(text: str) -> Any:

@@ -6,6 +6,7 @@ one. Everything here runs on the shard's event loop and awaits nothing unless it
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from kcpshard.api.events import Change, Commit, EventType
@@ -181,6 +182,9 @@ class ObjectStore(Protocol):
 
     def create_cluster(self, path: str, puts: Sequence[Put]) -> tuple[LogicalCluster, PendingCommit]:
         """Birth in one batch: path index, record, first objects. The path must be free in the pending state."""
+
+    def one_batch(self) -> AbstractContextManager[None]:
+        """What is committed inside, in one loop turn, survives a crash together or not at all."""
 
     def clusters(self, after: str = "") -> Iterator[LogicalCluster]:
         """Live incarnations in path order."""

@@ -6,6 +6,7 @@ order and counts of a commit go into one batch.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -177,6 +178,7 @@ class Store:
         now_us = self._check_writable(puts)
         revision = self._clock.next(now_us)
         cluster = self._clusters.bear(path, revision, self._writer.gather())
+        cluster.removed = {}  # nothing of what lies beneath can have been deleted yet
         return cluster, self._apply(cluster, revision, now_us, puts, b"", 0)
 
     def fork_cluster(
@@ -360,6 +362,9 @@ class Store:
             raise self._fences[cluster.id]()
         now_us = self._check_writable(writes)
         return self._apply(cluster, self._clock.next(now_us), now_us, writes, request_id, code, author)
+
+    def one_batch(self) -> AbstractContextManager[None]:
+        return self._writer.one_batch()
 
     def recorded(self, cluster: LogicalCluster, request_id: bytes, since_us: int) -> RecordedWrite | None:
         if not request_id:

@@ -30,6 +30,7 @@ Texts = Callable[[str], Mapping[str, str] | None]
 """Path → what stands for certain words of the document, behind its annotations' beginning; None: not shown there."""
 
 _UID = "00000000-0000-0000-0000-000000000000"
+_MAX_MADE = 512  # of one or two kilobytes; when full all are made anew
 BIRTH_TIME = "0000-00-00T00:00:00Z"  # in a document: when the logical cluster was born
 
 
@@ -60,6 +61,8 @@ class _Stencil(NamedTuple):
 
 
 class Template:
+    """What was asked for lately is kept as it was made: workspace types are, with each workspace."""
+
     def __init__(self, objects: Iterable[Source] = (), by_path: Iterable[tuple[Source, Texts]] = ()) -> None:
         self._stencils: dict[tuple[str, Place], _Stencil] = {}
         self._places: dict[str, list[Place]] = {}
@@ -71,14 +74,24 @@ class Template:
         for places in self._places.values():
             places.sort()
         self.types = frozenset(self._places)
+        self._made: dict[tuple[int, str, Place], bytes] = {}
 
     def has(self, group_resource: str, place: Place) -> bool:
         return (group_resource, place) in self._stencils
 
     def value(self, cluster: LogicalCluster, group_resource: str, place: Place) -> bytes | None:
         """The envelope as that logical cluster shows it; None if it does not."""
+        key = (cluster.id, group_resource, place)
+        made = self._made.get(key)
+        if made is not None:
+            return made
         found = self._stencils.get((group_resource, place))
-        return None if found is None else _filled(found, cluster, group_resource, place)
+        made = None if found is None else _filled(found, cluster, group_resource, place)
+        if made is not None:
+            if len(self._made) >= _MAX_MADE:
+                self._made.clear()
+            self._made[key] = made
+        return made
 
     def places(self, group_resource: str, namespace: str, after: Place | None) -> Sequence[Place]:
         """In key order behind `after`; namespace "": of all of them."""

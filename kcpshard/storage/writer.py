@@ -14,8 +14,8 @@ import errno
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -153,6 +153,7 @@ class Writer:
         self._written: list[WriteGroup] = []
         self._syncing: list[WriteGroup] = []
         self._turn_scheduled = False
+        self._is_one_batch = False
         self._listeners: list[Callable[[Sequence[Commit]], None]] = []
         self.refused: ReadOnly | None = None  # the disk took nothing lately
         self._has_told_refusal = False  # one line in the log for a full disk, not one for each write
@@ -203,8 +204,17 @@ class Writer:
         """A commit is complete in the gathering group; it is written early if the batch has grown large."""
         group.commits.append(commit)
         group.newest = commit.revision
-        if group.batch.size > self._batch_bytes:
+        if group.batch.size > self._batch_bytes and not self._is_one_batch:
             self.write_now()
+
+    @contextmanager
+    def one_batch(self) -> Iterator[None]:
+        """What is committed inside, without an await, is written together however large it grows."""
+        self._is_one_batch = True
+        try:
+            yield
+        finally:
+            self._is_one_batch = False
 
     def write_now(self) -> None:
         """Hand the gathering group to the engine; it becomes durable with the next sync."""

@@ -26,6 +26,7 @@ from kcpshard.tenancy.questions import Question
 KEPT_S = 5.0
 _FAILED_S = 1.0  # after which a shard that did not answer is asked again
 _MAX_KEPT = 4096  # answers; when full all are forgotten
+_MAX_SPECS = 256  # types of this shard; when full all are read anew
 _TIMEOUT_S = 5.0
 
 Ask = Callable[[pb.Request, float], Awaitable[Result]]
@@ -50,6 +51,7 @@ class Directory:
         self._system = b""
         self._kept: dict[tuple[Any, ...], _Kept] = {}
         self._asked: dict[tuple[Any, ...], Question] = {}
+        self._specs: dict[bytes, Mapping[str, Any]] = {}  # of the stored types that were read lately
 
     def connect(self, ask: Ask, system: bytes, tasks: asyncio.TaskGroup) -> None:
         """Ask other shards by `ask`, as the identity `system`."""
@@ -65,7 +67,15 @@ class Directory:
         if cluster is None:
             return builtin_types.SPECS.get(name) if path == ROOT else None
         value = self._store.pending(cluster, WORKSPACE_TYPES, "", name)
-        return None if value is None else orjson.loads(envelope.body(value)).get("spec") or {}
+        return None if value is None else self._spec(value)
+
+    def _spec(self, value: bytes) -> Mapping[str, Any]:
+        found = self._specs.get(value)
+        if found is None:
+            if len(self._specs) >= _MAX_SPECS:
+                self._specs.clear()
+            found = self._specs[value] = orjson.loads(envelope.body(value)).get("spec") or {}
+        return found
 
     def may_use(self, raw: bytes, reference: TypeReference) -> bool:
         """Whether an identity may make workspaces of that type. Raises as `find_type`."""

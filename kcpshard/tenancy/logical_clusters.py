@@ -9,6 +9,7 @@ Pure. A logical cluster without initializers is born Ready; one without terminat
 """
 
 import hashlib
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -78,6 +79,12 @@ def document(birth: Birth) -> Object:
         "spec": spec,
         "status": born_status(spec, birth.path, birth.url),
     }
+
+
+def uid_of(workspace_uid: str) -> str:
+    """Of the LogicalCluster that belongs to a Workspace: who deletes that one knows it without asking."""
+    digest = hashlib.blake2b(workspace_uid.encode(), digest_size=16, person=b"logicalcluster").digest()
+    return str(uuid.UUID(bytes=digest, version=4))
 
 
 def _fork_of(meta: Mapping[str, Any]) -> dict[str, str]:

@@ -14,7 +14,9 @@ from kcpshard.api.objects import Object, metadata
 from kcpshard.api.requests import Answer, Request, decode_identity
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage.contract import LogicalCluster
-from kcpshard.verbs import births, escalation, field_managers, reviews
+from kcpshard.tenancy import logical_clusters
+from kcpshard.tenancy.names import WORKSPACES
+from kcpshard.verbs import births, escalation, field_managers, reviews, workspace_births
 from kcpshard.verbs import metadata as rules
 from kcpshard.verbs.decoding import decode_object
 from kcpshard.verbs.field_validation import check_options, checked_fields
@@ -97,6 +99,11 @@ def create_object(
     warnings = [*warnings, *duplicates, *noted.warnings, *own, *judged.warnings]
     if cluster is not None and shard.store.pending(cluster, stored.group_resource, request.namespace, name) is not None:
         raise object_exists(resource.group, resource.plural, name)
+    birth = None
+    if stored.group_resource == WORKSPACES and shard.bears_workspaces and not shard.staged and not request.dry_run:
+        begun = workspace_births.at_once(shard, request.cluster, new)
+        if begun is not None:
+            new, birth = begun
     put = put_of(stored, new, request.namespace)
     if request.dry_run and not shard.staged:
         body = dry_run_body(shard, target, new, "")
@@ -104,7 +111,13 @@ def create_object(
     companions = attributes.companions
     if stored.group_resource == NAMESPACE:
         companions = [*companions, *shard.contents.puts(name, shard.now_us())]
-    return commit_object(shard, _alive(shard, request, cluster), resource, put, request, 201, warnings, companions)
+    parent = _alive(shard, request, cluster)
+    if birth is None:
+        return commit_object(shard, parent, resource, put, request, 201, warnings, companions)
+    with shard.store.one_batch():
+        outcome = commit_object(shard, parent, resource, put, request, 201, warnings, companions)
+        workspace_births.bear(shard, birth.path, logical_clusters.document(birth))
+    return outcome
 
 
 def _terminating(resource: Resource, name: str) -> Forbidden:

@@ -55,8 +55,8 @@ class Shard:
     """
 
     __slots__ = (
-        "admission", "ask", "authorizer", "birth", "bound", "callouts", "catalog", "contents", "directory",
-        "elsewhere", "issuer", "levels", "look_through", "now_us", "ownership", "staged", "standing", "store",
+        "admission", "ask", "authorizer", "bears_workspaces", "birth", "bound", "callouts", "catalog", "contents",
+        "directory", "elsewhere", "issuer", "levels", "look_through", "now_us", "ownership", "staged", "standing", "store",
         "turn", "url",
     )  # fmt: skip
 
@@ -84,6 +84,7 @@ class Shard:
         self.levels: Callable[[LogicalCluster], Sequence[Mapping[str, object]]] = lambda _cluster: ()  # for metrics
         self.elsewhere: Elsewhere | None = None  # where writes go that would hold the loop
         self.look_through: Callable[[LogicalCluster], None] = lambda _cluster: None  # controllers, at all objects of it
+        self.bears_workspaces = False  # a Workspace's logical cluster is born in the commit that makes the Workspace
         self.staged = False  # its commits are only gathered (`staged_store`), those of dry runs too
         catalog.follow(store)
         catalog.call_out(self.callouts)

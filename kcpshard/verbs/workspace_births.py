@@ -1,7 +1,8 @@
 """The logical cluster of a workspace: born by the system, with its LogicalCluster, in one batch.
 
-The shard that holds the Workspace works out what it is born as (`tenancy.logical_clusters.document`) and has it born
-where its path is served: here directly, elsewhere by creating the LogicalCluster there, which only the system may.
+Where the path of a new Workspace is served by its own shard both are born together (`at_once`). Otherwise the shard that
+holds the Workspace works out what it is born as (`tenancy.logical_clusters.document`) and has it born where its path is
+served, by creating the LogicalCluster there, which only the system may.
 """
 
 from collections.abc import Mapping
@@ -10,14 +11,16 @@ from typing import Any
 import orjson
 
 from kcpshard.admission.workspaces import CLUSTER_NAME
-from kcpshard.api.errors import Forbidden, NotFound, object_exists
+from kcpshard.api.errors import ApiError, Forbidden, NotFound, object_exists
 from kcpshard.api.objects import Object, timestamp
 from kcpshard.api.requests import Identity, Request, decode_identity
 from kcpshard.authorization.policy import MASTERS
 from kcpshard.definitions.contract import Resource
-from kcpshard.storage.contract import LogicalCluster, PendingCommit
-from kcpshard.tenancy.logical_clusters import settle
-from kcpshard.tenancy.names import CORE, FORK_OF, NAME, VERSION
+from kcpshard.storage.contract import LogicalCluster, NotDurable, PendingCommit
+from kcpshard.tenancy import logical_clusters, type_graph, workspace_status
+from kcpshard.tenancy.logical_clusters import Birth, settle, uid_of
+from kcpshard.tenancy.names import CORE, FORK_OF, NAME, OWNER, VERSION, read_reference
+from kcpshard.tenancy.type_graph import KnownType, TypeFault
 from kcpshard.verbs import births
 from kcpshard.verbs.decoding import decode_object
 from kcpshard.verbs.fork import begin_fork
@@ -49,7 +52,9 @@ def bear(shard: Shard, path: str, document: Object) -> tuple[LogicalCluster, Pen
     """The logical cluster with its LogicalCluster, which is returned as it is stored. Raises NotOwned; of a fork
     also Invalid and NotDurable."""
     resource = logical_cluster_type(shard)
-    born = {"uid": random_uid(), "creationTimestamp": timestamp(shard.now_us()), "generation": 1}
+    owner = ((document.get("spec") or {}).get("owner") or {}).get("uid")
+    uid = uid_of(owner) if owner else random_uid()
+    born = {"uid": uid, "creationTimestamp": timestamp(shard.now_us()), "generation": 1}
     stored = {**document, "metadata": {**document["metadata"], "name": NAME, **born}}
     settle(stored)
     creator = _creator((stored.get("spec") or {}).get("createdBy"))
@@ -60,6 +65,38 @@ def bear(shard: Shard, path: str, document: Object) -> tuple[LogicalCluster, Pen
     else:
         cluster, pending = births.bear(shard, path, creator, [put])
     return cluster, pending, stored
+
+
+def birth_of(shard: Shard, parent: str, workspace: Mapping[str, Any]) -> Birth:
+    """What the logical cluster of a Workspace in `parent` is born as. Raises TypeFault, and NotDurable while another
+    shard is asked about a type."""
+    path = f"{parent}:{workspace['metadata']['name']}"
+    reference = read_reference(workspace["spec"].get("type") or {})
+    find = shard.directory.find_type
+    spec = find(reference)
+    if spec is None:
+        raise TypeFault(f"workspace type {reference} not found")
+    types = type_graph.everything_it_is(KnownType(reference, spec), find)
+    owner = (workspace["metadata"].get("annotations") or {}).get(OWNER)
+    return Birth(
+        path, f"{shard.url}/clusters/{path}", reference, workspace, parent, orjson.loads(owner) if owner else None,
+        type_graph.initializers(types), type_graph.terminators(types), type_graph.inherited(types),
+    )  # fmt: skip
+
+
+def at_once(shard: Shard, parent: str, workspace: Object) -> tuple[Object, Birth] | None:
+    """A Workspace that is about to be stored, as it will be with its logical cluster, and how that is to be `bear`n
+    in the same batch. None: what is missing is found elsewhere, and a controller goes on when it is stored."""
+    path = f"{parent}:{workspace['metadata']['name']}"
+    is_fork = FORK_OF in (workspace["metadata"].get("annotations") or {})
+    if is_fork or not shard.is_ours(path) or shard.store.pending_cluster(path) is not None:
+        return None
+    try:
+        birth = birth_of(shard, parent, workspace)
+    except (TypeFault, NotDurable, ApiError):
+        return None
+    document = logical_clusters.document(birth)
+    return workspace_status.scheduled(workspace, path, birth.url, document, timestamp(shard.now_us())), birth
 
 
 def logical_cluster_type(shard: Shard) -> Resource:
