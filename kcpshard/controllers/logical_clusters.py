@@ -1,8 +1,10 @@
 """Moves logical clusters through their phases, on the shard that serves them, and tells their Workspaces.
 
-A deletion waits for the terminators, then empties the logical cluster: what holds no finalizer goes in bulk, a few
-hundred objects a commit, the rest is deleted as any client would and waited for; nobody's webhook is asked. At last the
-path is free, and the Workspace is let go. Rights go last, so that whoever has to clear up still may.
+A deletion waits for the terminators. A logical cluster that holds little, and nothing that anybody waits for, then goes
+with all of it in one commit (`cluster_ends`), those of the workspaces in it likewise. Any other is emptied: what holds
+no finalizer goes in bulk, a few hundred objects a commit, the rest is deleted as any client would and waited for;
+nobody's webhook is asked. At last the path is free, and the Workspace is let go. Rights go last, so that whoever has to
+clear up still may.
 """
 
 import asyncio
@@ -16,6 +18,7 @@ from kcpshard.api.errors import ApiError, ServiceUnavailable
 from kcpshard.api.events import Change, EventType
 from kcpshard.api.objects import Object, timestamp
 from kcpshard.authorization.layer import TYPES as RIGHTS
+from kcpshard.controllers.cluster_ends import ClusterEnds, batched, waited_for
 from kcpshard.controllers.contract import Key, Keys
 from kcpshard.controllers.resource_types import ResourceTypes
 from kcpshard.controllers.system_client import SystemClient
@@ -35,8 +38,7 @@ CONTROLLER = "logicalcluster-controller"
 _LOOK_AGAIN_S = 5.0  # at what others hold
 _SLICE = 128  # objects a commit: about 2 ms
 _ASK_S = 10.0
-# Finalizers of controllers that have nothing more to do where everything goes.
-_OURS = frozenset({"foregroundDeletion", "orphan", "customresourcecleanup.apiextensions.k8s.io"})
+_CHILDREN = 8  # workspaces that end in a loop turn: about 2 ms
 # Not before everything else has gone, in this order.
 _LAST = ("namespaces", *sorted(RIGHTS), CRDS)
 DEFINITIONS = ("definitions",)
@@ -55,6 +57,7 @@ class LogicalClusters:
         self._client = SystemClient(shard, CONTROLLER)
         self._types = ResourceTypes(shard.catalog)
         self._strays: dict[int, int] = {}  # of those that are nearly gone: objects of no type that is served
+        self._ends = ClusterEnds(shard)
         self._held: set[int] = set()  # ids of those whose end waits for objects; bounded by how many there are
 
     def see(self, cluster_id: int, change: Change) -> Keys:
@@ -64,8 +67,13 @@ class LogicalClusters:
             self._see_definition(cluster_id)
             return (DEFINITIONS,)  # it may hide an inherited one
         if self._held and cluster_id in self._held and change.type is EventType.DELETED:
-            return ((NAME,),)
+            return ((NAME,),) if self._is_last(cluster_id, change.group_resource) else ()
         return ()
+
+    def _is_last(self, cluster_id: int, group_resource: str) -> bool:
+        """Each of thousands that go would have the rest looked at anew."""
+        cluster = self._store.cluster_by_id(cluster_id)
+        return cluster is None or group_resource in _LAST or self._store.count(cluster, group_resource) == 0
 
     def _see_definition(self, cluster_id: int) -> None:
         cluster = self._store.cluster_by_id(cluster_id)
@@ -80,8 +88,12 @@ class LogicalClusters:
             if APIS in ((found.get("spec") or {}).get("inherit") or ()):
                 await self._say_conflicts(cluster, found)
             return 0
-        found = self._settled(cluster, found)
         is_ending = found["metadata"].get("deletionTimestamp") and not (found.get("status") or {}).get("terminators")
+        if is_ending and (group := self._ends.at_once(cluster, found)) is not None:
+            self._held.discard(cluster.id)
+            await self._released(found, group)
+            return 0
+        found = self._settled(cluster, found)
         if is_ending:
             return await self._end(cluster, found)
         await self._tell(found)
@@ -110,7 +122,8 @@ class LogicalClusters:
         for resource in self._in_order(cluster):
             if left and resource.group_resource in _LAST:
                 break
-            if number := await self._empty(cluster, resource):
+            empty = self._empty_of_workspaces if resource.group_resource == WORKSPACES else self._empty
+            if number := await empty(cluster, resource):
                 left[resource.group_resource] = number
         if left:
             self._held.add(cluster.id)
@@ -133,7 +146,7 @@ class LogicalClusters:
             removals: list[Remove] = []
             waiting: list[ScanItem] = []
             for item in items:
-                if _finalizers(item.value):
+                if waited_for(item.value):
                     waiting.append(item)
                 else:
                     removals.append(remove_of(resource, item.namespace, item.name, item.value))
@@ -149,6 +162,22 @@ class LogicalClusters:
                 await durable(group)
             after = (items[-1].namespace, items[-1].name)
             await asyncio.sleep(0)
+
+    async def _empty_of_workspaces(self, cluster: LogicalCluster, resource: Resource) -> int:
+        """As `_empty`: what can end at once does, in the same turn; the others are told to, many in a commit."""
+        held, after = 0, None
+        while items := self._store.scan_own(cluster, WORKSPACES, after, _SLICE):
+            group = None
+            for some in batched(items, _CHILDREN):
+                await self._shard.turn(cluster.path)
+                writes = self._ends.of_workspaces(cluster, resource, some)
+                held += len(some) - sum(type(write) is Remove for write in writes)
+                if writes:
+                    group = self._store.commit(cluster, writes, author=CONTROLLER).group
+            if group is not None:
+                await durable(group)
+            after = (items[-1].namespace, items[-1].name)
+        return held
 
     async def _delete(self, cluster: LogicalCluster, resource: Resource, item: ScanItem) -> None:
         options = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
@@ -176,9 +205,9 @@ class LogicalClusters:
         if others or self._has_more(cluster):
             return _LOOK_AGAIN_S
         self._strays.pop(cluster.id, None)
-        await durable(self._store.remove_cluster(cluster, (remove_of(self._type(cluster), "", NAME, value),)))
-        with suppress(ApiError, NotDurable):  # the Workspace's own shard looks again
-            await self._release(found)
+        await self._released(
+            found, self._store.remove_cluster(cluster, (remove_of(self._type(cluster), "", NAME, value),))
+        )
         return 0
 
     def _has_more(self, cluster: LogicalCluster) -> bool:
@@ -192,30 +221,49 @@ class LogicalClusters:
 
     # --- its Workspace
 
-    async def _release(self, found: Object) -> None:
-        """The Workspace's finalizer goes. It may be on any shard."""
+    async def _released(self, found: Object, group: Group) -> None:
+        """Let the Workspace go, its logical cluster having ended in that group of this loop turn."""
         owner = (found.get("spec") or {}).get("owner") or {}
+        mine = self._remove_here(owner)
+        await durable(mine or group)
+        if mine is None:
+            with suppress(ApiError, NotDurable):  # the Workspace's own shard looks again
+                await self._release(owner)
+
+    async def _release(self, owner: Mapping[str, Any]) -> None:
+        """The Workspace's finalizer goes. It may be on any shard."""
+        if not owner.get("cluster"):
+            return
+        if not self._shard.is_ours(owner["cluster"]) and await self._release_elsewhere(owner):
+            return
         workspace = await self._workspace(owner)
-        if workspace is None:
-            return
-        finalizers = workspace["metadata"].get("finalizers") or ()
-        is_last = list(finalizers) == [FINALIZER] and workspace["metadata"].get("deletionTimestamp")
-        if is_last and (group := self._remove_here(owner, workspace)) is not None:
-            await durable(group)
-            return
-        if FINALIZER in finalizers:
+        finalizers = () if workspace is None else workspace["metadata"].get("finalizers") or ()
+        if workspace is not None and FINALIZER in finalizers:
             workspace["metadata"]["finalizers"] = [each for each in finalizers if each != FINALIZER]
             await self._put(owner, workspace, "")
 
-    def _remove_here(self, owner: Mapping[str, Any], workspace: Object) -> Group | None:
-        """A Workspace of this shard that nothing holds any more goes at once; None: it is elsewhere, or another now."""
-        path = owner["cluster"]
-        cluster = self._store.pending_cluster(path) if self._shard.is_ours(path) else None
+    async def _release_elsewhere(self, owner: Mapping[str, Any]) -> bool:
+        """In one request, where nobody else holds the Workspace."""
+        patch = [
+            {"op": "test", "path": "/metadata/uid", "value": owner.get("uid")},
+            {"op": "test", "path": "/metadata/finalizers", "value": [FINALIZER]},
+            {"op": "remove", "path": "/metadata/finalizers"},
+        ]
+        answer = await self._shard.ask_for(
+            pb.PATCH, owner["cluster"], _WORKSPACES, owner["name"], patch, _ASK_S, patch_type=pb.JSON_PATCH
+        )
+        return answer.code in (200, 404)
+
+    def _remove_here(self, owner: Mapping[str, Any]) -> Group | None:
+        """A Workspace of this shard that nothing else holds goes at once; None: it is elsewhere, or otherwise now."""
+        path = owner.get("cluster") or ""
+        cluster = self._store.pending_cluster(path) if path and self._shard.is_ours(path) else None
         value = None if cluster is None else self._store.pending(cluster, WORKSPACES, "", owner["name"])
         resource = self._shard.catalog.find(cluster, *_WORKSPACES)
         if cluster is None or value is None or resource is None:
             return None
-        if str(envelope.revision(value)) != workspace["metadata"]["resourceVersion"]:
+        meta = orjson.loads(envelope.body(value))["metadata"]
+        if meta["uid"] != owner.get("uid") or not meta.get("deletionTimestamp") or meta["finalizers"] != [FINALIZER]:
             return None
         return self._store.commit(cluster, (remove_of(resource, "", owner["name"], value),), author=CONTROLLER).group
 
@@ -270,11 +318,3 @@ class LogicalClusters:
 
     def _time(self) -> str:
         return timestamp(self._shard.now_us())
-
-
-def _finalizers(value: bytes) -> list[str]:
-    """Those that have to be waited for."""
-    if b'"finalizers"' not in value:
-        return []
-    found = orjson.loads(envelope.body(value))["metadata"].get("finalizers") or ()
-    return [each for each in found if each not in _OURS]

@@ -39,7 +39,8 @@ from kcpshard.verbs.workspace_births import bear, birth_of
 from kcpshard.verbs.writes import put_of
 
 CONTROLLER = "workspace-controller"
-_LOOK_AGAIN_S = 5.0  # at a deletion whose end nobody has told us of, and at a path that is taken
+_LOOK_AGAIN_S = 5.0  # at a path that is taken
+_LOOK_AT_ENDS_S = 15.0  # at a deletion whose end nobody has told us of
 _ASK_S = 10.0
 
 
@@ -175,7 +176,7 @@ class Workspaces:
             with suppress(NotFound):
                 await self._client.update(cluster, self._type(cluster), new)
             return 0
-        return _LOOK_AGAIN_S
+        return _LOOK_AT_ENDS_S
 
     async def _is_gone(self, path: str, workspace: Object) -> bool:
         """Whether the workspace's logical cluster is no more; otherwise it has been told to go."""
@@ -189,7 +190,12 @@ class Workspaces:
                 assert resource is not None, "always served"
                 await self._client.delete(existing, resource, "", NAME, {})
             return False
-        answer = await self._ask(pb.GET, path, NAME)
+        uid = logical_clusters.uid_of(workspace["metadata"]["uid"])
+        answer = await self._ask(pb.DELETE, path, NAME, {"preconditions": {"uid": uid}})
+        if answer.code == 409:  # another one's, or born when uids were not known beforehand
+            answer = await self._ask(pb.GET, path, NAME)
+        elif answer.code == 200:
+            return False
         if answer.code == 404:
             return True
         if answer.code != 200:

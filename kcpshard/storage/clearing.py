@@ -29,27 +29,34 @@ class Clearing:
         before, after = self.cleared, b""
         end = keyspace.after_prefix(keyspace.DEAD)
         while pairs := self._engine.scan(keyspace.META, keyspace.DEAD + after, end, _PAGE):
+            due: list[int] = []
             for key, died in pairs:
-                if int.from_bytes(died, "big") + SETTLE_US <= now_us and self._writer.refused is None:
-                    await self._clear(int.from_bytes(key[-8:], "big"))
+                if int.from_bytes(died, "big") + SETTLE_US <= now_us:
+                    due.append(int.from_bytes(key[-8:], "big"))
+            await self._clear(due)
             after = pairs[-1][0][len(keyspace.DEAD) :] + b"\0"
             await asyncio.sleep(0)
         return self.cleared - before
 
-    async def _clear(self, cluster_id: int) -> None:
-        while self._writer.refused is None:
+    async def _clear(self, due: list[int]) -> None:
+        """As many in a group as the loop has time for."""
+        at = 0
+        while at < len(due) and self._writer.refused is None:
             deadline = time.perf_counter() + _SLICE_S
             self._writer.write_now()
             group = self._writer.gather()
+            done = 0
             try:
-                is_done = self._slice(group, cluster_id, deadline)
+                while at + done < len(due) and self._slice(group, due[at + done], deadline):
+                    done += 1
+                    if time.perf_counter() > deadline:
+                        break
             except Exception:
                 self._writer.abandon(group)
                 raise
             self._writer.write_now()
-            if is_done:
-                self.cleared += 1
-                return
+            at += done
+            self.cleared += done
             await asyncio.sleep(0)
 
     def _slice(self, group: WriteGroup, cluster_id: int, deadline: float) -> bool:

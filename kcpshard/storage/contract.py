@@ -288,6 +288,10 @@ class ObjectStore(Protocol):
         """The newest accepted envelopes that the logical cluster itself holds, in key order after `after`; fewer than
         `limit` are the last."""
 
+    def scan_everything(self, cluster: LogicalCluster, limit: int) -> list[tuple[str, ScanItem]]:
+        """Of the pending state the first `limit` objects that it holds itself, of all types, with their group
+        resources. Not of a fork, which shares what it shows."""
+
     def pending_own(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bytes | None:
         """As `pending`, of what the logical cluster itself holds."""
 

@@ -468,6 +468,19 @@ class Store:
             items.append(ScanItem(namespace, name, found[key]))
         return items
 
+    def scan_everything(self, cluster: LogicalCluster, limit: int) -> list[tuple[str, ScanItem]]:
+        assert cluster.id not in self._origins, "a fork shares what it shows"
+        start, end = cluster.prefix, keyspace.after_prefix(cluster.prefix)
+        pending = self._writer.entries_of(cluster.id, cluster.prefix)
+        found: dict[bytes, bytes | None] = dict(self._engine.scan(keyspace.OBJECTS, start, end, limit + len(pending)))
+        found.update(pending)
+        items: list[tuple[str, ScanItem]] = []
+        for key, value in sorted(found.items())[: limit + len(pending)]:
+            if value is not None and len(items) < limit:
+                group_resource, namespace, name = key[len(start) :].decode().split("\0")
+                items.append((group_resource, ScanItem(namespace, name, value)))
+        return items
+
     def pending_own(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> bytes | None:
         text = f"{group_resource}\0{namespace}\0{name}".encode()
         pending = self._overlay.get(cluster.prefix + text)

@@ -178,6 +178,14 @@ class Writer:
             return self._gathering
         return self._written[-1] if self._written else self._syncing[-1] if self._syncing else None
 
+    def entries_of(self, cluster_id: int, prefix: bytes) -> dict[bytes, bytes | None]:
+        """What is accepted and not yet durable of one logical cluster."""
+        found: dict[bytes, bytes | None] = {}
+        for group in (*self._syncing, *self._written, self._gathering):
+            if group is not None and cluster_id in group.usages:
+                found.update((key, value) for key, value in group.entries.items() if key.startswith(prefix))
+        return found
+
     def put_meta(self, group: WriteGroup, key: bytes, value: bytes | None) -> None:
         if value is None:
             group.batch.delete(keyspace.META, key)

@@ -56,8 +56,8 @@ class Shard:
 
     __slots__ = (
         "admission", "ask", "authorizer", "bears_workspaces", "birth", "bound", "callouts", "catalog", "contents",
-        "directory", "elsewhere", "issuer", "levels", "look_through", "now_us", "ownership", "staged", "standing", "store",
-        "turn", "url",
+        "directory", "elsewhere", "issuer", "levels", "look_through", "now_us", "ownership", "staged", "standing",
+        "store", "turn", "url",
     )  # fmt: skip
 
     def __init__(
@@ -106,6 +106,7 @@ class Shard:
         body: object,
         timeout_s: float,
         subresource: str = "",
+        patch_type: "pb.PatchType.ValueType" = pb.PATCH_TYPE_UNSPECIFIED,
     ) -> Result:
         """A request to any logical cluster, as the system. `place`: group, version, plural. Raises ServiceUnavailable
         where no other shard is known, Timeout."""
@@ -115,6 +116,7 @@ class Shard:
         request = pb.Request(
             verb=verb, cluster=path, group=group, version=version, resource=plural, name=name, subresource=subresource,
             identity=SYSTEM, user_agent="kcpshard", body=b"" if body is None else orjson.dumps(body),
+            patch_type=patch_type,
         )  # fmt: skip
         return await self.ask(request, timeout_s)
 

@@ -1,8 +1,8 @@
 """The logical cluster of a workspace: born by the system, with its LogicalCluster, in one batch.
 
-Where the path of a new Workspace is served by its own shard both are born together (`at_once`). Otherwise the shard that
-holds the Workspace works out what it is born as (`tenancy.logical_clusters.document`) and has it born where its path is
-served, by creating the LogicalCluster there, which only the system may.
+Where the path of a new Workspace is served by its own shard both are born together (`at_once`). Otherwise the shard
+that holds the Workspace works out what it is born as (`tenancy.logical_clusters.document`) and has it born where its
+path is served, by creating the LogicalCluster there, which only the system may.
 """
 
 from collections.abc import Mapping
