@@ -93,7 +93,7 @@ def shard_program(
     if internal := internal_addresses(installation):
         directory = installation.tls_directory(f"shard-{number}")
         arguments += ["--listen", internal.shard(number), "--tls-directory", str(directory)]
-        if number == 1:
+        if number == min(installation.numbers):
             arguments += ["--join-listen", internal.joining(), "--pki", str(installation.pki)]
     return Program(f"shard-{number}", (*arguments, *logging.options()), stage=1)
 

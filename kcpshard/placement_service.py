@@ -16,6 +16,7 @@ from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.bootstrap.join_tokens import JoinRefused
 from kcpshard.credentials.keys import PURPOSES
 from kcpshard.placement.keeper import Keeper
+from kcpshard.placement.keeper_records import RoleLost
 from kcpshard.placement.map_copy import MapClosed
 from kcpshard.placement.ownership_states import OwnershipConflict
 from kcpshard.placement.registration import RegistrationRefused
@@ -38,6 +39,8 @@ async def _refusals(context: Any) -> AsyncIterator[None]:
         yield
     except (OwnershipConflict, RegistrationRefused, ChangeRefused, Refused) as error:
         await context.abort(REFUSED, str(error))
+    except RoleLost as error:
+        await context.abort(NOT_KEEPER, str(error))
     except (ServiceUnavailable, ReadOnly, Unreachable) as error:
         await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
 
@@ -184,6 +187,12 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
         keeper = await self._keeper(context)
         async with _refusals(context):
             return await keeper.register(request)
+
+    async def ReserveShard(self, request: pb.ReserveShardRequest, context: Any) -> pb.ReserveShardResponse:
+        keeper = await self._keeper(context)
+        async with _refusals(context):
+            number, name = await keeper.reserve(request.name)
+        return pb.ReserveShardResponse(number=number, name=name)
 
     async def ChangeShard(self, request: pb.ChangeShardRequest, context: Any) -> pb.ShardMap:
         keeper = await self._keeper(context)

@@ -395,14 +395,11 @@ class ShardServer:
 
     def _join_listener(self, address: str) -> grpc.aio.Server:
         pki = Path(self._options.pki)
-        keeper = self._placement.keeper
-        if keeper is None:
-            raise OSError("only the shard that keeps the map can let others join: start shard 1 with --join-listen")
         service = BootstrapService(
             self._authority(),
             TokenFile(pki / "join-tokens"),
             self._placement.maps,
-            keeper,
+            self._placement.reserve,
             partial(_front_files, pki),
             lambda: datetime.now(UTC),
         )

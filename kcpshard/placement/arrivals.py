@@ -103,6 +103,9 @@ class Arrivals:
         self.statistics = MoveStatistics()
         # Called with a logical cluster that is ours from this turn on, and our revision.
         self.on_arrival: Callable[[LogicalCluster, int], None] = lambda _cluster, _revision: None
+        self.on_adopted: Callable[[str], None] = lambda _path: None  # durably
+        # Called with what comes besides the data, in the turn of the commit that adopts.
+        self.take_keeper_state: Callable[[pb.KeeperState], None] = lambda _state: None
 
     # --- what the keeper asks
 
@@ -165,12 +168,22 @@ class Arrivals:
 
     async def run(self) -> NoReturn:
         """As long as the shard serves."""
+        self._take_up()
         while True:
             await self._wake.wait()
             self._wake.clear()
             job = self._job
             if job is not None and job.stage not in _OVER:
                 await self._drive(job)
+
+    def _take_up(self) -> None:
+        """One that the other shard may have sealed before we died. Nobody may be there to ask for it: the keeper's role
+        can be on its way with it."""
+        for progress in self._store.transfers.arrivals():
+            if progress.is_sealing and self._job is None:
+                request = pb.TakeClusterRequest(epoch=progress.epoch, cluster=progress.path, source=progress.source)
+                self._job = Job(request, Stage.HANDING_OVER)
+                self._wake.set()
 
     async def _drive(self, job: Job) -> None:
         pause_s = FIRST_PAUSE_S
@@ -261,7 +274,7 @@ class Arrivals:
             while True:
                 page = await pages.next()
                 if page.summary:
-                    await self._adopt(job, arrival, page.summary)
+                    await self._adopt(job, arrival, page)
                     return
                 if page.caught_up:
                     await self._have_sealed(job, arrival, source, page.caught_up)
@@ -332,8 +345,8 @@ class Arrivals:
         if failpoints.armed:
             failpoints.reach("moves.sealed")
 
-    async def _adopt(self, job: Job, arrival: Arrival, raw: bytes) -> None:
-        summary = Summary(**orjson.loads(raw))
+    async def _adopt(self, job: Job, arrival: Arrival, page: "_Page") -> None:
+        summary = Summary(**orjson.loads(page.summary))
         arrival.check(summary)
         self._store.raise_clock(summary.revision)
         if failpoints.armed:
@@ -342,6 +355,8 @@ class Arrivals:
         cluster = self._store.transfers.complete(arrival, summary)
         group = self._ownership.adopt(job.request.epoch, cluster.path)
         assert group is not None, "adopted already"
+        if page.keeper is not None:
+            self.take_keeper_state(page.keeper)
         group.when_durable(lambda: self._is_ours(job, cluster))
         await durable(group)
         if failpoints.armed:
@@ -349,6 +364,7 @@ class Arrivals:
 
     def _is_ours(self, job: Job, cluster: LogicalCluster) -> None:
         self.on_arrival(cluster, self._store.durable_revision)
+        self.on_adopted(cluster.path)
         self.statistics.taken += 1
         if job.sealed_s:
             self.statistics.pause_s.add(asyncio.get_running_loop().time() - job.sealed_s)
@@ -360,11 +376,12 @@ class Arrivals:
 
 
 class _Page:
-    __slots__ = ("caught_up", "is_last", "is_objects", "raw", "summary")
+    __slots__ = ("caught_up", "is_last", "is_objects", "keeper", "raw", "summary")
 
     def __init__(self, message: pb.ClusterPage, raw: bytes, is_objects: bool) -> None:
         self.raw, self.is_objects, self.is_last = raw, is_objects, message.last
         self.caught_up, self.summary = message.caught_up, message.summary
+        self.keeper = message.keeper if message.HasField("keeper") else None
 
 
 class _Pages:

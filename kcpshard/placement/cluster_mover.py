@@ -13,12 +13,11 @@ from typing import Any, NamedTuple, Protocol
 from kcpshard import failpoints
 from kcpshard.api.slots import decode_table, slot_of
 from kcpshard.placement.cluster_moves import DRAIN, REBALANCE, ClusterMove, MoveRecord, WantedMove, decode_record
-from kcpshard.placement.map_copy import MapCopy
-from kcpshard.placement.ownership_records import MetaStore
+from kcpshard.placement.keeper_records import CLUSTER_MOVES_KEY, KeeperRecords
 from kcpshard.placement.ownership_states import OwnershipConflict
 from kcpshard.placement.rebalancing import PlannedMove
 from kcpshard.placement.shard_changes import SYSTEM_CLUSTERS, ChangeRefused, found, receiving
-from kcpshard.placement.shard_map import entry_of, with_moved_slots, with_pin
+from kcpshard.placement.shard_map import KEEPER_CLUSTER, KEYS_CLUSTER, entry_of, pins_of, with_moved_slots, with_pin
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Refused
 from kcpshard.storage.contract import ReadOnly
@@ -26,7 +25,7 @@ from kcpshard.storage.durability import durable
 
 log = logging.getLogger(__name__)
 
-MOVES_KEY = b"placement/cluster-moves"
+MOVES_KEY = CLUSTER_MOVES_KEY
 MAX_ASKED = 10_000
 SLOTS_AT_ONCE = 64  # whose logical clusters are moved before the slots themselves
 FOUND_AT_ONCE = 256  # logical clusters of a drained shard, between two looks
@@ -62,13 +61,12 @@ class ClusterMover:
 
     def __init__(
         self,
-        store: MetaStore,
-        maps: MapCopy,
+        records: KeeperRecords,
         shard: Callable[[int], ClusterCommands],
         next_epoch: Callable[[], int],
     ) -> None:
-        self._store, self._maps, self._shard, self._next_epoch = store, maps, shard, next_epoch
-        self._record = decode_record(store.get_meta(MOVES_KEY))
+        self._records, self._shard, self._next_epoch = records, shard, next_epoch
+        self._record = decode_record(records.get_meta(MOVES_KEY))
         self._planned: deque[WantedMove] = deque()
         self._progress = pb.TakeClusterResponse()
         self._ends: deque[MoveEnd] = deque(maxlen=KEPT_ENDS)
@@ -86,13 +84,16 @@ class ClusterMover:
         """The paths whose moves wait now, durable. Raises ChangeRefused, ReadOnly, Unreachable."""
         paths = await self._paths(request)
         if request.unpin:
+            if KEEPER_CLUSTER in paths:
+                raise ChangeRefused(f"{KEEPER_CLUSTER} is always pinned: kcp move {KEEPER_CLUSTER} --to SHARD")
             await self._pin(paths, 0)
             return paths
-        shard = receiving(self._maps.accepted, request.shard)
+        shard = receiving(self._records.accepted, request.shard)
+        is_pinned = request.pin or request.cluster == KEEPER_CLUSTER
         if len(self._record.asked) + len(paths) > MAX_ASKED:
             raise ChangeRefused(f"at most {MAX_ASKED} moves can wait")
         self._stuck.difference_update(paths)
-        await self._write(self._record.with_asked(WantedMove(path, shard.number, request.pin) for path in paths))
+        await self._write(self._record.with_asked(WantedMove(path, shard.number, is_pinned) for path in paths))
         return paths
 
     async def cancel(self, request: pb.MoveClustersRequest) -> Sequence[str]:
@@ -123,18 +124,18 @@ class ClusterMover:
         paths: dict[str, None] = {}
         for entry in self._serving():
             paths.update(dict.fromkeys((await self._shard(entry.number).find_clusters(wanted)).clusters))
-        if system := SYSTEM_CLUSTERS.intersection(paths):
-            raise ChangeRefused(f"{min(system)} stays where it is")
+        if request.cluster != KEEPER_CLUSTER and (system := SYSTEM_CLUSTERS.intersection(paths)):
+            raise ChangeRefused(f"{min(system)} follows {KEEPER_CLUSTER}, which is moved by its name")
         if not paths:
             raise ChangeRefused(f"there is no logical cluster {request.cluster}")
         return sorted(paths)
 
     async def _pin(self, paths: Iterable[str], shard: int) -> None:
-        newest = self._maps.accepted
+        newest = self._records.accepted
         for path in paths:
             newest = with_pin(newest, path, shard)
         newest.epoch = self._next_epoch()
-        await durable(self._maps.put(newest))
+        await durable(self._records.put(newest))
 
     def figures(self) -> Mapping[str, Any]:
         """What is under way, what waits, what has ended lately. JSON values."""
@@ -178,10 +179,11 @@ class ClusterMover:
 
     async def _begin(self, wanted: WantedMove) -> None:
         source = await self._owner(wanted.path)
-        destination = entry_of(self._maps.accepted, wanted.destination)
+        destination = entry_of(self._records.accepted, wanted.destination)
         if source is None or destination is None or destination.cordoned:
             why = f"there is no logical cluster {wanted.path}" if source is None else "its destination is not open now"
             await self._write(self._record.without((wanted.path,)))
+            self._stuck.add(wanted.path)
             self._end(wanted.path, wanted.destination, "failed", why)
         elif source == wanted.destination:
             await self._stay(wanted)
@@ -199,10 +201,10 @@ class ClusterMover:
             await self._write(self._record.at_epoch(epoch))
             request = pb.SealClusterRequest(epoch=epoch, cluster=wanted.path)
             await self._shard(wanted.destination).keep_cluster(request)
-            newest = with_moved_slots(self._maps.accepted, (), wanted.destination, {wanted.destination: epoch})
+            newest = with_moved_slots(self._records.accepted, (), wanted.destination, {wanted.destination: epoch})
             newest = with_pin(newest, wanted.path, wanted.destination)
             newest.epoch = max(newest.epoch, epoch + 1)
-            await durable(self._maps.put(newest))
+            await durable(self._records.put(newest))
         await self._write(self._record.without((wanted.path,)))
         self._end(wanted.path, wanted.destination, "done", "it is there already")
 
@@ -232,20 +234,20 @@ class ClusterMover:
         return pb.TakeClusterRequest(epoch=move.epoch, cluster=move.path, source=move.source, bytes_per_second=rate)
 
     async def _finish(self, move: ClusterMove) -> None:
-        owner = decode_table(self._maps.accepted.slots)[slot_of(move.path)]
+        owner = decode_table(self._records.accepted.slots)[slot_of(move.path)]
         if owner not in (move.source, move.destination):
             request = pb.SealClusterRequest(epoch=move.epoch, cluster=move.path, moved_to=move.destination)
             await self._shard(owner).point_cluster(request)
         if failpoints.armed:
             failpoints.reach("placement.cluster_publish")
         epochs = {move.source: move.epoch, move.destination: move.epoch}
-        newest = with_moved_slots(self._maps.accepted, (), move.destination, epochs)
+        newest = with_moved_slots(self._records.accepted, (), move.destination, epochs)
         is_pinned = any(pin.cluster == move.path for pin in newest.pins)
         if move.pin or is_pinned:
             newest = with_pin(newest, move.path, move.destination if move.pin else 0)
         newest.epoch = max(newest.epoch, move.epoch + 1)
         after = self._record.ended()
-        group = self._maps.put(newest, {MOVES_KEY: after.encode()})
+        group = self._records.put(newest, {MOVES_KEY: after.encode()})
         self._record = after
         await self._written(group)
         self._end(move.path, move.destination, "done", "")
@@ -253,7 +255,7 @@ class ClusterMover:
     async def _write(self, after: MoveRecord) -> None:
         if after == self._record:
             return
-        group = self._store.put_meta({MOVES_KEY: after.encode()})
+        group = self._records.put_meta({MOVES_KEY: after.encode()})
         self._record = after
         await self._written(group)
 
@@ -261,7 +263,7 @@ class ClusterMover:
         try:
             await durable(group)
         except ReadOnly:
-            self._record = decode_record(self._store.get_meta(MOVES_KEY))
+            self._record = decode_record(self._records.get_meta(MOVES_KEY))
             raise
 
     def _end(self, path: str, destination: int, outcome: str, note: str) -> None:
@@ -291,28 +293,42 @@ class ClusterMover:
         return plan
 
     async def plan_drains(self) -> bool:
-        """Have what is left on drained shards moved to where its slots are; whether there is anything."""
-        table = decode_table(self._maps.accepted.slots)
+        """Have what is left on drained shards moved to where its slots are, and system:shards, with which the keeper's
+        role goes, after all that; whether there is anything."""
+        table = decode_table(self._records.accepted.slots)
         for entry in self._serving():
             if not entry.draining or entry.number in table:
                 continue
             request = pb.FindClustersRequest(limit=FOUND_AT_ONCE)
             paths = (await self._shard(entry.number).find_clusters(request)).clusters
+            tenants = [path for path in paths if path not in SYSTEM_CLUSTERS]
             self._planned.extend(
-                WantedMove(path, table[slot_of(path)], False, DRAIN) for path in paths if path not in self._stuck
+                WantedMove(path, table[slot_of(path)], False, DRAIN) for path in tenants if path not in self._stuck
             )
+            if not tenants and KEEPER_CLUSTER in paths and KEEPER_CLUSTER not in self._stuck:
+                heir = min(e.number for e in self._serving() if not e.cordoned)
+                self._planned.append(WantedMove(KEEPER_CLUSTER, heir, True, DRAIN))
         return bool(self._planned)
+
+    async def plan_keys(self) -> bool:
+        """Have system:keys follow the role; whether there is anything to do."""
+        pins = pins_of(self._records.accepted)
+        keeper = pins[KEEPER_CLUSTER]
+        if pins.get(KEYS_CLUSTER, keeper) == keeper or KEYS_CLUSTER in self._stuck:
+            return False
+        self._planned.append(WantedMove(KEYS_CLUSTER, keeper, True, DRAIN))
+        return True
 
     async def is_empty(self, name: str) -> bool:
         """Whether that shard serves nothing. Raises Unreachable."""
-        entry = found(self._maps.accepted, name)
+        entry = found(self._records.accepted, name)
         if not entry.ownership_epoch:
             return True
         return not (await self._shard(entry.number).find_clusters(pb.FindClustersRequest(limit=1))).clusters
 
     def _serving(self) -> list[pb.ShardEntry]:
-        return [entry for entry in self._maps.accepted.shards if entry.admin_address and entry.ownership_epoch]
+        return [entry for entry in self._records.accepted.shards if entry.admin_address and entry.ownership_epoch]
 
     def _name(self, number: int) -> str:
-        entry = entry_of(self._maps.accepted, number)
+        entry = entry_of(self._records.accepted, number)
         return entry.name if entry else ""

@@ -62,6 +62,11 @@ class Departures:
         self._going: dict[int, float] = {}  # ids of ranges to be removed → when
         self._wake = asyncio.Event()
         self.on_release: Released = lambda _path, _shard, _revision: None
+        # In the turn in which one is sealed, or is ours again because the disk did not take that.
+        self.on_seal: Callable[[str], None] = lambda _path: None
+        self.on_open: Callable[[str], None] = lambda _path: None
+        # What goes with a logical cluster besides its data, once it is sealed.
+        self.keeper_state: Callable[[str], pb.KeeperState | None] = lambda _path: None
         store.on_commit(self._see)
         for path, record in ownership.sealed().items():
             cluster = store.pending_cluster(path)
@@ -134,7 +139,8 @@ class Departures:
                 await asyncio.sleep(0)
             elif is_sealed:
                 summary = self._store.transfers.summary(cluster)
-                yield pb.ClusterPage(summary=orjson.dumps(summary._asdict()))
+                state = self.keeper_state(cluster.path)
+                yield pb.ClusterPage(summary=orjson.dumps(summary._asdict()), keeper=state)
                 return
             else:
                 if not has_told:
@@ -161,6 +167,7 @@ class Departures:
         if group is not None:
             assert cluster is not None, "who exported it has seen it"
             self._fence(cluster, moved_to, request.epoch)
+            self.on_seal(path)
             group.when_refused(lambda _cause: self._open(cluster))
             group.when_durable(partial(self._is_sealed, cluster, moved_to))
             if failpoints.armed:
@@ -181,6 +188,7 @@ class Departures:
         """The disk did not take the seal."""
         self._leaving.pop(cluster.path, None)
         self._store.transfers.fences.pop(cluster.id, None)
+        self.on_open(cluster.path)
 
     def _is_sealed(self, cluster: LogicalCluster, moved_to: int) -> None:
         self._sealed.add(cluster.path)

@@ -1,5 +1,7 @@
 """The keeper: the shard that owns system:shards writes the shard map and moves slots.
 
+The role goes with system:shards (`keeper_records`): drained like any other shard, the keeper hands it over last.
+
 One move at a time, driven by its durable record: after any death the keeper takes up where the record says. What it
 asks of a shard the shard decides from its own records; a map is published only after they are durable. Slots move when
 they are empty: the logical clusters in them go ahead, one by one (`cluster_mover`), as do those that are named.
@@ -8,11 +10,12 @@ they are empty: the logical clusters in them go ahead, one by one (`cluster_move
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from kcpshard import failpoints
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.placement.cluster_mover import ClusterCommands, ClusterMover
+from kcpshard.placement.keeper_records import SLOT_MOVE_KEY, KeeperRecords, RoleLost
 from kcpshard.placement.map_copy import MapCopy
 from kcpshard.placement.ownership_records import MetaStore
 from kcpshard.placement.ownership_states import OwnershipConflict
@@ -36,7 +39,7 @@ from kcpshard.storage.durability import durable
 
 log = logging.getLogger(__name__)
 
-MOVE_KEY = b"placement/move"
+MOVE_KEY = SLOT_MOVE_KEY
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 5.0  # before a step is asked for again
 
 
@@ -60,12 +63,11 @@ class Keeper:
         clusters: Callable[[int], ClusterCommands],
         show: Callable[[pb.ShardMap], None] = lambda shard_map: None,
     ) -> None:
-        self._store = store
-        self._maps = maps
+        self._records = KeeperRecords(store, maps)
         self._shard = shard
         self._show = show
         self._move = self._stored_move()
-        self._mover = ClusterMover(store, maps, clusters, lambda: self._newest_epoch() + 1)
+        self._mover = ClusterMover(self._records, clusters, lambda: self._newest_epoch() + 1)
         self._hindered: set[int] = set()  # slots that could not be emptied
         self._prepared: PlannedMove | None = None  # its logical clusters have gone ahead
         self._wake = asyncio.Event()
@@ -77,7 +79,7 @@ class Keeper:
 
     async def register(self, request: pb.RegisterShardRequest) -> pb.ShardMap:
         """The map with that shard in it, durable. Raises RegistrationRefused."""
-        newest = register(self._maps.accepted, request.shard, request.ownership_epoch, self._newest_epoch())
+        newest = register(self._records.accepted, request.shard, request.ownership_epoch, self._newest_epoch())
         shown = await self._publish(newest)
         self.rebalance()
         return shown
@@ -85,30 +87,30 @@ class Keeper:
     async def reserve(self, name: str = "") -> tuple[int, str]:
         """Number and name for a shard that joins; the same again until that shard has registered. A shard that has may
         not be impersonated by another that takes its name: raises RegistrationRefused."""
-        shards = self._maps.accepted.shards
+        shards = self._records.accepted.shards
         known = next((e for e in shards if e.name == name), None)
         if known is not None and known.data_id:
             raise RegistrationRefused(f"there is a shard of the name {name} already")
         number = known.number if known else max((e.number for e in shards), default=0) + 1
         entry = known or new_entry(number, name)
-        await self._publish(with_entry(self._maps.accepted, entry))
+        await self._publish(with_entry(self._records.accepted, entry))
         return number, entry.name
 
     async def publish_keys(self, keys: Sequence[pb.SigningKey]) -> pb.ShardMap:
         """The map with those signing keys and no others, durable. Raises ReadOnly."""
-        return await self._publish(self._with_newer_epoch(with_keys(self._maps.accepted, keys)))
+        return await self._publish(self._with_newer_epoch(with_keys(self._records.accepted, keys)))
 
     async def pin(self, path: str, shard: int) -> pb.ShardMap:
         """The map with that logical cluster pinned to a shard, durable. Raises ReadOnly."""
-        return await self._publish(self._with_newer_epoch(with_pin(self._maps.accepted, path, shard)))
+        return await self._publish(self._with_newer_epoch(with_pin(self._records.accepted, path, shard)))
 
     async def change_shard(self, request: pb.ChangeShardRequest) -> pb.ShardMap:
         """The map after it, durable. Raises ChangeRefused, ReadOnly, Unreachable."""
-        newest = changed(self._maps.accepted, request)
+        newest = changed(self._records.accepted, request)
         if request.change == "remove" and not await self._mover.is_empty(request.shard):
             raise ChangeRefused(f"{request.shard} still has logical clusters: its drain is not over")
-        if newest is not self._maps.accepted:
-            newest = self._with_newer_epoch(changed(self._maps.accepted, request))
+        if newest is not self._records.accepted:
+            newest = self._with_newer_epoch(changed(self._records.accepted, request))
         shown = await self._publish(newest)
         self.rebalance()
         return shown
@@ -122,7 +124,7 @@ class Keeper:
 
     def moves(self) -> Mapping[str, Any]:
         """JSON values: the move under way, those that wait, how the last ones ended, slots yet to be moved."""
-        plan = plan_move(self._maps.accepted, self._hindered)
+        plan = plan_move(self._records.accepted, self._hindered)
         moving = len(self._move.slots) if self._move else 0
         return {**self._mover.figures(), "slots": max(moving, len(plan.slots) if plan else 0)}
 
@@ -133,15 +135,24 @@ class Keeper:
         self._mover.reconsider()
         self._wake.set()
 
-    async def run(self) -> NoReturn:
+    def retire(self) -> None:
+        """From this turn on another shard is, or will be, the keeper."""
+        self._records.closed = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """As long as this shard is the keeper."""
         pause_s = FIRST_PAUSE_S
-        while True:
+        while not self._records.closed:
             try:
                 if not await self._step():
-                    self._show(self._maps.current)
+                    self._records.check()
+                    self._show(self._records.current)
                     await self._wake.wait()
                     self._wake.clear()
                 pause_s = FIRST_PAUSE_S
+            except RoleLost:
+                break
             except (Unreachable, ServiceUnavailable, ReadOnly) as error:
                 log.info("a move of slots waits: %s", error)
                 await asyncio.sleep(pause_s)
@@ -149,6 +160,7 @@ class Keeper:
             except (Refused, OwnershipConflict) as error:
                 log.error("a move of slots cannot go on: %s", error)
                 await asyncio.sleep(LAST_PAUSE_S)
+        log.info("another shard keeps the map now")
 
     # --- moving
 
@@ -164,9 +176,9 @@ class Keeper:
 
     async def _begin(self) -> bool:
         """A move of slots, or what has to be done first; False if everything is where it should be."""
-        plan = plan_move(self._maps.accepted, self._hindered)
+        plan = plan_move(self._records.accepted, self._hindered)
         if plan is None:
-            return await self._mover.plan_drains()
+            return await self._mover.plan_drains() or await self._mover.plan_keys()
         if self._prepared is None or self._prepared[:2] != plan[:2]:
             self._prepared = await self._mover.prepare(plan)
         else:
@@ -193,7 +205,7 @@ class Keeper:
 
     async def _grant(self, move: SlotMove) -> None:
         pins = [pb.Pin(cluster=path, shard=shard) for path, shard in move.elsewhere]
-        kept = pins_of(self._maps.accepted)
+        kept = pins_of(self._records.accepted)
         request = pb.GrantSlotsRequest(
             epoch=move.epoch, slots=move.slots, revision=move.revision, elsewhere=pins, kept=kept
         )
@@ -201,13 +213,13 @@ class Keeper:
         await self._finish(move, move.slots, {move.source: move.epoch, move.destination: move.epoch})
 
     def _commands(self, number: int) -> SlotCommands:
-        entry = entry_of(self._maps.accepted, number)
+        entry = entry_of(self._records.accepted, number)
         if entry is None:
             raise Unreachable(f"the map has no shard {number}")
         return self._shard(entry)
 
     async def _record(self, move: SlotMove) -> None:
-        group = self._store.put_meta({MOVE_KEY: move.encode()})
+        group = self._records.put_meta({MOVE_KEY: move.encode()})
         self._move = move
         await self._move_durable(group)
         if failpoints.armed:
@@ -216,9 +228,9 @@ class Keeper:
     async def _finish(self, move: SlotMove, slots: tuple[int, ...], epochs: dict[int, int]) -> None:
         if failpoints.armed:
             failpoints.reach("placement.move_publish")
-        newest = with_moved_slots(self._maps.accepted, slots, move.destination, epochs)
+        newest = with_moved_slots(self._records.accepted, slots, move.destination, epochs)
         newest.epoch = max(newest.epoch, move.epoch + 1)
-        group = self._maps.put(newest, {MOVE_KEY: None})
+        group = self._records.put(newest, {MOVE_KEY: None})
         self._move = None
         await self._move_durable(group)
         if slots:
@@ -232,14 +244,14 @@ class Keeper:
             raise
 
     def _stored_move(self) -> SlotMove | None:
-        raw = self._store.get_meta(MOVE_KEY)
+        raw = self._records.get_meta(MOVE_KEY)
         return decode_move(raw) if raw else None
 
     # --- the map
 
     def _newest_epoch(self) -> int:
         """The highest given out to a map or a move."""
-        return max(self._maps.accepted.epoch, self._move.epoch if self._move else 0, self._mover.epoch)
+        return max(self._records.accepted.epoch, self._move.epoch if self._move else 0, self._mover.epoch)
 
     def _with_newer_epoch(self, newest: pb.ShardMap) -> pb.ShardMap:
         newest.epoch = self._newest_epoch() + 1
@@ -247,6 +259,6 @@ class Keeper:
 
     async def _publish(self, newest: pb.ShardMap) -> pb.ShardMap:
         """That map or a newer one, durable. Raises ReadOnly."""
-        if newest is not self._maps.accepted:
-            self._maps.put(newest)
-        return await self._maps.settled()
+        if newest is not self._records.accepted:
+            self._records.put(newest)
+        return await self._records.settled()

@@ -11,6 +11,7 @@ from typing import NoReturn, Protocol
 
 from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.credentials.keys import PURPOSES, make_key
+from kcpshard.placement.keeper_records import RoleLost
 from kcpshard.placement.map_copy import MapCopy
 from kcpshard.placement.signing_keys import FRONT_DELAY_US, Key, KeyState, advanced, needs_key, with_key
 from kcpshard.rpc import shard_pb2 as pb
@@ -35,7 +36,7 @@ class Keys(Protocol):
 
 class KeyRotation:
     """`publish` puts keys into the map and returns when that is durable; `known_epoch` asks a shard how new its copy
-    of the map is."""
+    of the map is. Where `is_ours` says no, another shard looks after the keys, now or in a moment."""
 
     def __init__(
         self,
@@ -44,7 +45,9 @@ class KeyRotation:
         publish: Callable[[Sequence[pb.SigningKey]], Awaitable[object]],
         known_epoch: Callable[[pb.ShardEntry], Awaitable[int]],
         now_us: Callable[[], int],
+        is_ours: Callable[[], bool] = lambda: True,
     ) -> None:
+        self._is_ours = is_ours
         self._objects, self._maps, self._publish = objects, maps, publish
         self._known_epoch, self._now_us = known_epoch, now_us
         self._wake = asyncio.Event()
@@ -55,6 +58,8 @@ class KeyRotation:
         while True:
             try:
                 await self.step()
+            except RoleLost:
+                pass
             except (ReadOnly, ServiceUnavailable) as error:
                 log.warning("signing keys stay as they are: %s", error)
             self._wake.clear()
@@ -65,7 +70,8 @@ class KeyRotation:
                 pass
 
     async def rotate(self, purpose: str) -> str:
-        """Make a new key; returns its id when it is durable. Raises ReadOnly."""
+        """Make a new key; returns its id when it is durable. Raises ReadOnly, RoleLost."""
+        self._check()
         key = self._new(purpose)
         keys = self._objects.read()
         others = [known for known in keys if known.purpose != purpose]
@@ -74,6 +80,7 @@ class KeyRotation:
         return key.id
 
     async def step(self) -> None:
+        self._check()
         keys = self._objects.read()
         known = await self._is_known_everywhere(keys)
         after: list[Key] = []
@@ -84,9 +91,14 @@ class KeyRotation:
         await self._put_into_map(after)
 
     async def _write(self, keys: Sequence[Key]) -> None:
+        self._check()
         group = self._objects.write(keys)
         if group is not None:
             await durable(group)
+
+    def _check(self) -> None:
+        if not self._is_ours():
+            raise RoleLost("another shard keeps the keys")
 
     def _new(self, purpose: str) -> Key:
         made = make_key(purpose, self._now_us())

@@ -16,7 +16,8 @@ from typing import NoReturn
 
 import orjson
 
-from kcpshard.placement.keeper import Keeper
+from kcpshard.placement.keeper_records import RoleLost
+from kcpshard.placement.keeper_role import KeeperRole
 from kcpshard.placement.map_copy import MapCopy
 from kcpshard.placement.ownership import FIRST_EPOCH, Ownership
 from kcpshard.placement.ownership_states import ClusterState
@@ -47,7 +48,7 @@ class MayNotServe(Exception):
 
 class Membership:
     """`entry` is what the map shall say of us; `peers` are admin addresses known from the command line; `client` gives
-    the calls of the shard at an admin address. `keeper` is set where we are the keeper."""
+    the calls of the shard at an admin address."""
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class Membership:
         peers: Sequence[str],
         client: Callable[[str], PlacementClient],
         follower: MapFollower,
-        keeper: Keeper | None,
+        role: KeeperRole,
     ) -> None:
         self._ownership = ownership
         self._maps = maps
@@ -65,7 +66,7 @@ class Membership:
         self._peers = tuple(peers)
         self._client = client
         self._follower = follower
-        self._keeper = keeper
+        self._role = role
 
     async def start(self, initial_shards: int) -> None:
         """Until we may serve: the initial slots are claimed durably. Raises MayNotServe."""
@@ -84,7 +85,7 @@ class Membership:
         self._entry.data_id = self._ownership.data_id
         await self._look_for_original()
         await self._ask_peers()
-        if self._keeper is not None and not self._maps.accepted.epoch:
+        if self._role.keeper is not None and not self._maps.accepted.epoch:
             await self._found(initial_shards)
         if self._ownership.epoch < FIRST_EPOCH:
             await self._register()
@@ -97,9 +98,12 @@ class Membership:
         while True:
             try:
                 await self._register()
-                if self._keeper is not None:
-                    await self._keeper.run()
-                await self._follow(self._keeper_address())
+                if self._role.keeper is not None:
+                    await self._role.keeper.run()
+                else:
+                    await self._follow(self._keeper_address())
+            except RoleLost:
+                continue
             except ReadOnly as error:
                 log.warning("the copy of the shard map stays behind: %s", error)
                 await asyncio.sleep(LAST_PAUSE_S)
@@ -135,6 +139,10 @@ class Membership:
             entry = entry_of(message, self._entry.number) if message else None
             if entry and (text := contradiction(entry, self._ownership.data_id, self._ownership.epoch)):
                 raise MayNotServe(text)
+            if message and not entry and self._role.keeper is not None:
+                raise MayNotServe(
+                    f"shard {self._entry.number} is not in the installation that its peers belong to: it was taken out"
+                )
 
     async def _peer_map(self, address: str) -> pb.ShardMap | None:
         try:
@@ -149,17 +157,19 @@ class Membership:
 
     async def _register(self) -> None:
         request = pb.RegisterShardRequest(shard=self._entry, ownership_epoch=self._ownership.epoch)
-        if self._keeper is not None:
+        if self._role.keeper is not None:
             try:
-                await self._keeper.register(request)
+                await self._role.keeper.register(request)
             except RegistrationRefused as error:
                 raise MayNotServe(str(error)) from error
             return
-        await self._take(await self._register_at_keeper(request))
+        if (shown := await self._register_at_keeper(request)) is not None:
+            await self._take(shown)
 
-    async def _register_at_keeper(self, request: pb.RegisterShardRequest) -> pb.ShardMap:
+    async def _register_at_keeper(self, request: pb.RegisterShardRequest) -> pb.ShardMap | None:
+        """What it answers; None: we are the keeper ourselves now."""
         pause_s = FIRST_PAUSE_S
-        while True:
+        while self._role.keeper is None:
             for address in self._known_addresses():
                 try:
                     return await self._client(address).register(request)
@@ -170,16 +180,28 @@ class Membership:
             log.info("waiting for the shard that keeps the map")
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LAST_PAUSE_S)
+        return None
 
     async def _follow(self, address: str) -> None:
-        """Until the keeper's stream ends."""
+        """Until the keeper's stream ends, another one is the keeper, or we are."""
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(self._follow_stream(address))
+            changing = tasks.create_task(self._role.change())
+            await asyncio.wait((following, changing), return_when=asyncio.FIRST_COMPLETED)
+            following.cancel()
+            changing.cancel()
+        if self._role.keeper is None:
+            await asyncio.sleep(FIRST_PAUSE_S)
+
+    async def _follow_stream(self, address: str) -> None:
         try:
             async with aclosing(self._follower.follow(address, self._maps.accepted.epoch)) as maps:
                 async for message in maps:
                     await self._take(message)
+                    if self._keeper_address() != address:
+                        return
         except (Unreachable, Refused) as error:
             log.debug("the keeper's map ends: %s", error)
-        await asyncio.sleep(FIRST_PAUSE_S)
 
     async def _take(self, message: pb.ShardMap) -> None:
         if message.epoch > self._maps.accepted.epoch:
@@ -192,7 +214,7 @@ class Membership:
     def _known_addresses(self) -> list[str]:
         """The keeper's first, then everybody's; never our own, present or past."""
         others = [entry for entry in self._maps.accepted.shards if entry.number != self._entry.number]
-        keeper = [self._keeper_address()] if self._keeper is None else []
+        keeper = [self._keeper_address()] if self._role.keeper is None else []
         found = dict.fromkeys((*keeper, *self._peers, *(entry.admin_address for entry in others)))
         return [address for address in found if address and address != self._entry.admin_address]
 

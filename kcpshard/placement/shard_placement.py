@@ -7,21 +7,24 @@ verbs use placement.ownership; placement_service serves placement; a task runs p
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NoReturn
 
 import orjson
 
+from kcpshard.placement import keeper_records
 from kcpshard.placement.arrivals import Arrivals
 from kcpshard.placement.cluster_mover import ClusterCommands
 from kcpshard.placement.departures import Departures
 from kcpshard.placement.keeper import Keeper, SlotCommands
+from kcpshard.placement.keeper_role import KeeperRole
 from kcpshard.placement.key_rotation import KeyRotation, Keys
 from kcpshard.placement.map_copy import MapCopy
 from kcpshard.placement.membership import Membership, is_keeper
 from kcpshard.placement.ownership import Ownership
 from kcpshard.placement.ownership_commands import OwnershipCommands, PlacementStore
 from kcpshard.placement.ownership_states import ClusterState
-from kcpshard.placement.shard_map import KEYS_CLUSTER, entry_of, pins_of
+from kcpshard.placement.shard_map import KEEPER_CLUSTER, KEYS_CLUSTER, entry_of, owner_of, pins_of
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import Dial, MapFollower, PlacementClient, Unreachable, connect
 from kcpshard.rpc.transport import Dialler
@@ -67,14 +70,59 @@ class ShardPlacement:
         def clusters(number: int) -> ClusterCommands:
             return here if number == self._number else self._shard_at(number)
 
-        self.keeper: Keeper | None = None
+        self._store = store
+        self._role = KeeperRole(lambda: Keeper(store, self.maps, self._commands_of, clusters, show))
         if is_keeper(self.ownership):
-            self.keeper = Keeper(store, self.maps, self._commands_of, clusters, show)
-        self.key_rotation: KeyRotation | None = None
-        if self.keeper is not None and keys is not None:
-            self.key_rotation = KeyRotation(keys, self.maps, self.keeper.publish_keys, self._known_epoch, now_us)
+            self._role.gain()
+        self._pass_role_on()
+        self._rotation: KeyRotation | None = None
+        if keys is not None:
+            self._rotation = KeyRotation(keys, self.maps, self._publish_keys, self._known_epoch, now_us, self._has_keys)
         follower = MapFollower(dial, f"shard-{entry.number}")
-        self._membership = Membership(self.ownership, self.maps, entry, peers, self._client, follower, self.keeper)
+        self._membership = Membership(self.ownership, self.maps, entry, peers, self._client, follower, self._role)
+
+    @property
+    def keeper(self) -> Keeper | None:
+        """Where this shard keeps the map, just now."""
+        return self._role.keeper
+
+    @property
+    def key_rotation(self) -> KeyRotation | None:
+        """Where this shard looks after the signing keys, just now."""
+        return self._rotation if self._has_keys() else None
+
+    async def reserve(self, name: str) -> tuple[int, str]:
+        """Number and name for a shard that joins. Raises RegistrationRefused, RoleLost; Refused, Unreachable, NotKeeper
+        of the shard that keeps the map."""
+        if self.keeper is not None:
+            return await self.keeper.reserve(name)
+        return await self._shard_at(owner_of(self.maps.accepted, KEEPER_CLUSTER)).reserve(name)
+
+    # --- the role of the keeper, which goes with system:shards
+
+    def _pass_role_on(self) -> None:
+        def sealed(path: str) -> None:
+            if path == KEEPER_CLUSTER:
+                self._role.lose()
+
+        def opened(path: str) -> None:
+            if path == KEEPER_CLUSTER:
+                self._role.gain()
+
+        def state(path: str) -> pb.KeeperState | None:
+            return keeper_records.handed_over(self._store, self.maps) if path == KEEPER_CLUSTER else None
+
+        self.departures.on_seal, self.departures.on_open, self.departures.keeper_state = sealed, opened, state
+        self.arrivals.take_keeper_state = partial(keeper_records.take_over, self._store, self.maps)
+        self.arrivals.on_adopted = opened
+
+    def _has_keys(self) -> bool:
+        return self.keeper is not None and self.ownership.serves(KEYS_CLUSTER)
+
+    async def _publish_keys(self, keys: Sequence[pb.SigningKey]) -> pb.ShardMap:
+        if self.keeper is None:
+            raise keeper_records.RoleLost("another shard keeps the map")
+        return await self.keeper.publish_keys(keys)
 
     async def start(self) -> None:
         """Until this shard may serve. Raises MayNotServe with a sentence for the operator."""
@@ -97,21 +145,21 @@ class ShardPlacement:
             await client.close()
 
     async def keep_keys(self) -> None:
-        """At the keeper, as long as the shard serves; elsewhere there is nothing to do."""
-        if self.key_rotation is not None:
-            await self._take_keys_cluster()
-            await self.key_rotation.run()
+        """As long as the shard serves; there is something to do at the keeper only."""
+        if self._rotation is not None:
+            if self.keeper is not None:
+                await self._take_keys_cluster(self.keeper)
+            await self._rotation.run()
 
-    async def _take_keys_cluster(self) -> None:
+    async def _take_keys_cluster(self, keeper: Keeper) -> None:
         """Installations made before there were keys have no pin for them."""
         if KEYS_CLUSTER in pins_of(self.maps.accepted):
             return
-        assert self.keeper is not None
         if self.ownership.cluster_state(KEYS_CLUSTER) is ClusterState.ELSEWHERE:
             group = self.ownership.adopt(self.maps.accepted.epoch, KEYS_CLUSTER)
             if group is not None:
                 await durable(group)
-        await self.keeper.pin(KEYS_CLUSTER, self._number)
+        await keeper.pin(KEYS_CLUSTER, self._number)
 
     async def _known_epoch(self, entry: pb.ShardEntry) -> int:
         """How new a shard's copy of the map is."""

@@ -67,6 +67,12 @@ class PlacementClient:
     async def register(self, request: pb.RegisterShardRequest) -> pb.ShardMap:
         return await _answer(self._admin.RegisterShard(request, timeout=CALL_TIMEOUT_S))
 
+    async def reserve(self, name: str) -> tuple[int, str]:
+        """Number and name for a shard that joins."""
+        request = pb.ReserveShardRequest(name=name)
+        reply: pb.ReserveShardResponse = await _answer(self._admin.ReserveShard(request, timeout=CALL_TIMEOUT_S))
+        return reply.number, reply.name
+
     async def grant(self, request: pb.GrantSlotsRequest) -> pb.OwnershipResponse:
         return await _answer(self._admin.GrantSlots(request, timeout=CALL_TIMEOUT_S))
 
@@ -174,23 +180,19 @@ async def _answer(call: Awaitable[Reply]) -> Reply:
         raise translate(error) from error
 
 
-class MapFollower:
-    """Reads the map from any shard, each time over a connection of its own."""
+class _Follower:
+    """Reads a stream of a shard, each time over a connection of its own. It ends when the shard closes the stream, else
+    raises Unreachable (or Refused, where the address is not for us)."""
 
     def __init__(self, dial: Dial, process: str) -> None:
         self._dial = dial
-        self._process = process
+        self._hello = pb.Hello(protocol=PROTOCOL, process=process)
 
-    async def follow(self, address: str, known_epoch: int) -> AsyncGenerator[pb.ShardMap, None]:
-        """Maps newer than `known_epoch`, as they come. Ends when the shard closes the stream, else raises Unreachable
-        (or Refused, where the address is not for us)."""
-        hello = pb.Hello(protocol=PROTOCOL, process=self._process)
-        request = pb.FollowMapRequest(hello=hello, known_epoch=known_epoch)
+    async def _messages(self, address: str, begin: Callable[[Any], Any]) -> AsyncGenerator[Any, None]:
         async with connect(self._dial, address) as channel:
-            placement: Any = shard_pb2_grpc.ShardPlacementStub(channel)  # type: ignore[no-untyped-call]
-            call = placement.FollowMap(request)
+            call = begin(shard_pb2_grpc.ShardPlacementStub(channel))  # type: ignore[no-untyped-call]
             try:
-                # The server sends its metadata at once, the first map perhaps only in a year.
+                # The server sends its metadata at once, the first message perhaps only in a year.
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     await call.wait_for_connection()
                 async for message in call:
@@ -203,27 +205,19 @@ class MapFollower:
                 call.cancel()
 
 
-class AuthorityFollower:
-    """Reads a shard's client authorities of logical clusters, over a connection of its own."""
+class MapFollower(_Follower):
+    """Reads the map from any shard."""
 
-    def __init__(self, dial: Dial, process: str) -> None:
-        self._dial = dial
-        self._process = process
+    def follow(self, address: str, known_epoch: int) -> AsyncGenerator[pb.ShardMap, None]:
+        """Maps newer than `known_epoch`, as they come."""
+        request = pb.FollowMapRequest(hello=self._hello, known_epoch=known_epoch)
+        return self._messages(address, lambda placement: placement.FollowMap(request))
 
-    async def follow(self, address: str) -> AsyncGenerator[pb.AuthorityBatch, None]:
-        """All there are, then each change. Ends when the shard closes the stream; raises as MapFollower does."""
-        request = pb.FollowAuthoritiesRequest(hello=pb.Hello(protocol=PROTOCOL, process=self._process))
-        async with connect(self._dial, address) as channel:
-            placement: Any = shard_pb2_grpc.ShardPlacementStub(channel)  # type: ignore[no-untyped-call]
-            call = placement.FollowAuthorities(request)
-            try:
-                async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    await call.wait_for_connection()
-                async for message in call:
-                    yield message
-            except grpc.aio.AioRpcError as error:
-                raise translate(error) from error
-            except TimeoutError as error:
-                raise Unreachable(f"no answer from {address} in {CONNECT_TIMEOUT_S:.0f} s") from error
-            finally:
-                call.cancel()
+
+class AuthorityFollower(_Follower):
+    """Reads a shard's client authorities of logical clusters."""
+
+    def follow(self, address: str) -> AsyncGenerator[pb.AuthorityBatch, None]:
+        """All there are, then each change."""
+        request = pb.FollowAuthoritiesRequest(hello=self._hello)
+        return self._messages(address, lambda placement: placement.FollowAuthorities(request))

@@ -1514,6 +1514,7 @@ class ClusterPage(_message.Message):
     LAST_FIELD_NUMBER: _builtins.int
     CAUGHT_UP_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
+    KEEPER_FIELD_NUMBER: _builtins.int
     objects: _builtins.bytes
     """keys and values, see kcpshard/storage/cluster_pages.py"""
     records: _builtins.bytes
@@ -1529,6 +1530,10 @@ class ClusterPage(_message.Message):
     def head(self) -> Global___ClusterHead:
         """first message"""
 
+    @_builtins.property
+    def keeper(self) -> Global___KeeperState:
+        """with the summary of system:shards: whoever adopts it keeps the map"""
+
     def __init__(
         self,
         *,
@@ -1539,14 +1544,81 @@ class ClusterPage(_message.Message):
         last: _builtins.bool = ...,
         caught_up: _builtins.int = ...,
         summary: _builtins.bytes = ...,
+        keeper: Global___KeeperState | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head", "keeper", b"keeper"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "head", b"head", "last", b"last", "more", b"more", "objects", b"objects", "records", b"records", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "head", b"head", "keeper", b"keeper", "last", b"last", "more", b"more", "objects", b"objects", "records", b"records", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClusterPage: _TypeAlias = ClusterPage  # noqa: Y015
+
+@_typing.final
+class KeeperState(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAP_FIELD_NUMBER: _builtins.int
+    MOVES_FIELD_NUMBER: _builtins.int
+    moves: _builtins.bytes
+    """see kcpshard/placement/cluster_moves.py"""
+    @_builtins.property
+    def map(self) -> Global___ShardMap: ...
+    def __init__(
+        self,
+        *,
+        map: Global___ShardMap | None = ...,
+        moves: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["map", b"map"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["map", b"map", "moves", b"moves"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeeperState: _TypeAlias = KeeperState  # noqa: Y015
+
+@_typing.final
+class ReserveShardRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """empty: any"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReserveShardRequest: _TypeAlias = ReserveShardRequest  # noqa: Y015
+
+@_typing.final
+class ReserveShardResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReserveShardResponse: _TypeAlias = ReserveShardResponse  # noqa: Y015
 
 @_typing.final
 class ClusterHead(_message.Message):

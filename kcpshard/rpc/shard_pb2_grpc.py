@@ -387,6 +387,11 @@ class ShardAdminStub:
                 request_serializer=shard__pb2.RegisterShardRequest.SerializeToString,
                 response_deserializer=shard__pb2.ShardMap.FromString,
                 _registered_method=True)
+        self.ReserveShard = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/ReserveShard',
+                request_serializer=shard__pb2.ReserveShardRequest.SerializeToString,
+                response_deserializer=shard__pb2.ReserveShardResponse.FromString,
+                _registered_method=True)
         self.GrantSlots = channel.unary_unary(
                 '/kcp.shard.v1.ShardAdmin/GrantSlots',
                 request_serializer=shard__pb2.GrantSlotsRequest.SerializeToString,
@@ -503,6 +508,13 @@ class ShardAdminServicer:
     def RegisterShard(self, request, context):
         """Shards to the map's keeper: join, and ask for the map to be rewritten. The keeper is the shard that
         owns the logical cluster system:shards.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReserveShard(self, request, context):
+        """The shard that lets others join to the map's keeper: a number for one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -646,6 +658,11 @@ def add_ShardAdminServicer_to_server(servicer, server):
                     servicer.RegisterShard,
                     request_deserializer=shard__pb2.RegisterShardRequest.FromString,
                     response_serializer=shard__pb2.ShardMap.SerializeToString,
+            ),
+            'ReserveShard': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReserveShard,
+                    request_deserializer=shard__pb2.ReserveShardRequest.FromString,
+                    response_serializer=shard__pb2.ReserveShardResponse.SerializeToString,
             ),
             'GrantSlots': grpc.unary_unary_rpc_method_handler(
                     servicer.GrantSlots,
@@ -886,6 +903,33 @@ class ShardAdmin:
             '/kcp.shard.v1.ShardAdmin/RegisterShard',
             shard__pb2.RegisterShardRequest.SerializeToString,
             shard__pb2.ShardMap.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReserveShard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/ReserveShard',
+            shard__pb2.ReserveShardRequest.SerializeToString,
+            shard__pb2.ReserveShardResponse.FromString,
             options,
             channel_credentials,
             insecure,

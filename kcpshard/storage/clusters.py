@@ -174,7 +174,11 @@ class Clusters:
             for key, raw in pairs:
                 cluster_id, state = decode_path(raw)
                 name = key[len(keyspace.PATHS) :].decode()
-                found = self._alive.get(cluster_id) or self._load(cluster_id, name, state)
+                found = self._alive.get(cluster_id)
+                if found is None:
+                    if self._writer.get_meta(key) is None:
+                        continue  # it goes with what is being written
+                    found = self._load(cluster_id, name, state)
                 if found.born_in is None:
                     yield found
             start = pairs[-1][0] + b"\0"

@@ -97,9 +97,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         names = ("serving-ca.crt", "serving-ca.key", "client-ca.crt")
         return {name: (made.pki / name).read_bytes() for name in names} | {"tokens.csv": made.token_file.read_bytes()}
 
-    service = BootstrapService(
-        authority, tokens, cast(Any, maps), cast(Any, Keeper()), front_files, certificates.now_utc
-    )
+    service = BootstrapService(authority, tokens, cast(Any, maps), Keeper().reserve, front_files, certificates.now_utc)
     server = grpc.aio.server()
     shard_pb2_grpc.add_ShardBootstrapServicer_to_server(service, server)
     tls = transport.read_tls_directory(str(made.tls_directory("shard-1")))

@@ -99,19 +99,6 @@ async def test_statistics_are_for_administrators_and_metrics_checkpoints_for_adm
             assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
-async def test_only_the_keeper_lets_others_join(directory: str) -> None:
-    with pytest.raises(OSError, match="shard 1"):
-        ShardServer._join_listener(_NoKeeper(directory), "h:1")  # type: ignore[arg-type]
-
-
-class _NoKeeper:
-    """As much of a ShardServer as joining looks at."""
-
-    def __init__(self, directory: str) -> None:
-        self._options = options(directory)._replace(pki=directory)
-        self._placement = type("Placement", (), {"keeper": None})
-
-
 async def test_stopping_twice_started_shards_leaves_nothing_running(directory: str) -> None:
     for _ in range(2):
         async with shard(directory):

@@ -45,7 +45,7 @@ async def join_server(directory: Path) -> AsyncIterator[JoinServer]:
     tokens = TokenFile(directory / "join-tokens")
     keeper = Keeper(store, maps, lambda entry: None, lambda number: NoClusters())  # type: ignore[arg-type, return-value]
     files = {"tokens.csv": b"secret"}
-    service = BootstrapService(authority, tokens, maps, keeper, lambda: files, lambda: datetime.now(UTC))
+    service = BootstrapService(authority, tokens, maps, keeper.reserve, lambda: files, lambda: datetime.now(UTC))
     server = grpc.aio.server()
     shard_pb2_grpc.add_ShardBootstrapServicer_to_server(service, server)  # type: ignore[no-untyped-call]
     key = ec.generate_private_key(ec.SECP256R1())

@@ -7,6 +7,8 @@ from typing import Any
 import grpc.aio
 
 from kcpshard.api.resource_versions import revision_at
+from kcpshard.placement.key_objects import KeyObjects
+from kcpshard.placement.shard_objects import ShardObjects
 from kcpshard.placement.shard_placement import ShardPlacement
 from kcpshard.placement_service import AdminService, PlacementService
 from kcpshard.rpc import shard_pb2 as pb
@@ -28,7 +30,9 @@ from tests.kcpshard.placement.shard_group import connect
 class MovingGroup:
     """`start` returns when the shard serves; `stop` ends it as a kill does, its data stays."""
 
-    def __init__(self, directory: Path, initial_shards: int, grace_s: float = 0.0) -> None:
+    def __init__(self, directory: Path, initial_shards: int, grace_s: float = 0.0, with_system: bool = False) -> None:
+        """`with_system`: the logical clusters of the installation's own are there too."""
+        self.with_system = with_system
         self.directory, self.initial_shards, self.grace_s = directory, initial_shards, grace_s
         self.engines: dict[int, MemoryEngine] = {}
         self.stores: dict[int, Store] = {}
@@ -46,8 +50,11 @@ class MovingGroup:
         address = self.address(number)
         entry = pb.ShardEntry(number=number, name=f"shard-{number}", address=address, admin_address=address)
         peers = [self.address(peer) for peer in (1, 2) if peer != number]
+        parts: dict[str, Any] = {}
+        if self.with_system:
+            parts = {"show": ShardObjects(store, now_us).write, "keys": KeyObjects(store, now_us)}
         shard = ShardPlacement(
-            store, entry, peers, connect, self.initial_shards, departed_grace_s=self.grace_s, now_us=now_us
+            store, entry, peers, connect, self.initial_shards, departed_grace_s=self.grace_s, now_us=now_us, **parts
         )
         shard.departures.on_release = lambda path, to, revision: self.released.append((number, path, to, revision))
         async with asyncio.timeout(20):
@@ -60,7 +67,8 @@ class MovingGroup:
         await server.start()
         self.shards[number], self._servers[number] = shard, (server, maps)
         loop = asyncio.get_running_loop()
-        self._running[number] = [loop.create_task(shard.run()), loop.create_task(shard.move_clusters())]
+        parts_of_life = (shard.run(), shard.move_clusters(), shard.keep_keys())
+        self._running[number] = [loop.create_task(part) for part in parts_of_life]
         return shard
 
     async def start_all(self) -> None:

@@ -39,7 +39,6 @@ def test_only_an_empty_drained_shard_goes() -> None:
     ("shard", "what", "weight", "sentence"),
     [
         ("shard-3", "cordon", 0, "there is no shard shard-3"),
-        ("shard-1", "drain", 0, "keeps the shard map"),
         ("shard-2", "remove", 0, "is not drained"),
         ("shard-2", "explode", 0, "cannot be changed by 'explode'"),
         ("shard-2", "", 100_000, "weight is between"),

@@ -231,3 +231,15 @@ async def test_on_rocksdb(tmp_path: object) -> None:
     assert keys_of(engines[0], cluster.id) == []
     await source.close()
     await target.close()
+
+
+async def test_one_that_departs_is_listed_no_more_while_that_is_being_written(pair: Pair) -> None:
+    for path in ("root:a", "root:b"):
+        await born(pair.source, path)
+    cluster = pair.source.find_cluster("root:a")
+    assert cluster is not None
+    group = pair.source.transfers.depart(cluster)
+    del cluster
+    assert [each.path for each in pair.source.clusters()] == ["root:b"], "what is gathered is not in the engine yet"
+    await durable(group)
+    assert [each.path for each in pair.source.clusters()] == ["root:b"]
