@@ -28,8 +28,9 @@ class Settings:
     counted_objects: int = 10_000
     # A batch is written early when this much has gathered behind a running sync: about 1 ms of writing.
     write_batch_bytes: int = 128 << 10
-    # Logical clusters kept ready although nobody holds them: ~1 kB each; making one again costs two point reads.
-    cached_clusters: int = 2_000
+    # Logical clusters kept ready although nobody holds them: 1 kB each, 5 kB with a few roles (authorizer.MAX_COMPILED
+    # bounds those of all). Making one again, with what is known of its rights, costs half a millisecond.
+    cached_clusters: int = 20_000
     # How far a revision may be ahead of the wall clock before a shard refuses: beyond it, something is wrong with a
     # clock, and every later resourceVersion of this shard would carry the error.
     clock_ahead_us: int = 500_000

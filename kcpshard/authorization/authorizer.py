@@ -6,10 +6,11 @@ all decisions, so none outlives a change, durable or not. One with very many obj
 answer: whoever asks meanwhile is told to ask again.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
-from weakref import WeakSet
+from weakref import ReferenceType, WeakSet, ref
 
 import orjson
 
@@ -32,6 +33,9 @@ from kcpshard.storage.contract import LogicalCluster, NotDurable
 _CACHED = "policy"  # key in LogicalCluster.cached
 # Another one, for what whoever asks makes of decisions: it is dropped whenever they may become others.
 GETS = "gets"
+# Roles and bindings kept compiled in all logical clusters together: half a kilobyte each. Beyond that the policies made
+# first are forgotten, and read anew when somebody asks.
+MAX_COMPILED = 200_000
 SYSTEM = "system:"
 # Of the installation: whoever is in it may make top-level logical clusters, and is their administrator.
 CREATORS = "system:kcp:logical-cluster-creators"
@@ -71,6 +75,7 @@ class Authorizer:
         self._nodes = NodeAccess(source, self._template.roles.get(_NODE_ROLE, ()))
         self._standing: Standing = lambda _cluster: _ALONE
         self._heirs: dict[str, WeakSet[LogicalCluster]] = {}  # by the path of whom they inherit from
+        self._compiled = _Compiled()
         source.follow_writes(TYPES | NODE_TYPES, self._accepted, self._undone)
 
     def on_change(self, listener: Callable[[LogicalCluster], None]) -> None:
@@ -247,7 +252,7 @@ class Authorizer:
 
     def _load(self, cluster: LogicalCluster) -> _Entry:
         own = Layer()
-        hidden = partial(self._is_hidden, cluster)
+        hidden = partial(self._is_hidden, ref(cluster))  # a policy does not keep alive what keeps it
         standing = self._standing(cluster)
         ancestors = tuple(ancestor for _, ancestor in standing.ancestors)
         for path, _ in standing.ancestors:
@@ -255,15 +260,24 @@ class Authorizer:
         policy = Policy(cluster.id, own, self._template, hidden, ancestors, standing.is_workspace)
         entry = _Entry(policy, None)
         loading = Loading(self._source, cluster, TYPES, own.put)
-        if not loading.read():
+        cluster.cached[_CACHED] = entry
+        if loading.read():
+            self._keep(cluster, own)
+        else:
             entry.loading = loading
             loading.when_durable(lambda: setattr(entry, "loading", None))
+            loading.when_durable(lambda: self._keep(cluster, own))
             loading.go_on()
-        cluster.cached[_CACHED] = entry
         return entry
 
-    def _is_hidden(self, cluster: LogicalCluster, group_resource: str, place: Place) -> bool:
-        return self._source.is_removed(cluster, group_resource, *place)
+    def _keep(self, cluster: LogicalCluster, own: Layer) -> None:
+        for forgotten in self._compiled.add(cluster, len(own) + 1):
+            forgotten.cached.pop(_CACHED, None)
+            forgotten.cached.pop(GETS, None)
+
+    def _is_hidden(self, place: "ReferenceType[LogicalCluster]", group_resource: str, role: Place) -> bool:
+        cluster = place()
+        return cluster is not None and self._source.is_removed(cluster, group_resource, *role)
 
     def _refresh(self, cluster: LogicalCluster, entry: _Entry) -> None:
         stale, entry.stale = entry.stale, {}
@@ -300,6 +314,31 @@ class Authorizer:
     @property
     def _nothing(self) -> Grants:
         return Grants(self._unborn, [], False, True)
+
+
+class _Compiled:
+    """Whose policies there are, oldest first, by weight. One that has gone with its logical cluster counts no more."""
+
+    def __init__(self) -> None:
+        self._weights: OrderedDict[ReferenceType[LogicalCluster], int] = OrderedDict()
+        self._total = 0
+
+    def add(self, cluster: LogicalCluster, weight: int) -> Sequence[LogicalCluster]:
+        """Those to be forgotten for it; never itself."""
+        place = ref(cluster, self._gone)
+        self._gone(place)
+        self._weights[place] = weight
+        self._total += weight
+        found = []
+        while self._total > MAX_COMPILED and len(self._weights) > 1:
+            oldest, freed = self._weights.popitem(last=False)
+            self._total -= freed
+            if (instance := oldest()) is not None:
+                found.append(instance)
+        return found
+
+    def _gone(self, place: "ReferenceType[LogicalCluster]") -> None:
+        self._total -= self._weights.pop(place, 0)
 
 
 class _Here:

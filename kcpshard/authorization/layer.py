@@ -5,6 +5,7 @@ ancestor) is one more layer.
 """
 
 from collections.abc import Iterator, Mapping
+from sys import intern
 from typing import Any, NamedTuple
 
 from kcpshard.authorization.attributes import quoted
@@ -18,16 +19,18 @@ TYPES = frozenset((ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS))
 Place = tuple[str, str]  # namespace ("": none) and name
 Subject = tuple[str, str]  # "User" and a user's name (a service account's too), or "Group" and its name
 _NO_BINDINGS: Mapping[Place, "Binding"] = {}
+_ACCOUNT = "system:serviceaccount:"
 
 
 class Binding(NamedTuple):
-    """`subjects` → how each is written in a reason."""
+    """`accounts`: those of `subjects` that were named as service accounts. There are very many of these: no dicts."""
 
     namespace: str
     name: str
     role_kind: str
     role_name: str
-    subjects: Mapping[Subject, str]
+    subjects: tuple[Subject, ...]
+    accounts: tuple[Subject, ...] = ()
 
     @property
     def role(self) -> Place:
@@ -39,7 +42,14 @@ class Binding(NamedTuple):
             kind, shown = "RoleBinding", f"{self.name}/{self.namespace}"
         else:
             kind, shown = "ClusterRoleBinding", self.name
-        return f"{kind} {quoted(shown)} of {self.role_kind} {quoted(self.role_name)} to {self.subjects[subject]}"
+        return f"{kind} {quoted(shown)} of {self.role_kind} {quoted(self.role_name)} to {self._describe(subject)}"
+
+    def _describe(self, subject: Subject) -> str:
+        kind, name = subject
+        if subject not in self.accounts:
+            return f"{kind} {quoted(name)}"
+        home, _, account = name.removeprefix(_ACCOUNT).partition(":")
+        return f"ServiceAccount {quoted(f'{account}/{home}')}"
 
 
 class Layer:
@@ -50,12 +60,13 @@ class Layer:
     def __init__(self) -> None:
         self.roles: dict[Place, tuple[Rule, ...]] = {}
         self.bindings: dict[Place, Binding] = {}
-        self._by_subject: dict[tuple[str, Subject], dict[Place, Binding]] = {}
+        # One binding names most subjects: a dict where there are more.
+        self._by_subject: dict[tuple[str, Subject], Binding | dict[Place, Binding]] = {}
         self.named: dict[Subject, int] = {}  # how many bindings name each
 
     def put(self, group_resource: str, namespace: str, name: str, obj: Mapping[str, Any] | None) -> None:
         """An object as it is now; None: gone."""
-        place = (namespace, name)
+        place = (intern(namespace), name)
         if group_resource in (ROLES, CLUSTER_ROLES):
             if obj is None:
                 self.roles.pop(place, None)
@@ -68,7 +79,11 @@ class Layer:
 
     def bound(self, namespace: str, subject: Subject) -> Mapping[Place, Binding]:
         """The bindings in a namespace ("": of the whole logical cluster) that name `subject`."""
-        return self._by_subject.get((namespace, subject), _NO_BINDINGS)
+        found = self._by_subject.get((namespace, subject), _NO_BINDINGS)
+        return {(found.namespace, found.name): found} if type(found) is Binding else found  # type: ignore[return-value]
+
+    def __len__(self) -> int:
+        return len(self.roles) + len(self.bindings)
 
     def has(self, group_resource: str, place: Place) -> bool:
         return place in (self.roles if group_resource in (ROLES, CLUSTER_ROLES) else self.bindings)
@@ -77,7 +92,14 @@ class Layer:
         place = (binding.namespace, binding.name)
         self.bindings[place] = binding
         for subject in binding.subjects:
-            self._by_subject.setdefault((binding.namespace, subject), {})[place] = binding
+            key = (binding.namespace, subject)
+            found = self._by_subject.get(key)
+            if found is None:
+                self._by_subject[key] = binding
+            elif type(found) is Binding:
+                self._by_subject[key] = {(found.namespace, found.name): found, place: binding}
+            else:
+                found[place] = binding  # type: ignore[index]
             self.named[subject] = self.named.get(subject, 0) + 1
 
     def _forget(self, binding: Binding | None) -> None:
@@ -85,8 +107,10 @@ class Layer:
             return
         for subject in binding.subjects:
             key = (binding.namespace, subject)
-            del self._by_subject[key][binding.namespace, binding.name]
-            if not self._by_subject[key]:
+            found = self._by_subject[key]
+            if type(found) is dict and len(found) > 1:
+                del found[binding.namespace, binding.name]
+            else:
                 del self._by_subject[key]
             self.named[subject] -= 1
             if not self.named[subject]:
@@ -95,17 +119,19 @@ class Layer:
 
 def _read_binding(namespace: str, name: str, obj: Mapping[str, Any]) -> Binding:
     role = obj.get("roleRef") or {}
-    subjects: dict[Subject, str] = {}
+    subjects: dict[Subject, bool] = {}
     for raw in obj.get("subjects") or ():
-        for subject, shown in _subjects(raw, namespace):
-            subjects.setdefault(subject, shown)
-    return Binding(namespace, name, role.get("kind", ""), role.get("name", ""), subjects)
+        for subject, is_account in _subjects(raw, namespace):
+            subjects.setdefault(subject, is_account)
+    accounts = tuple(subject for subject, is_account in subjects.items() if is_account)
+    kind, role_name = intern(role.get("kind", "")), intern(role.get("name", ""))
+    return Binding(intern(namespace), name, kind, role_name, tuple(subjects), accounts)
 
 
-def _subjects(raw: Mapping[str, Any], namespace: str) -> Iterator[tuple[Subject, str]]:
+def _subjects(raw: Mapping[str, Any], namespace: str) -> Iterator[tuple[Subject, bool]]:
     """Nobody, or the one that is meant. A service account is the user of its name."""
     kind, name = raw.get("kind", ""), raw.get("name", "")
     if kind in ("User", "Group"):
-        yield (kind, name), f"{kind} {quoted(name)}"
+        yield (intern(kind), intern(name)), False
     elif kind == "ServiceAccount" and (home := raw.get("namespace") or namespace):
-        yield ("User", f"system:serviceaccount:{home}:{name}"), f"{kind} {quoted(f'{name}/{home}')}"
+        yield ("User", intern(f"{_ACCOUNT}{home}:{name}")), True

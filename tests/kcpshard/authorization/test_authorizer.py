@@ -6,8 +6,9 @@ import pytest
 
 from kcpshard.api.errors import Unauthorized
 from kcpshard.api.requests import Identity
+from kcpshard.authorization import authorizer
 from kcpshard.authorization.authorizer import CREATORS
-from kcpshard.storage.contract import NotDurable
+from kcpshard.storage.contract import LogicalCluster, NotDurable
 from kcpshard.verbs.dispatch import dispatch
 from tests.contracts.api_client import CONFIGMAPS, USER, ApiClient, configmap
 
@@ -97,3 +98,36 @@ async def test_nobody_is_refused(client: ApiClient) -> None:
     request = client.request("GET", CONFIGMAPS)
     request.identity = b""
     assert (await client.send(request)).code == 401
+
+
+async def test_of_many_policies_those_made_first_are_forgotten_and_made_again(
+    client: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authorizer, "MAX_COMPILED", 7)  # two bindings and the policy itself: three for each
+    names = ("one", "two", "three", "four")
+    for name in names:
+        client.cluster = name
+        await client.create(BINDINGS, binding(name="a"))
+        await client.create(BINDINGS, binding(name="b"))
+        await client.create(CONFIGMAPS, configmap("a"))
+    users = {name: ApiClient(client.shard, cluster=name, identity=USER) for name in names}
+    for name in names:
+        assert (await users[name].do("GET", CONFIGMAPS + "/a")).code == 200
+    kept = [name for name in names if "policy" in client.shard.store.find_cluster(name).cached]  # type: ignore[union-attr]
+    assert kept == ["three", "four"]
+    client.cluster = "one"
+    await client.do("DELETE", BINDINGS + "/a")
+    assert (await users["one"].do("GET", CONFIGMAPS + "/a")).code == 200
+    await client.do("DELETE", BINDINGS + "/b")
+    assert (await users["one"].do("GET", CONFIGMAPS + "/a")).code == 403
+
+
+def test_what_went_with_its_logical_cluster_counts_no_more() -> None:
+    compiled, kept = authorizer._Compiled(), LogicalCluster()
+    gone = LogicalCluster()
+    assert not compiled.add(gone, authorizer.MAX_COMPILED)
+    del gone
+    assert not compiled.add(kept, authorizer.MAX_COMPILED)
+    assert not compiled.add(kept, authorizer.MAX_COMPILED)  # again: counts once
+    other = LogicalCluster()
+    assert compiled.add(other, 1) == [kept]
