@@ -28,7 +28,7 @@ from kcpfront.listener import raise_descriptor_limit
 from kcpfront.server import Front
 from kcpshard.api.requests import ListInfo
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.contract import ListStream, Result, WatchHandle, WatchSink
+from kcpshard.rpc.contract import ListStream, Result, Upgraded, WatchHandle, WatchSink
 from tests.kcpfront.exchanges import exchange
 from tests.kcpfront.fake_router import FakeListStream
 from tests.kcpfront.tls_files import Authority
@@ -73,6 +73,9 @@ class MemoryRouter:
     def _give(self, answer: "asyncio.Future[Result]") -> None:
         if not answer.done():
             answer.set_result(self._result)
+
+    async def connect(self, request: pb.Request, deadline: float) -> Upgraded | Result:
+        raise NotImplementedError
 
     async def list(self, request: pb.Request, deadline: float) -> ListStream | Result:
         return FakeListStream([ITEMS], self._info)

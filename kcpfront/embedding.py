@@ -209,7 +209,7 @@ class EmbeddedServer:
         async with asyncio.TaskGroup() as tasks:
             self._shard = shard = ShardServer(self._options(), tasks)
             await shard.start()
-            caller = LocalShard(shard.execution)
+            caller = LocalShard(shard.execution, shard.upstreams)
             watcher = WatchClient(LocalWatchTransport(shard.watch), "embedded")
             links = tasks.create_task(watcher.run())
             files = CredentialFiles(self._pki, self._pki / "tokens.csv")

@@ -24,6 +24,7 @@ from kcpfront.negotiation import negotiate_status
 from kcpfront.representations import finished
 from kcpfront.request_info import RequestInfo, parse_request
 from kcpfront.responses import error_reply, text_reply
+from kcpfront.upgraded import UpgradedConnections
 from kcpshard.api.errors import (
     ApiError,
     Forbidden,
@@ -76,12 +77,13 @@ class HandlerChain:
         software: str,
         workers: WorkerPool,
         trail: Trail | None = None,
+        upgraded: UpgradedConnections | None = None,
     ) -> None:
         self._trail = trail
         self._authenticator, self._health, self._metrics, self._software = authenticator, health, metrics, software
         self._loop_time = asyncio.get_running_loop().time
         self._documents = DocumentHandler(caller, workers)
-        self._forwarding = ForwardingHandler(caller)
+        self._forwarding = ForwardingHandler(caller, UpgradedConnections() if upgraded is None else upgraded)
         self._waiting = WaitingWorkspaces(caller)
         objects = ObjectHandler(caller, authenticator, workers)
         self._connect = objects.connect

@@ -26,6 +26,7 @@ from kcpfront.http_edge import HttpEdge
 from kcpfront.listener import Listener, bind
 from kcpfront.metrics import Metrics
 from kcpfront.settings import Settings
+from kcpfront.upgraded import UpgradedConnections
 from kcpshard.rpc.contract import Caller, Watcher
 from kcpshard.workers.pool import WorkerPool
 
@@ -90,6 +91,7 @@ class Front:
         }
         ready |= kubernetes_checks(map_check)
         self.workers = WorkerPool()
+        self.upgraded = UpgradedConnections()
         chain = HandlerChain(
             caller,
             watcher,
@@ -100,13 +102,14 @@ class Front:
             SOFTWARE,
             self.workers,
             trail,
+            self.upgraded,
         )
         self._trail = trail
         if trail is not None:
             self.metrics.audit = trail.counts
         self._edge.handle = chain.handle
         self._not_after = files.not_after() if tls else 0.0
-        self.metrics.connections = lambda: self._edge.connections + len(self.open_watches)
+        self.metrics.connections = lambda: self._edge.connections + len(self.open_watches) + len(self.upgraded)
         self.metrics.watches = lambda: len(self.open_watches)
         self.metrics.certificate_not_after = lambda: self._not_after
         self._reload_timer: asyncio.TimerHandle | None = None
@@ -233,6 +236,7 @@ class Front:
             self._listener.close()
         self.metrics.loop.stop()
         self.open_watches.stop()
+        await self.upgraded.stop(self.settings.drain_s)
         await self._edge.drain(self.settings.drain_s)
         await self._outside.close()
         await self.workers.close()

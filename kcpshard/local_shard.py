@@ -9,22 +9,25 @@ from collections.abc import Awaitable
 from itertools import count
 from typing import Any
 
-from kcpshard.api.errors import Timeout
+from kcpshard.api.errors import ServiceUnavailable, Timeout
 from kcpshard.api.requests import Answer
 from kcpshard.execution import Execution, Job
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.contract import ListStream, Result
+from kcpshard.rpc.contract import ListStream, Result, Upgraded
 from kcpshard.rpc.deadlines import Deadlines
 from kcpshard.rpc.frames import WINDOW_FRAMES
-from kcpshard.rpc.messages import answer_response
+from kcpshard.rpc.messages import answer_response, result_of
 from kcpshard.rpc.pending_calls import Call, ListCall, Pending
+from kcpshard.upgraded_requests import UpgradedRequest, Upstreams
 
 
 class LocalShard:
     """A Caller for whoever calls, a Receiver for Execution, a Lane for pending calls."""
 
-    def __init__(self, execution: Execution) -> None:
+    def __init__(self, execution: Execution, upstreams: Upstreams | None = None) -> None:
+        """`upstreams`: those of the shard, for connections that are upgraded."""
         self._execution = execution
+        self._upstreams: Upstreams = {} if upstreams is None else upstreams
         self._loop = asyncio.get_running_loop()
         self._ids = count(1)
         self._pending: dict[int, Pending[Any]] = {}
@@ -43,6 +46,25 @@ class LocalShard:
         pending = ListCall(self._loop, self, next(self._ids), request, deadline)
         self.send(pending)
         return pending
+
+    async def connect(self, request: pb.Request, deadline: float) -> Upgraded | Result:
+        asked = UpgradedRequest(self._execution, self._upstreams, request)
+        asked.begin()
+        try:
+            async with asyncio.timeout_at(deadline):
+                answer = await asked.next()
+        except TimeoutError:
+            asked.close()
+            raise Timeout("Timeout: the shard did not answer within the allotted timeout") from None
+        except BaseException:
+            asked.close()
+            raise
+        if answer is None:
+            raise ServiceUnavailable("the shard is stopping")
+        if answer.head:
+            return _LocalConnection(asked, answer)
+        asked.close()
+        return result_of(answer_response(1, answer), answer.body, answer.info)
 
     def close(self) -> None:
         self._deadlines.close()
@@ -93,6 +115,31 @@ class LocalShard:
         pending = self._pending.get(response.id)
         if pending is not None and pending.receive(response, response.body):
             self.settle(pending)
+
+
+class _LocalConnection:
+    """An `Upgraded` without bytes on a wire."""
+
+    def __init__(self, asked: UpgradedRequest, answer: Answer) -> None:
+        self._asked = asked
+        self.head, self.body, self.audit = answer.head, answer.body, answer.audit
+
+    async def read(self) -> bytes:
+        while (answer := await self._asked.next()) is not None:
+            if answer.code >= 400:
+                raise ConnectionResetError("the connection broke")
+            if answer.body:
+                return answer.body
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        await self._asked.upstream.write(data)
+
+    async def end(self) -> None:
+        self._asked.upstream.end()
+
+    def close(self) -> None:
+        self._asked.close()
 
 
 class _Window:

@@ -77,6 +77,7 @@ from kcpshard.syncing.agents import Agents
 from kcpshard.syncing.identity import syncer_roles
 from kcpshard.tenancy.copies import Copies
 from kcpshard.tenancy.shown_objects import tenancy_objects
+from kcpshard.upgraded_requests import UpgradeService
 from kcpshard.verbs import births, cluster_limits, inheritance
 from kcpshard.verbs.birth_contents import BirthContents, shown_objects
 from kcpshard.verbs.dispatch import dispatch
@@ -169,7 +170,9 @@ class ShardServer:
         self._shard.authorizer.on_change(self._flows.rights_changed)
         self._shard.levels = self._flows.levels
         self.execution = Execution(partial(dispatch, self._shard), tasks, turns, self._most_requests, self._flows)
-        self._session = SessionService(self.execution, self._hello)
+        self.upstreams = self._shard.upstreams
+        upgrades = UpgradeService(self.execution, self.upstreams, self._hello)
+        self._session = SessionService(self.execution, self._hello, upgrades)
         self.watch = WatchService(self._shard, self._hello, self._settings, tasks.create_task)
         self.watch.end_watches_on_change(catalog)
         self.watch.limit(self._let_in)

@@ -20,6 +20,7 @@ from kcpshard.execution import INTERNAL_ERROR, Execution, Job, error_answer
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.frames import FRAME_BYTES, Assembly, BodyTooLarge, FramedBody, Outbox
 from kcpshard.rpc.messages import REQUEST_BODY_BYTES, ProtocolMismatch, answer_entry, before_answer_frame, check_hello
+from kcpshard.upgraded_requests import UpgradeService
 
 _log = logging.getLogger(__name__)
 
@@ -181,17 +182,20 @@ class SessionStream:
 class SessionService:
     """The gRPC servicer of ShardSession. `hello` makes the shard's first message."""
 
-    def __init__(self, execution: Execution, hello: Callable[[], pb.Hello]) -> None:
-        self._execution, self._hello = execution, hello
+    def __init__(
+        self, execution: Execution, hello: Callable[[], pb.Hello], upgrades: UpgradeService | None = None
+    ) -> None:
+        self._execution, self._hello, self._upgrades = execution, hello, upgrades
         self._streams: set[_Transport] = set()
         self._is_draining = False
 
     def add_to(self, server: grpc.aio.Server) -> None:
         # Messages stay bytes: entries are encoded one by one as they are made, and a message is their concatenation.
         handler = grpc.stream_stream_rpc_method_handler(self.session)
-        server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler("kcp.shard.v1.ShardSession", {"Session": handler}),)
-        )
+        handlers = {"Session": handler}
+        if self._upgrades is not None:
+            handlers["Connect"] = grpc.stream_stream_rpc_method_handler(self._upgrades.connect)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("kcp.shard.v1.ShardSession", handlers),))
 
     async def session(self, _requests: object, context: "grpc.aio.ServicerContext[Any, Any]") -> None:
         first = await context.read()
@@ -221,6 +225,8 @@ class SessionService:
         What a front sent meanwhile was never looked at; it sends it again to whoever serves next.
         """
         self._is_draining = True
+        if self._upgrades is not None:
+            self._upgrades.close()
         for transport in self._streams:
             transport.drain()
         for transport in list(self._streams):

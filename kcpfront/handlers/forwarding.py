@@ -14,6 +14,7 @@ import orjson
 from kcpfront.exchange import Exchange, Reply
 from kcpfront.filters.request_body import MAX_BODY_BYTES
 from kcpfront.responses import CHUNKED, LAST_CHUNK, encode_head
+from kcpfront.upgraded import UpgradedConnections, switching_head, wanted_protocol
 from kcpshard.api.errors import ApiError
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Caller, ListStream, Result
@@ -36,6 +37,8 @@ _NOT_GIVEN = _HOP_BY_HOP | {
     "alt-svc", "audit-id", "cache-control", "clear-site-data", "content-type", "date", "set-cookie", "set-cookie2",
     "strict-transport-security",
 }  # fmt: skip
+_SUBPROTOCOLS, _BEARER_PROTOCOL = "sec-websocket-protocol", "base64url.bearer.authorization.k8s.io."
+_SWITCHING = 101
 _PRIVATE = ("impersonate-", "x-remote-", "x-forwarded-")
 
 Handle = Callable[[Exchange], Awaitable[Reply | None]]
@@ -43,8 +46,8 @@ Place = tuple[str, str, str]  # logical cluster, group, version
 
 
 class ForwardingHandler:
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+    def __init__(self, caller: Caller, upgraded: UpgradedConnections) -> None:
+        self._caller, self._upgraded = caller, upgraded
         self._time = asyncio.get_running_loop().time
         self._remote: OrderedDict[Place, float] = OrderedDict()  # those last heard to be somebody else's, until when
 
@@ -74,16 +77,15 @@ class ForwardingHandler:
         deadline = exchange.deadline
         if _is_long(exchange):
             deadline += LONG_S
+        if protocol := wanted_protocol(exchange):
+            return await self._connect(exchange, place, protocol)
         answer = await self._caller.list(await _request(exchange, place), deadline)
         if exchange.audit is not None:
             exchange.audit.told(answer.audit, answer.body if isinstance(answer, Result) else b"")
         if answer.code == NOT_REMOTE if isinstance(answer, Result) else not answer.head:
             self._remote.pop(place, None)
             return False, None
-        self._remote[place] = self._time() + KNOWN_S
-        self._remote.move_to_end(place)
-        if len(self._remote) > _KNOWN:
-            self._remote.popitem(last=False)
+        self._remember(place)
         if isinstance(answer, Result):
             return True, _refusal(answer)
         try:
@@ -91,18 +93,51 @@ class ForwardingHandler:
         finally:
             answer.close()
 
+    async def _connect(self, exchange: Exchange, place: Place, protocol: str) -> tuple[bool, Reply | None]:
+        """The same of a request to upgrade the connection: where the other server agrees, bytes go both ways."""
+        request = await _request(exchange, place, protocol)
+        request.timeout_ms = int(LONG_S * 1000)
+        answer = await self._caller.connect(request, exchange.deadline)
+        if exchange.audit is not None:
+            exchange.audit.told(answer.audit, answer.body if isinstance(answer, Result) else b"")
+        if isinstance(answer, Result):
+            if answer.code == NOT_REMOTE:
+                self._remote.pop(place, None)
+                return False, None
+            self._remember(place)
+            return True, _refusal(answer)
+        self._remember(place)
+        try:
+            head = orjson.loads(answer.head)
+            content_type, headers = _given(head["headers"])
+            if head["code"] != _SWITCHING:
+                lines = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("utf-8", "replace")
+                return True, Reply(head["code"], answer.body, content_type, lines)
+            chosen = next((_clean(value) for name, value in head["headers"] if name.lower() == "upgrade"), protocol)
+            await self._upgraded.relay(exchange, switching_head(chosen, headers), answer)
+            return True, None
+        finally:
+            answer.close()
+
+    def _remember(self, place: Place) -> None:
+        self._remote[place] = self._time() + KNOWN_S
+        self._remote.move_to_end(place)
+        if len(self._remote) > _KNOWN:
+            self._remote.popitem(last=False)
+
 
 def _is_long(exchange: Exchange) -> bool:
     return exchange.info.verb == "watch" or exchange.info.subresource.partition("/")[0] in _LONG_SUBRESOURCES
 
 
-async def _request(exchange: Exchange, place: Place) -> pb.Request:
+async def _request(exchange: Exchange, place: Place, protocol: str = "") -> pb.Request:
     info = exchange.info
+    upgrade = (("Connection", "Upgrade"), ("Upgrade", protocol)) if protocol else ()
     forwarded = {
         "verb": info.verb,
         "method": exchange.method,
         "target": own_target(exchange.target),
-        "headers": _sent(exchange),
+        "headers": [*_sent(exchange), *upgrade],
     }
     return pb.Request(
         audit_id=exchange.audit_id if exchange.audit is not None else "",
@@ -142,12 +177,20 @@ def _sent(exchange: Exchange) -> Sequence[tuple[str, str]]:
     found = [("Audit-Id", exchange.audit_id)] if exchange.audit_id else []
     for name in dict.fromkeys(headers):
         lower = name.lower()
-        if lower not in _NOT_SENT and lower not in named and not lower.startswith(_PRIVATE):
+        if lower == _SUBPROTOCOLS:
+            found += [(name, kept) for line in headers.getall(name, []) if (kept := _without_token(line))]
+        elif lower not in _NOT_SENT and lower not in named and not lower.startswith(_PRIVATE):
             found += [(name, value.encode("utf-8", "replace").decode()) for value in headers.getall(name, [])]
     host = headers.get("Host")
     if host:
         found.append(("X-Forwarded-Host", host))
     return [*dict.fromkeys(found), ("X-Forwarded-Proto", "https")]
+
+
+def _without_token(protocols: str) -> str:
+    """Browsers, which can set no other header, put their bearer token among the WebSocket's protocols."""
+    names = [name.strip() for name in protocols.split(",")]
+    return ", ".join(name for name in names if not name.startswith(_BEARER_PROTOCOL))
 
 
 def _refusal(result: Result) -> Reply:
@@ -159,14 +202,9 @@ def _refusal(result: Result) -> Reply:
 
 async def _give(exchange: Exchange, stream: ListStream) -> Reply | None:
     head = orjson.loads(stream.head)
-    code, content_type, headers = head["code"], "", []
-    for name, value in head["headers"]:
-        lower = name.lower()
-        if lower == "content-type":
-            content_type = _clean(value)
-        elif lower not in _NOT_GIVEN:
-            headers.append(f"{_clean(name)}: {_clean(value)}\r\n")
-    lines = "".join(headers).encode("utf-8", "replace")
+    code = head["code"]
+    content_type, headers = _given(head["headers"])
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("utf-8", "replace")
     if stream.complete:
         return Reply(code, b"".join([piece async for piece in stream]), content_type, lines)
     connection = exchange.connection
@@ -178,6 +216,18 @@ async def _give(exchange: Exchange, stream: ListStream) -> Reply | None:
             await connection.drain()
     connection.write(LAST_CHUNK)
     return None
+
+
+def _given(told: Sequence[Sequence[str]]) -> tuple[str, Sequence[tuple[str, str]]]:
+    """The media type of another server's answer, and those of its headers that its client may have."""
+    content_type, headers = "", []
+    for name, value in told:
+        lower = name.lower()
+        if lower == "content-type":
+            content_type = _clean(value)
+        elif lower not in _NOT_GIVEN:
+            headers.append((_clean(name), _clean(value)))
+    return content_type, headers
 
 
 def _clean(text: str) -> str:

@@ -6,7 +6,7 @@ from kcpfront.routing.wildcard_list import WildcardLists
 from kcpfront.routing.wildcard_watch import WildcardWatches
 from kcpshard.api.names import is_wildcard
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.contract import Caller, ListStream, Result, WatchHandle, WatchSink
+from kcpshard.rpc.contract import Caller, ListStream, Result, Upgraded, WatchHandle, WatchSink
 from kcpshard.rpc.watch_client import WatchClient
 
 
@@ -22,6 +22,9 @@ class OneShard:
 
     def list(self, request: pb.Request, deadline: float) -> Awaitable[ListStream | Result]:
         return (self._lists if request.view or is_wildcard(request.cluster) else self._caller).list(request, deadline)
+
+    def connect(self, request: pb.Request, deadline: float) -> Awaitable[Upgraded | Result]:
+        return self._caller.connect(request, deadline)
 
     def watch(self, start: pb.StartWatch, sink: WatchSink) -> WatchHandle:
         if start.view or is_wildcard(start.cluster):

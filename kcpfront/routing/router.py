@@ -17,14 +17,14 @@ from kcpfront.routing.wildcard_watch import WildcardWatches
 from kcpshard.api.errors import MethodNotAllowed, ServiceUnavailable
 from kcpshard.api.names import is_wildcard
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.contract import Caller, ListStream, Result, ShardChannels, WatchHandle, WatchSink
+from kcpshard.rpc.contract import Caller, ListStream, Result, ShardChannels, Upgraded, WatchHandle, WatchSink
 
 # Redirects followed without a pause. A chain is as long as the moves since our map; two shards that name each other
 # (one has sealed, the other not adopted yet) are asked at the pace of the pause.
 MAX_HOPS = 4
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.005, 0.25
 
-Answer = TypeVar("Answer", Result, ListStream | Result)
+Answer = TypeVar("Answer", Result, ListStream | Result, Upgraded | Result)
 Send = Callable[[Caller, pb.Request, float], Awaitable[Answer]]
 
 
@@ -84,6 +84,9 @@ class Router:
         if request.view or is_wildcard(request.cluster):
             return await self._wildcard_lists.list(request, deadline)
         return await self._pursue(_list, request, deadline, None)
+
+    async def connect(self, request: pb.Request, deadline: float) -> Upgraded | Result:
+        return await self._pursue(_connect, request, deadline, None)
 
     # --- Watcher
 
@@ -162,6 +165,10 @@ def _call(caller: Caller, request: pb.Request, deadline: float) -> Awaitable[Res
 
 def _list(caller: Caller, request: pb.Request, deadline: float) -> Awaitable[ListStream | Result]:
     return caller.list(request, deadline)
+
+
+def _connect(caller: Caller, request: pb.Request, deadline: float) -> Awaitable[Upgraded | Result]:
+    return caller.connect(request, deadline)
 
 
 def _refuse_wildcard(cluster: str) -> None:

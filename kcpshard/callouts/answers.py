@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from kcpshard.callouts.upgraded import UpgradedConnection
+
 ANSWER_BYTES = 3 << 20  # larger ones are refused while they come in
 
 
@@ -23,6 +25,9 @@ class Incoming(Protocol):
 
     def pieces(self) -> AsyncIterator[bytes]:
         """At most 64 kB each, as they arrive. Raises Unreachable if the connection breaks in between."""
+
+    def upgraded(self) -> UpgradedConnection:
+        """Of a 101, in the place of `pieces`. Raises Unreachable."""
 
     def close(self) -> None:
         """Whatever has not been read is not wanted: the other side sees its connection end."""

@@ -18,6 +18,7 @@ from yarl import URL
 
 from kcpshard.callouts.answers import ANSWER_BYTES, Answer
 from kcpshard.callouts.errors import InvalidTarget, Unreachable, UnusableAnswer
+from kcpshard.callouts.upgraded import UpgradedConnection
 
 KEEP_S = 30.0
 _PIECE = 64 << 10
@@ -170,6 +171,7 @@ class IncomingAnswer:
         self._response = response
         self.code = response.status
         self.headers = list(response.headers.items())
+        self._is_upgraded = response.status == 101  # nothing else can come on its connection
 
     async def pieces(self) -> AsyncIterator[bytes]:
         try:
@@ -189,12 +191,43 @@ class IncomingAnswer:
         except (aiohttp.ClientPayloadError, aiohttp.ClientOSError) as error:
             raise Unreachable(_broken(error)) from None
 
+    def upgraded(self) -> UpgradedConnection:
+        """After a 101: the connection without HTTP. Raises Unreachable if it has ended already."""
+        connection = self._response.connection
+        if connection is None or connection.protocol is None or connection.transport is None:
+            raise Unreachable("unexpected EOF")
+        early = _Early()
+        connection.protocol.set_parser(early, early)
+        return UpgradedConnection(connection.transport, early.data)
+
     def close(self) -> None:
         """A connection whose answer was read to its end is kept."""
-        if self._response.content.at_eof():
+        if self._is_upgraded:
+            self._response.close()
+        elif self._response.content.at_eof():
             self._response.release()
         else:
             self._response.close()
+
+
+class _Early:
+    """What the HTTP client has read behind the head of a 101."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.data += data
+        return False, b""
+
+    def feed_eof(self) -> None:
+        pass
+
+    def set_exception(self, *_: object) -> None:
+        pass
+
+    def is_eof(self) -> bool:
+        return True
 
 
 class _Broke(aiohttp.ClientError):

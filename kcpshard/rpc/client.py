@@ -14,7 +14,8 @@ import grpc.aio
 
 from kcpshard.api.errors import ServiceUnavailable, Timeout, TooManyRequests
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.contract import ListStream, Result
+from kcpshard.rpc import upgraded_call
+from kcpshard.rpc.contract import ListStream, Result, Upgraded
 from kcpshard.rpc.credits import Credits
 from kcpshard.rpc.deadlines import Deadlines
 from kcpshard.rpc.lane import SessionLane
@@ -52,7 +53,9 @@ class ShardClient:
         self._credits: Credits[Pending[Any]] = Credits(CREDITS_PER_CLUSTER, QUEUED_PER_CLUSTER)
         self._deadlines: Deadlines[Pending[Any]] = Deadlines(self._loop, _expire)
         self._unanswered = self._lists = 0
-        hello = front_hello(process)
+        hello = self._hello = front_hello(process)
+        self._open_channel, self._is_outdated = open_channel, is_outdated
+        self._connections: list[grpc.aio.Channel] = []  # of upgraded connections; the last one takes new ones
         self._lanes = tuple(
             SessionLane(f"{name} {kind}", hello, open_channel, self._welcome, self._settled, is_outdated)
             for kind in ("objects", "lists")
@@ -69,6 +72,8 @@ class ShardClient:
             for lane in self._lanes:
                 lane.refusal = closed
             self._deadlines.close()
+            for channel in self._connections:
+                await channel.close()
 
     def call(self, request: pb.Request, deadline: float) -> Awaitable[Result]:
         lane = self._lanes[is_bulky(request)]
@@ -82,6 +87,11 @@ class ShardClient:
         pending = ListCall(self._loop, lane, next(self._ids), request, deadline)
         self._start(pending, lane)
         return pending
+
+    def connect(self, request: pb.Request, deadline: float) -> Awaitable[Upgraded | Result]:
+        if not self._connections or self._is_outdated(self._connections[-1]):
+            self._connections.append(self._open_channel())  # streams on an older one go on until they end
+        return upgraded_call.connect(self._connections[-1], self._hello, request, deadline)
 
     @property
     def is_connected(self) -> bool:

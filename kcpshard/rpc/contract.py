@@ -47,6 +47,26 @@ class ListStream(Protocol):
     def close(self) -> None: ...
 
 
+class Upgraded(Protocol):
+    """A request of an upgraded connection, answered: with code 101 in `head` bytes go both ways from here on, with
+    another one `body` is all of the answer. To be closed."""
+
+    head: bytes  # as of ListStream
+    body: bytes
+    audit: bytes
+
+    async def read(self) -> bytes:
+        """b"" when the other side has ended. Raises ConnectionError."""
+
+    async def write(self, data: bytes) -> None:
+        """Returns when there is room for more. Raises ConnectionError."""
+
+    async def end(self) -> None:
+        """Nothing more is written; what has been still arrives."""
+
+    def close(self) -> None: ...
+
+
 class Caller(Protocol):
     """Raises ServiceUnavailable when no shard answers, Timeout when the deadline passes. Deadlines are loop times."""
 
@@ -55,6 +75,10 @@ class Caller(Protocol):
 
     def list(self, request: pb.Request, deadline: float) -> Awaitable[ListStream | Result]:
         """A Result where the answer is a Status (code ≥ 400) or 421."""
+
+    def connect(self, request: pb.Request, deadline: float) -> Awaitable[Upgraded | Result]:
+        """A FORWARD whose connection is to be upgraded. Never sent twice to one shard; `timeout_ms`, the life of the
+        connection, is the caller's; the deadline is that of the answer."""
 
 
 class WatchedEvent:

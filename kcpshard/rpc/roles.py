@@ -22,6 +22,7 @@ _ADMINISTRATION = frozenset({ADMIN, SHARD})
 
 METHOD_ROLES: Mapping[str, frozenset[str]] = {
     f"{_PACKAGE}ShardSession/Session": _FRONTS,
+    f"{_PACKAGE}ShardSession/Connect": _FRONTS,
     f"{_PACKAGE}ShardWatch/Watch": _FRONTS,
     f"{_PACKAGE}ShardWatch/CatchUp": _FRONTS,
     f"{_PACKAGE}ShardPlacement/FollowMap": frozenset({FRONT, SHARD, ADMIN}),

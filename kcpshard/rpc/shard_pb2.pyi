@@ -301,7 +301,7 @@ class Request(_message.Message):
     view: _builtins.bytes
     """JSON [path, name]: asked through the view of this APIExport, not in the logical cluster's own name"""
     forwarded: _builtins.bytes
-    """of a FORWARD: JSON {"verb","method","target","headers": [[name, value]…]}"""
+    """of a FORWARD: JSON {"verb","method","target","headers": [[name, value]…],"upgrade": true of a Connect}"""
     @_builtins.property
     def duplicate_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """found by the front: paths in a JSON body, sentences ("line 9: key …") on YAML"""
@@ -581,6 +581,66 @@ class ResponseBatch(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResponseBatch: _TypeAlias = ResponseBatch  # noqa: Y015
+
+@_typing.final
+class ConnectUp(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HELLO_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    @_builtins.property
+    def hello(self) -> Global___Hello:
+        """in the first message, with the request"""
+
+    @_builtins.property
+    def request(self) -> Global___Request: ...
+    def __init__(
+        self,
+        *,
+        hello: Global___Hello | None = ...,
+        request: Global___Request | None = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello", "request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "hello", b"hello", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConnectUp: _TypeAlias = ConnectUp  # noqa: Y015
+
+@_typing.final
+class ConnectDown(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HELLO_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    @_builtins.property
+    def hello(self) -> Global___Hello:
+        """in the first message, with the answer"""
+
+    @_builtins.property
+    def response(self) -> Global___Response:
+        """`head` as of a FORWARD"""
+
+    def __init__(
+        self,
+        *,
+        hello: Global___Hello | None = ...,
+        response: Global___Response | None = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello", "response", b"response"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "hello", b"hello", "response", b"response"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConnectDown: _TypeAlias = ConnectDown  # noqa: Y015
 
 @_typing.final
 class StartWatch(_message.Message):

@@ -40,6 +40,11 @@ class ShardSessionStub:
                 request_serializer=shard__pb2.RequestBatch.SerializeToString,
                 response_deserializer=shard__pb2.ResponseBatch.FromString,
                 _registered_method=True)
+        self.Connect = channel.stream_stream(
+                '/kcp.shard.v1.ShardSession/Connect',
+                request_serializer=shard__pb2.ConnectUp.SerializeToString,
+                response_deserializer=shard__pb2.ConnectDown.FromString,
+                _registered_method=True)
 
 
 class ShardSessionServicer:
@@ -52,6 +57,14 @@ class ShardSessionServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Connect(self, request_iterator, context):
+        """One connection that its client wants upgraded (WebSocket, SPDY). First the request goes up and its answer comes down;
+        where that is 101, bytes follow both ways until either side ends. The stream's own flow control bounds them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ShardSessionServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -59,6 +72,11 @@ def add_ShardSessionServicer_to_server(servicer, server):
                     servicer.Session,
                     request_deserializer=shard__pb2.RequestBatch.FromString,
                     response_serializer=shard__pb2.ResponseBatch.SerializeToString,
+            ),
+            'Connect': grpc.stream_stream_rpc_method_handler(
+                    servicer.Connect,
+                    request_deserializer=shard__pb2.ConnectUp.FromString,
+                    response_serializer=shard__pb2.ConnectDown.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -89,6 +107,33 @@ class ShardSession:
             '/kcp.shard.v1.ShardSession/Session',
             shard__pb2.RequestBatch.SerializeToString,
             shard__pb2.ResponseBatch.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Connect(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/kcp.shard.v1.ShardSession/Connect',
+            shard__pb2.ConnectUp.SerializeToString,
+            shard__pb2.ConnectDown.FromString,
             options,
             channel_credentials,
             insecure,

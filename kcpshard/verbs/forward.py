@@ -17,11 +17,14 @@ from kcpshard.authorization.attributes import Attributes, of_object
 from kcpshard.callouts.answers import Incoming
 from kcpshard.callouts.calls import Forwarded
 from kcpshard.callouts.errors import CalloutError, OverBudget, TimedOut
+from kcpshard.callouts.upstream import Upstream
 from kcpshard.definitions.remote_apis import NotRemote, RemoteApi, UseProxy
 from kcpshard.storage.contract import LogicalCluster
 from kcpshard.verbs.shard import Shard
 
 _FRAME = 64 << 10
+_REFUSAL_BYTES = 256 << 10
+_SWITCHING = 101
 _END = ListInfo(0, "", -1, "", "")
 _HEAD_S = 60.0  # until the head of a long answer is there
 _LONG_SUBRESOURCES = frozenset(("attach", "exec", "log", "portforward", "proxy"))
@@ -71,7 +74,11 @@ def forward(shard: Shard, request: Request) -> AsyncIterator[Answer]:
         raise NotRemote()
     if not api.is_available:
         raise BackendUnavailable("service unavailable")
-    return _answers(shard, cluster, api, _forwarded(request, cluster), request.timeout_ms / 1000 or _HEAD_S)
+    asked, timeout_s = _forwarded(request, cluster), request.timeout_ms / 1000 or _HEAD_S
+    upstream = shard.upstreams.get(request.request_id)
+    if upstream is not None:
+        return _connection(shard, cluster, api, asked._replace(is_long=True), upstream)
+    return _answers(shard, cluster, api, asked, timeout_s)
 
 
 def _forwarded(request: Request, cluster: LogicalCluster) -> Forwarded:
@@ -128,7 +135,45 @@ async def _answers(
         raise _failed(error, begun) from None
 
 
-def _head(incoming: Incoming) -> bytes:
+async def _connection(
+    shard: Shard, cluster: LogicalCluster, api: RemoteApi, asked: Forwarded, upstream: Upstream
+) -> AsyncIterator[Answer]:
+    """The server's side of a connection that is upgraded. What its client sends goes through `upstream`."""
+    begun = False
+    try:
+        async with shard.callouts.forward(cluster.id, api.config, asked, _HEAD_S) as incoming:
+            if incoming.code != _SWITCHING:
+                yield await _refused(incoming)
+                return
+            far = incoming.upgraded()
+            begun = True
+            try:
+                yield Answer(200, b"", head=_head(incoming, is_upgraded=True))
+                upstream.join(far)
+                async for piece in far.pieces():
+                    yield Answer(0, piece)
+            finally:
+                far.close()
+        yield Answer(0, b"", _END)
+    except CalloutError as error:
+        raise _failed(error, begun) from None
+
+
+async def _refused(incoming: Incoming) -> Answer:
+    """Whole: its connection stays an ordinary one."""
+    head, body = _head(incoming), b""
+    if incoming.code < 400:
+        raise BackendUnavailable(f"invalid upgrade response: status code {incoming.code}")
+    async for piece in incoming.pieces():
+        body += piece
+        if len(body) > _REFUSAL_BYTES:
+            raise BadGateway("the backend's refusal of the upgrade is too large")
+    return Answer(200, body, _END, head=head)
+
+
+def _head(incoming: Incoming, is_upgraded: bool = False) -> bytes:
+    if incoming.code == _SWITCHING and not is_upgraded:
+        raise BadGateway("the backend attempted to upgrade the connection, which was not asked for")
     if 300 <= incoming.code < 400 and any(name.lower() == "location" for name, _ in incoming.headers):
         raise BadGateway("the backend attempted to redirect this request, which is not permitted")
     found: dict[str, Any] = {"code": incoming.code, "headers": incoming.headers}

@@ -12,6 +12,7 @@ from kcpshard.api.requests import Answer, Identity, Request
 from kcpshard.authorization.authorizer import Authorizer
 from kcpshard.callouts.addresses import AddressPolicy
 from kcpshard.callouts.calls import Callouts
+from kcpshard.callouts.upstream import Upstream
 from kcpshard.credentials.keys import KeyRing
 from kcpshard.credentials.service_account_tokens import TokenIssuer
 from kcpshard.definitions.contract import Catalog
@@ -57,7 +58,7 @@ class Shard:
     __slots__ = (
         "admission", "ask", "authorizer", "bears_workspaces", "birth", "bound", "callouts", "catalog", "contents",
         "directory", "elsewhere", "issuer", "levels", "look_through", "now_us", "ownership", "staged", "standing",
-        "store", "turn", "url",
+        "store", "turn", "upstreams", "url",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +96,7 @@ class Shard:
         catalog.inherit(self.standing)
         self.bound = BoundApis(store)
         self.ask: Ask | None = None  # a request to the shard that serves its path; None: there is no other shard
+        self.upstreams: dict[bytes, Upstream] = {}  # of connections to be upgraded, by the id of their request
         self.url = "https://localhost"  # where the fronts are, without a path
 
     async def ask_for(

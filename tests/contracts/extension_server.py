@@ -254,7 +254,7 @@ async def extension_server(
 ) -> AsyncIterator[ExtensionServer]:
     """`proxy_authorities` (PEM) are those whose client certificates are asked for."""
     found = ExtensionServer(allowed)
-    context, found.bundle = _context(proxy_authorities, directory)
+    context, found.bundle = serving_context(proxy_authorities, directory)
     runner = web.AppRunner(found.application(), shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=context)
@@ -266,9 +266,9 @@ async def extension_server(
         await runner.cleanup()
 
 
-def _context(proxy_authorities: bytes, kept: Path | None) -> tuple[ssl.SSLContext, bytes]:
+def serving_context(proxy_authorities: bytes, kept: Path | None) -> tuple[ssl.SSLContext, bytes]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_mode = ssl.CERT_OPTIONAL if proxy_authorities else ssl.CERT_NONE
     if proxy_authorities:
         context.load_verify_locations(cadata=proxy_authorities.decode())
     with tempfile.TemporaryDirectory() as temporary:

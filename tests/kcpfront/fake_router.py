@@ -9,7 +9,7 @@ import orjson
 from kcpshard.api.errors import object_not_found
 from kcpshard.api.requests import ListInfo
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.contract import ListStream, Result, WatchedEvent, WatchHandle, WatchSink
+from kcpshard.rpc.contract import ListStream, Result, Upgraded, WatchedEvent, WatchHandle, WatchSink
 
 
 class FakeListStream:
@@ -74,6 +74,7 @@ class FakeRouter:
         self.accept_watches = True
         self.delay: asyncio.Event | None = None
         self.cancelled = 0
+        self.upgraded: Upgraded | None = None
 
     async def call(self, request: pb.Request, deadline: float) -> Result:
         self.requests.append(request)
@@ -102,6 +103,10 @@ class FakeRouter:
         pieces = self.pieces if self.pieces is not None else [items]
         info = ListInfo(1_700_000_000_000_000_001, self.continue_token, self.remaining, "v1", "ConfigMapList")
         return FakeListStream(pieces, info, self.columns)
+
+    async def connect(self, request: pb.Request, deadline: float) -> Upgraded | Result:
+        self.requests.append(request)
+        return self.upgraded or self.answer(request)
 
     def watch(self, start: pb.StartWatch, sink: WatchSink) -> WatchHandle:
         watch = FakeWatch(start, sink)

@@ -24,6 +24,9 @@ class Shard:
     def list(self, request: pb.Request, deadline: float) -> Any:
         raise AssertionError("not asked here")
 
+    def connect(self, request: pb.Request, deadline: float) -> Any:
+        raise AssertionError("not asked here")
+
 
 async def _ready(result: Result) -> Result:
     return result

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from kcpshard.api.slots import encode_table, even_table
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.contract import ListStream, Result, WatchedEvent, WatchSink
+from kcpshard.rpc.contract import ListStream, Result, Upgraded, WatchedEvent, WatchSink
 
 OK = Result(200, b"{}")
 
@@ -57,6 +57,9 @@ class FakeShard:
         return self._answer(request)
 
     def list(self, request: pb.Request, deadline: float) -> Awaitable[ListStream | Result]:
+        return self._answer(request)
+
+    def connect(self, request: pb.Request, deadline: float) -> Awaitable[Upgraded | Result]:
         return self._answer(request)
 
     def watch(self, start: pb.StartWatch, sink: WatchSink) -> FakeHandle:
