@@ -37,6 +37,7 @@ from kcpshard.local_shard import LocalShard
 from kcpshard.local_watch import LocalWatchTransport
 from kcpshard.options import Options
 from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.contract import Connection
 from kcpshard.rpc.watch_client import WatchClient
 from kcpshard.server import ShardServer
 
@@ -214,7 +215,7 @@ class EmbeddedServer:
             links = tasks.create_task(watcher.run())
             files = CredentialFiles(self._pki, self._pki / "tokens.csv")
             shards = OneShard(caller, watcher)
-            front = Front(shards, shards, files, Settings(drain_s=DRAIN_S))
+            front = Front(shards, shards, files, Settings(drain_s=DRAIN_S), connector=_LocalConnector(shard))
             shard.follow_map(lambda newest: front.take_keys(newest.keys))
             authorities = AuthorityFeed(
                 lambda _address: shard.tenant_authorities.follow(), front.take_tenant_authorities
@@ -243,6 +244,17 @@ class EmbeddedServer:
     async def _bear(self, path: str) -> None:
         assert self._shard is not None, "the embedded server does not run"
         await self._shard.create_cluster(path)
+
+
+class _LocalConnector:
+    """Connections of this process's shard."""
+
+    def __init__(self, shard: ShardServer) -> None:
+        self._shard = shard
+
+    async def connect(self, shard: int, ticket: bytes, head: bytes, deadline: float) -> Connection:
+        async with asyncio.timeout_at(deadline):
+            return await self._shard.connections.use(ticket, head)
 
 
 def embedded(api_set: str = "minimal", controllers: str = "*", port: int = 0) -> EmbeddedServer:

@@ -12,6 +12,7 @@ from kcpfront.filters.authentication import Authenticator
 from kcpfront.filters.impersonation import read_impersonation
 from kcpfront.filters.request_deadline import request_timeout_s
 from kcpfront.handlers import issuer_discovery
+from kcpfront.handlers.connecting import ConnectingHandler
 from kcpfront.handlers.document import DocumentHandler
 from kcpfront.handlers.forwarding import ForwardingHandler
 from kcpfront.handlers.list import ListHandler
@@ -36,7 +37,7 @@ from kcpshard.api.errors import (
 )
 from kcpshard.api.names import KUBERNETES_GROUPS, is_wildcard
 from kcpshard.api.requests import decode_identity
-from kcpshard.rpc.contract import Caller, Watcher
+from kcpshard.rpc.contract import Caller, Connector, Watcher
 from kcpshard.workers.pool import WorkerPool
 
 _log = logging.getLogger(__name__)
@@ -78,14 +79,17 @@ class HandlerChain:
         workers: WorkerPool,
         trail: Trail | None = None,
         upgraded: UpgradedConnections | None = None,
+        connector: Connector | None = None,
     ) -> None:
+        """`connector`: None where the shard cannot be connected through."""
         self._trail = trail
         self._authenticator, self._health, self._metrics, self._software = authenticator, health, metrics, software
         self._loop_time = asyncio.get_running_loop().time
         self._documents = DocumentHandler(caller, workers)
         self._forwarding = ForwardingHandler(caller, UpgradedConnections() if upgraded is None else upgraded)
         self._waiting = WaitingWorkspaces(caller)
-        objects = ObjectHandler(caller, authenticator, workers)
+        self.connecting = ConnectingHandler(connector, trail)
+        objects = ObjectHandler(caller, authenticator, workers, self.connecting)
         self._connect = objects.connect
         self._verbs: dict[str, Handle] = {
             **objects.verbs,

@@ -56,6 +56,7 @@ class FrontProcess:
             self._map_check,
             authentication=options.authentication,
             trail=open_trail(options.audit),
+            connector=self._channels,
         )
         self._front.ask_whether_behind(self._feed.is_behind)
         self._authorities = AuthorityFeed(authorities.follow, self._front.take_tenant_authorities)

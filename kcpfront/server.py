@@ -27,7 +27,7 @@ from kcpfront.listener import Listener, bind
 from kcpfront.metrics import Metrics
 from kcpfront.settings import Settings
 from kcpfront.upgraded import UpgradedConnections
-from kcpshard.rpc.contract import Caller, Watcher
+from kcpshard.rpc.contract import Caller, Connector, Watcher
 from kcpshard.workers.pool import WorkerPool
 
 _log = logging.getLogger(__name__)
@@ -54,6 +54,7 @@ class Front:
         tls: bool = True,
         authentication: AuthenticationOptions | None = None,
         trail: Trail | None = None,
+        connector: Connector | None = None,
     ) -> None:
         """Raises CredentialError."""
         self.settings = settings or Settings()
@@ -103,7 +104,9 @@ class Front:
             self.workers,
             trail,
             self.upgraded,
+            connector,
         )
+        self._connecting = chain.connecting
         self._trail = trail
         if trail is not None:
             self.metrics.audit = trail.counts
@@ -237,6 +240,7 @@ class Front:
         self.metrics.loop.stop()
         self.open_watches.stop()
         await self.upgraded.stop(self.settings.drain_s)
+        self._connecting.stop()
         await self._edge.drain(self.settings.drain_s)
         await self._outside.close()
         await self.workers.close()

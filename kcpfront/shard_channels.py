@@ -1,6 +1,7 @@
 """The front's connections: for each shard of the map a ShardClient (two channels) and a WatchClient (a third).
 
-Three connections, because a large answer or a burst of events on one must not hold up a small answer on another.
+Three connections, because a large answer or a burst of events on one must not hold up a small answer on another. What
+clients send into pods and get from there has a fourth, made when it is first needed.
 """
 
 import asyncio
@@ -13,9 +14,11 @@ import grpc.aio
 import orjson
 
 from kcpfront.shard_metrics import ANSWER_S
+from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.client import ShardClient
-from kcpshard.rpc.contract import Caller, MovedWatch, Watcher
+from kcpshard.rpc.connection_stream import open_connection
+from kcpshard.rpc.contract import Caller, Connection, MovedWatch, Watcher
 from kcpshard.rpc.placement_client import PlacementClient, Refused, Unreachable
 from kcpshard.rpc.transport import Dialler, Tls, choose
 from kcpshard.rpc.watch_client import GrpcWatchTransport, WatchClient
@@ -43,6 +46,14 @@ class ShardChannels:
     @property
     def watchers(self) -> Mapping[int, Watcher]:
         return self._watchers
+
+    async def connect(self, shard: int, ticket: bytes, head: bytes, deadline: float) -> Connection:
+        """As Connector."""
+        link = self._links.get(shard)
+        if link is None:
+            raise ServiceUnavailable("the shard of this connection cannot be reached", retry_after_s=1)
+        timeout_s = deadline - asyncio.get_running_loop().time()
+        return await open_connection(link.connections(), ticket, head, timeout_s)
 
     def dial(self, address: str) -> grpc.aio.Channel:
         """For whoever needs a channel of its own to a shard (the map feed)."""
@@ -118,6 +129,7 @@ class _ShardLink:
         self._dialler, self._open = dialler, partial(dialler, address)
         self.client = ShardClient(process, self._open, f"shard-{number}", dialler.is_outdated)
         self._watch_channel = self._open()
+        self._connections: grpc.aio.Channel | None = None
         self._replaced: list[grpc.aio.Channel] = []
         self.watch = WatchClient(GrpcWatchTransport(self._channel), process)
         self.task: asyncio.Task[None] | None = None
@@ -128,6 +140,15 @@ class _ShardLink:
             self._replaced.append(self._watch_channel)
             self._watch_channel = self._open()
         return self._watch_channel
+
+    def connections(self) -> grpc.aio.Channel:
+        """A channel for streams of bytes; those on a replaced one go on until they end."""
+        if self._connections is not None and self._dialler.is_outdated(self._connections):
+            self._replaced.append(self._connections)
+            self._connections = None
+        if self._connections is None:
+            self._connections = self._open()
+        return self._connections
 
     def counts(self) -> Mapping[str, int]:
         client, watch = self.client.statistics(), self.watch.statistics()
@@ -153,5 +174,6 @@ class _ShardLink:
                 tasks.create_task(self.client.run())
                 tasks.create_task(self.watch.run())
         finally:
-            for channel in (*self._replaced, self._watch_channel):
-                await channel.close()
+            for channel in (*self._replaced, self._watch_channel, self._connections):
+                if channel is not None:
+                    await channel.close()

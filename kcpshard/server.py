@@ -29,6 +29,7 @@ from kcpshard.bootstrap.token_file import TokenFile
 from kcpshard.bootstrap_service import BootstrapService
 from kcpshard.callouts.addresses import AddressPolicy, parse_networks
 from kcpshard.callouts.calls import Callouts
+from kcpshard.connection_service import ConnectionService
 from kcpshard.controllers import assembly, logical_clusters, remote_api_probes, switches
 from kcpshard.controllers.arrived_clusters import ArrivedClusters
 from kcpshard.controllers.custom_definitions import CustomDefinitions
@@ -173,12 +174,15 @@ class ShardServer:
         self.upstreams = self._shard.upstreams
         upgrades = UpgradeService(self.execution, self.upstreams, self._hello)
         self._session = SessionService(self.execution, self._hello, upgrades)
+        self._shard.connections.shard = options.number
+        self.connections = ConnectionService(self._shard.connections, self._shard.tunnels)
         self.watch = WatchService(self._shard, self._hello, self._settings, tasks.create_task)
         self.watch.end_watches_on_change(catalog)
         self.watch.limit(self._let_in)
         self.watch.end_watches_of_the_dead(self.store)
         self.agents = Agents(self._shard, self.execution, tasks)
         self.agents.authorities = self._shown_authorities
+        self._shard.tunnels.send = self._ask_for_tunnel
         self._sync = SyncService(self.agents, self._hello, self._ask, self._serves)
         self._services: list[PlacementService] = []
         self._checkpoints: Checkpoints | None = None
@@ -244,6 +248,7 @@ class ShardServer:
         """Finish what is in flight, at most DRAIN_S, then close everything. Nothing acknowledged is lost either way."""
         for service in self._services:
             service.close()
+        self.connections.close()
         self.tenant_authorities.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S), asyncio.TaskGroup() as tasks:
@@ -329,6 +334,7 @@ class ShardServer:
             "jobs": self.execution.jobs,
             "flowcontrol": self._flows.statistics(),
             "callouts": self._callouts.statistics(),
+            "connections": self._shard.connections.statistics(),
             "workers": asdict(self.workers.statistics()),
             "agents": self.agents.statistics(),
             "software": SOFTWARE,
@@ -365,6 +371,7 @@ class ShardServer:
     def _listener(self, address: str, roles_of: RolesOf) -> grpc.aio.Server:
         server = _server(roles_of)
         self._session.add_to(server)
+        self.connections.add_to(server)
         self.watch.add_to(server)
         maps = PlacementService(self._placement, roles_of, self.tenant_authorities)
         self._services.append(maps)
@@ -375,9 +382,13 @@ class ShardServer:
 
     def _sync_listener(self, address: str, roles_of: RolesOf) -> grpc.aio.Server:
         server = _server(roles_of)
-        pb_grpc.add_ShardSyncServicer_to_server(self._sync, server)  # type: ignore[no-untyped-call]
+        self.connections.add_tunnels_to(server)
+        self._sync.add_to(server)
         listen(server, address, self._tls, also=lambda: self._keys.certificate_authorities)
         return server
+
+    def _ask_for_tunnel(self, uid: str, opening: pb.OpenTunnel) -> bool:
+        return self.agents.send(uid, pb.SyncDownBatch(open_tunnels=[opening]))
 
     def _shown_authorities(self) -> bytes:
         """Whom an agent can trust to know a shard by."""

@@ -36,6 +36,17 @@ class SyncService(shard_pb2_grpc.ShardSyncServicer):
         self._transports: set[_Transport] = set()
         self._is_draining = False
 
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Not as a servicer of the whole service: tunnels are another module's, and their messages stay bytes."""
+        handler = grpc.stream_stream_rpc_method_handler(
+            self.Sync,
+            request_deserializer=pb.SyncUpBatch.FromString,
+            response_serializer=pb.SyncDownBatch.SerializeToString,
+        )
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("kcp.shard.v1.ShardSync", {"Sync": handler}),)
+        )
+
     async def Sync(self, _batches: object, context: Any) -> None:
         first = await context.read()
         if first is grpc.aio.EOF:

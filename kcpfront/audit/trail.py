@@ -108,11 +108,11 @@ class Trail:
         now = self._clock()
         self._add(_Entry(exchange, Trace(outcome, now, _source_ips(exchange)), STARTED, now, 401, True))
 
-    def started(self, exchange: Exchange, trace: Trace) -> None:
+    def started(self, exchange: Exchange, trace: Trace, code: int = 200) -> None:
         """Of an answer without a foreseeable end: its head is out."""
         trace.is_long = True
         if STARTED not in trace.outcome.omitted:
-            self._add(_Entry(exchange, trace, STARTED, self._clock(), 200))
+            self._add(_Entry(exchange, trace, STARTED, self._clock(), code))
 
     def complete(self, exchange: Exchange, trace: Trace, code: int) -> None:
         if COMPLETE not in trace.outcome.omitted:

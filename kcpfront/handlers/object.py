@@ -8,6 +8,7 @@ from kcpfront import options
 from kcpfront.exchange import Exchange, Reply
 from kcpfront.filters.authentication import Authenticator
 from kcpfront.filters.request_body import read_object, read_patch
+from kcpfront.handlers.connecting import USE_CONNECTION, ConnectingHandler
 from kcpfront.negotiation import PLAIN, TABLE, negotiate
 from kcpfront.rendering import reply_of
 from kcpfront.representations import has_protobuf, wants_pretty
@@ -26,8 +27,11 @@ CONNECTIONS = frozenset(("attach", "exec", "log", "portforward", "proxy"))
 class ObjectHandler:
     """get, create, update, patch, delete, deletecollection: the shapes are the same, the message differs."""
 
-    def __init__(self, caller: Caller, authenticator: Authenticator, workers: WorkerPool) -> None:
+    def __init__(
+        self, caller: Caller, authenticator: Authenticator, workers: WorkerPool, connecting: ConnectingHandler
+    ) -> None:
         self._caller, self._authenticator, self._workers = caller, authenticator, workers
+        self._connecting = connecting
         self.verbs = {
             "get": self.get,
             "create": self.create,
@@ -85,7 +89,7 @@ class ObjectHandler:
         options.set_delete_options(request, exchange)
         return await self._ask(exchange, request)
 
-    async def connect(self, exchange: Exchange) -> Reply:
+    async def connect(self, exchange: Exchange) -> Reply | None:
         """A way into a pod, node or service: whether there is one is the shard's to say. Its options are the query."""
         info = exchange.info
         request = options.new_request(exchange, _CONNECTING[info.verb])
@@ -95,8 +99,11 @@ class ObjectHandler:
         result: Result = await self._caller.call(request, exchange.deadline)
         if result.flow:
             exchange.flow = flow_headers(result.flow)
+        is_offered = result.code == USE_CONNECTION
         if exchange.audit is not None:
-            exchange.audit.told(result.audit, result.body)
+            exchange.audit.told(result.audit, b"" if is_offered else result.body)
+        if is_offered:
+            return await self._connecting.give(exchange, result)
         if not result.body:
             return Reply(result.code, b"")
         return await reply_of(self._workers, exchange, PLAIN, result)

@@ -81,6 +81,25 @@ class Caller(Protocol):
         connection, is the caller's; the deadline is that of the answer."""
 
 
+class Connection(Protocol):
+    """Bytes both ways between a client and another server. Whoever has it closes it."""
+
+    head: bytes  # JSON {"code", "headers": [[name, value]…]}: what the other server has answered
+
+    async def read(self) -> bytes:
+        """The next bytes, empty after the last. Raises ApiError where it broke."""
+
+    async def write(self, data: bytes) -> None:
+        """Returns when more may be written. Raises ApiError where nobody takes it any more."""
+
+    async def close(self) -> None: ...
+
+
+class Connector(Protocol):
+    async def connect(self, shard: int, ticket: bytes, head: bytes, deadline: float) -> Connection:
+        """Use what a shard has offered (code 472): once, within seconds. Raises ApiError."""
+
+
 class WatchedEvent:
     """One event, shared by every watch of this process that wants it; `frames` caches it per representation."""
 

@@ -23,6 +23,7 @@ _ADMINISTRATION = frozenset({ADMIN, SHARD})
 METHOD_ROLES: Mapping[str, frozenset[str]] = {
     f"{_PACKAGE}ShardSession/Session": _FRONTS,
     f"{_PACKAGE}ShardSession/Connect": _FRONTS,
+    f"{_PACKAGE}ShardSession/UseConnection": _FRONTS,
     f"{_PACKAGE}ShardWatch/Watch": _FRONTS,
     f"{_PACKAGE}ShardWatch/CatchUp": _FRONTS,
     f"{_PACKAGE}ShardPlacement/FollowMap": frozenset({FRONT, SHARD, ADMIN}),
@@ -56,6 +57,7 @@ METHOD_ROLES: Mapping[str, frozenset[str]] = {
     # Whoever joins has no certificate yet: the token in the message is the proof.
     f"{_PACKAGE}ShardBootstrap/Join": frozenset({ANYONE}),
     f"{_PACKAGE}ShardSync/Sync": frozenset({SYNCER}),
+    f"{_PACKAGE}ShardSync/Tunnel": frozenset({SYNCER}),
 }
 
 Context = Any  # grpc.aio.ServicerContext

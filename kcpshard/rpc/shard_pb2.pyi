@@ -2245,6 +2245,86 @@ class JoinResponse(_message.Message):
 Global___JoinResponse: _TypeAlias = JoinResponse  # noqa: Y015
 
 @_typing.final
+class ConnectPiece(_message.Message):
+    """A piece of a connection. The first one from whoever opens the stream has the ticket; then one head each way, that of
+    the request from the side of the client and that of the answer towards it; then data.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    ticket: _builtins.bytes
+    head: _builtins.bytes
+    """JSON {"method","target" or "query","headers"}; of the answer {"code","headers"}"""
+    data: _builtins.bytes
+    """at most 64 kB"""
+    status: _builtins.bytes
+    """JSON Status: there is no connection, or no more"""
+    end: _builtins.bool
+    """all has been sent; a stream that ends without it was cut off"""
+    def __init__(
+        self,
+        *,
+        ticket: _builtins.bytes = ...,
+        head: _builtins.bytes = ...,
+        data: _builtins.bytes = ...,
+        status: _builtins.bytes = ...,
+        end: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "end", b"end", "head", b"head", "status", b"status", "ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConnectPiece: _TypeAlias = ConnectPiece  # noqa: Y015
+
+@_typing.final
+class OpenTunnel(_message.Message):
+    """The shard to an agent: call ShardSync/Tunnel with this ticket, and connect that pod to it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICKET_FIELD_NUMBER: _builtins.int
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    SUBRESOURCE_FIELD_NUMBER: _builtins.int
+    INCARNATION_FIELD_NUMBER: _builtins.int
+    ticket: _builtins.bytes
+    cluster: _builtins.str
+    """logical cluster, path"""
+    namespace: _builtins.str
+    """upstream's"""
+    name: _builtins.str
+    """of the pod"""
+    subresource: _builtins.str
+    """log, exec, attach, portforward"""
+    incarnation: _builtins.str
+    """of the logical cluster: UID of its namespace default"""
+    def __init__(
+        self,
+        *,
+        ticket: _builtins.bytes = ...,
+        cluster: _builtins.str = ...,
+        namespace: _builtins.str = ...,
+        name: _builtins.str = ...,
+        subresource: _builtins.str = ...,
+        incarnation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "incarnation", b"incarnation", "name", b"name", "namespace", b"namespace", "subresource", b"subresource", "ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenTunnel: _TypeAlias = OpenTunnel  # noqa: Y015
+
+@_typing.final
 class SyncUpBatch(_message.Message):
     """The first message of a stream has hello and agent; the second thing that the shard wants to know is what to send."""
 
@@ -2515,6 +2595,7 @@ class SyncDownBatch(_message.Message):
     COMPLETE_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     AUTHORITIES_FIELD_NUMBER: _builtins.int
+    OPEN_TUNNELS_FIELD_NUMBER: _builtins.int
     serves_registration: _builtins.bool
     """with hello: the logical cluster of the Cluster is on this shard"""
     complete: _builtins.int
@@ -2535,6 +2616,8 @@ class SyncDownBatch(_message.Message):
     def objects(self) -> _containers.RepeatedCompositeFieldContainer[Global___SyncObject]: ...
     @_builtins.property
     def responses(self) -> _containers.RepeatedCompositeFieldContainer[Global___Response]: ...
+    @_builtins.property
+    def open_tunnels(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenTunnel]: ...
     def __init__(
         self,
         *,
@@ -2547,10 +2630,11 @@ class SyncDownBatch(_message.Message):
         complete: _builtins.int = ...,
         revision: _builtins.int = ...,
         authorities: _builtins.bytes = ...,
+        open_tunnels: _abc.Iterable[Global___OpenTunnel] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorities", b"authorities", "clusters", b"clusters", "complete", b"complete", "hello", b"hello", "objects", b"objects", "responses", b"responses", "revision", b"revision", "serves_registration", b"serves_registration", "shards", b"shards"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorities", b"authorities", "clusters", b"clusters", "complete", b"complete", "hello", b"hello", "objects", b"objects", "open_tunnels", b"open_tunnels", "responses", b"responses", "revision", b"revision", "serves_registration", b"serves_registration", "shards", b"shards"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -45,6 +45,11 @@ class ShardSessionStub:
                 request_serializer=shard__pb2.ConnectUp.SerializeToString,
                 response_deserializer=shard__pb2.ConnectDown.FromString,
                 _registered_method=True)
+        self.UseConnection = channel.stream_stream(
+                '/kcp.shard.v1.ShardSession/UseConnection',
+                request_serializer=shard__pb2.ConnectPiece.SerializeToString,
+                response_deserializer=shard__pb2.ConnectPiece.FromString,
+                _registered_method=True)
 
 
 class ShardSessionServicer:
@@ -65,6 +70,14 @@ class ShardSessionServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UseConnection(self, request_iterator, context):
+        """One connection into a pod of a physical cluster: bytes both ways until either side ends it. What may be connected to
+        has been decided by a request of the Session stream, whose answer (code 472) has the ticket.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ShardSessionServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +90,11 @@ def add_ShardSessionServicer_to_server(servicer, server):
                     servicer.Connect,
                     request_deserializer=shard__pb2.ConnectUp.FromString,
                     response_serializer=shard__pb2.ConnectDown.SerializeToString,
+            ),
+            'UseConnection': grpc.stream_stream_rpc_method_handler(
+                    servicer.UseConnection,
+                    request_deserializer=shard__pb2.ConnectPiece.FromString,
+                    response_serializer=shard__pb2.ConnectPiece.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +152,33 @@ class ShardSession:
             '/kcp.shard.v1.ShardSession/Connect',
             shard__pb2.ConnectUp.SerializeToString,
             shard__pb2.ConnectDown.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UseConnection(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/kcp.shard.v1.ShardSession/UseConnection',
+            shard__pb2.ConnectPiece.SerializeToString,
+            shard__pb2.ConnectPiece.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1483,6 +1528,11 @@ class ShardSyncStub:
                 request_serializer=shard__pb2.SyncUpBatch.SerializeToString,
                 response_deserializer=shard__pb2.SyncDownBatch.FromString,
                 _registered_method=True)
+        self.Tunnel = channel.stream_stream(
+                '/kcp.shard.v1.ShardSync/Tunnel',
+                request_serializer=shard__pb2.ConnectPiece.SerializeToString,
+                response_deserializer=shard__pb2.ConnectPiece.FromString,
+                _registered_method=True)
 
 
 class ShardSyncServicer:
@@ -1497,6 +1547,13 @@ class ShardSyncServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Tunnel(self, request_iterator, context):
+        """One connection to a physical cluster, opened by its agent when the shard has asked for it (OpenTunnel).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ShardSyncServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1504,6 +1561,11 @@ def add_ShardSyncServicer_to_server(servicer, server):
                     servicer.Sync,
                     request_deserializer=shard__pb2.SyncUpBatch.FromString,
                     response_serializer=shard__pb2.SyncDownBatch.SerializeToString,
+            ),
+            'Tunnel': grpc.stream_stream_rpc_method_handler(
+                    servicer.Tunnel,
+                    request_deserializer=shard__pb2.ConnectPiece.FromString,
+                    response_serializer=shard__pb2.ConnectPiece.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1536,6 +1598,33 @@ class ShardSync:
             '/kcp.shard.v1.ShardSync/Sync',
             shard__pb2.SyncUpBatch.SerializeToString,
             shard__pb2.SyncDownBatch.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Tunnel(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/kcp.shard.v1.ShardSync/Tunnel',
+            shard__pb2.ConnectPiece.SerializeToString,
+            shard__pb2.ConnectPiece.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,6 +1,7 @@
 """Subresources that lead to a node: log, exec, attach, portforward and proxy of pods, nodes and services.
 
-There is no kubelet behind a logical cluster that we could connect to. What can be judged without one is judged as
+A pod that a physical cluster runs is connected to through that cluster's agent: what is decided here is who may, and is
+offered. There is no kubelet behind a logical cluster itself. What can be judged without one is judged as
 kube-apiserver does: the object, its container, its node and that node's address; in the end there is no way there.
 The options, which come in the query, are the body: a JSON object of strings, `command` and `ports` of lists of them.
 """
@@ -22,13 +23,16 @@ from kcpshard.api.errors import (
     object_not_found,
 )
 from kcpshard.api.requests import Answer, Request
+from kcpshard.connections.agent_tunnels import Pod, PodWay
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.storage import envelope
+from kcpshard.verbs.access import check_also
 from kcpshard.verbs.outcome import Outcome
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.subresource_admission import Written
 from kcpshard.verbs.target import Target, find_target
 
+CLUSTER_NAME, CLUSTER_UID = "kcp.dev/cluster", "kcp.dev/syncer"  # of a pod: the Cluster that runs it
 Object = dict[str, Any]
 Options = Mapping[str, Any]  # text, and lists of texts where a member may be repeated
 
@@ -41,6 +45,7 @@ _VERBS: Mapping[int, str] = {
 }
 # Of a log, and the least that each may be.
 _NUMBERS = {"limitBytes": 1, "sinceSeconds": 1, "tailLines": 0}
+_WAYS_IN = frozenset(("attach", "exec", "portforward"))
 _FLAGS = ("stdin", "stdout", "stderr", "tty")
 _SCHEMES = ("", "http", "https")
 _PREFERRED = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP")
@@ -51,6 +56,9 @@ def connect(shard: Shard, request: Request) -> Outcome:
     options: Options = orjson.loads(request.body or b"{}")
     if request.subresource != "log":  # which is a way to read, not a way in
         options = _admitted(shard, target, request, options)
+    if request.subresource in _WAYS_IN:
+        # A browser's way to upgrade is a GET: to read is not enough for going in.
+        check_also(shard, request, target.cluster, "create")
     return _PLACES[request.resource, request.subresource](shard, target, request, options)
 
 
@@ -103,6 +111,8 @@ def _log(shard: Shard, target: Target, request: Request, options: Options) -> An
     _check_log_options(request.name, options)
     pod = _object(shard, target, "pods", request.namespace, request.name)
     _check_container(pod, options)
+    if (offered := _offered(shard, target, request, options, pod)) is not None:
+        return offered
     if not pod["spec"].get("nodeName"):
         return Answer(204, b"")  # it has run nowhere: it has written nothing
     raise _unreachable(shard, target, pod["spec"]["nodeName"], "pods")
@@ -124,11 +134,43 @@ def _check_log_options(name: str, options: Options) -> None:
 def _into_container(shard: Shard, target: Target, request: Request, options: Options) -> Answer:
     pod = _object(shard, target, "pods", request.namespace, request.name)
     _check_container(pod, options)
-    raise _not_running(shard, target, pod)
+    return _connected(shard, target, request, options, pod)
 
 
 def _into_pod(shard: Shard, target: Target, request: Request, options: Options) -> Answer:
-    raise _not_running(shard, target, _object(shard, target, "pods", request.namespace, request.name))
+    pod = _object(shard, target, "pods", request.namespace, request.name)
+    return _connected(shard, target, request, options, pod)
+
+
+def _connected(shard: Shard, target: Target, request: Request, options: Options, pod: Object) -> Answer:
+    if (offered := _offered(shard, target, request, options, pod)) is not None:
+        return offered
+    raise _not_running(shard, target, pod)
+
+
+def _offered(shard: Shard, target: Target, request: Request, options: Options, pod: Object) -> Answer | None:
+    """The way to the physical cluster that runs the pod; None: none does. A pod that only says so leads nowhere: the
+    agent looks for its namespace, which it has made itself."""
+    metadata = pod["metadata"]
+    uid = (metadata.get("annotations") or {}).get(CLUSTER_UID)
+    name = (metadata.get("labels") or {}).get(CLUSTER_NAME)
+    if not uid or not name or target.cluster is None:
+        return None
+    if not pod["spec"].get("nodeName"):
+        raise BadRequest(f"pod {metadata['name']} does not have a host assigned")
+    incarnation = _object(shard, target, "namespaces", "", "default")["metadata"]["uid"]
+    path = target.cluster.path
+    place = Pod(uid, name, path, incarnation, request.namespace, request.name, request.subresource)
+    return shard.connections.offer(path, PodWay(shard.tunnels, place, _query(options)))
+
+
+def _query(options: Options) -> list[tuple[str, str]]:
+    """As a client would write them; what admission has left empty is not said."""
+    found = []
+    for member, value in options.items():
+        texts = value if isinstance(value, list) else [value]
+        found += [(member, str(text)) for text in texts if text != ""]
+    return found
 
 
 def _not_running(shard: Shard, target: Target, pod: Object) -> ApiError:

@@ -13,6 +13,8 @@ from kcpshard.authorization.authorizer import Authorizer
 from kcpshard.callouts.addresses import AddressPolicy
 from kcpshard.callouts.calls import Callouts
 from kcpshard.callouts.upstream import Upstream
+from kcpshard.connections.agent_tunnels import AgentTunnels
+from kcpshard.connections.offers import Offers
 from kcpshard.credentials.keys import KeyRing
 from kcpshard.credentials.service_account_tokens import TokenIssuer
 from kcpshard.definitions.contract import Catalog
@@ -56,9 +58,9 @@ class Shard:
     """
 
     __slots__ = (
-        "admission", "ask", "authorizer", "bears_workspaces", "birth", "bound", "callouts", "catalog", "contents",
-        "directory", "elsewhere", "issuer", "levels", "look_through", "now_us", "ownership", "staged", "standing",
-        "store", "turn", "upstreams", "url",
+        "admission", "ask", "authorizer", "bears_workspaces", "birth", "bound", "callouts", "catalog", "connections",
+        "contents", "directory", "elsewhere", "issuer", "levels", "look_through", "now_us", "ownership", "staged",
+        "standing", "store", "tunnels", "turn", "upstreams", "url",
     )  # fmt: skip
 
     def __init__(
@@ -97,6 +99,7 @@ class Shard:
         self.bound = BoundApis(store)
         self.ask: Ask | None = None  # a request to the shard that serves its path; None: there is no other shard
         self.upstreams: dict[bytes, Upstream] = {}  # of connections to be upgraded, by the id of their request
+        self.connections, self.tunnels = Offers(), AgentTunnels()
         self.url = "https://localhost"  # where the fronts are, without a path
 
     async def ask_for(
