@@ -24,6 +24,7 @@ from typing import Any
 
 BASELINE = Path(__file__).with_name("micro_baseline.json")
 TOLERANCE = 1.05
+MARKED = "KCP_COUNT_BETWEEN_MARKS"
 OPERATIONS = {"get": (500, 2500), "list of 500": (3, 13), "create": (100, 400), "event to 1 watch": (200, 1000)}
 PAD = "x" * 900
 
@@ -126,6 +127,32 @@ def instructions_of(command: list[str], environment: dict[str, str]) -> int | No
             return int(found[1])
         raise RuntimeError(done.stderr[-2000:])
     return None
+
+
+def instructions_between_marks(command: list[str], environment: dict[str, str]) -> int | None:
+    """What a process executes between `begin_counting` and `end_counting`: exact, and what comes before is not slowed
+    down as much. None without valgrind."""
+    if shutil.which("callgrind_control") is None:
+        return None
+    tool = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--callgrind-out-file=/dev/null"]
+    done = subprocess.run([*tool, *command], capture_output=True, text=True, env=environment | {MARKED: "1"})
+    if done.returncode == 0 and (found := re.search(r"Collected : (\d+)", done.stderr)):
+        return int(found[1])
+    raise RuntimeError(done.stderr[-2000:])
+
+
+def begin_counting() -> None:
+    _instrument("on")
+
+
+def end_counting() -> None:
+    _instrument("off")
+
+
+def _instrument(state: str) -> None:
+    if MARKED in os.environ:
+        command = ["callgrind_control", "-i", state, str(os.getpid())]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def print_times() -> None:

@@ -44,7 +44,15 @@ class Delivery:
 
     def put(self, records: Sequence[bytes]) -> None:
         limits = self._limits
+        size = sum(map(len, records))
         with self._changed:
+            has_room = len(self._queue) + len(records) <= limits.events and self._bytes + size <= limits.bytes
+            if has_room and not self._closing:
+                self._queue.extend(records)
+                self._bytes += size
+                self._put += len(records)
+                self._changed.notify()
+                return
             for record in records:
                 if len(self._queue) >= limits.events or self._bytes + len(record) > limits.bytes or self._closing:
                     self.dropped += 1

@@ -114,6 +114,19 @@ def test_who_is_impersonated_and_what_admission_says() -> None:
     assert found["impersonatedUser"] == {"username": "bob"} and found["annotations"]["p/k"] == "v"
 
 
+def test_names_are_written_as_json_and_no_annotation_takes_the_place_of_the_logical_cluster() -> None:
+    shard = b'{"decision":"allow","annotations":{"kcp.io/cluster":"other","a/b":"\\"x\\""}}'
+    found = event("/clusters/root:a/api/v1/namespaces/n/pods/p%22?q=%22\u00e9", "GET", b"", shard=shard, code=200)
+    assert found["objectRef"] == {"resource": "pods", "namespace": "n", "name": 'p"', "apiVersion": "v1"}
+    assert found["annotations"]["kcp.io/cluster"] == "root:a" and found["annotations"]["a/b"] == '"x"'
+
+
+@pytest.mark.parametrize("length", [10, 5000])
+def test_what_shards_say_is_told_whether_it_is_kept_or_not(length: int) -> None:
+    shard = orjson.dumps({"decision": "allow", "reason": "r" * length})
+    assert event(shard=shard)["annotations"]["authorization.k8s.io/reason"] == "r" * length
+
+
 def test_a_path_has_no_object() -> None:
     assert "objectRef" not in event("/healthz", "GET", b"", code=200)
 
