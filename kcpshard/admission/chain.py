@@ -24,6 +24,7 @@ from kcpshard.admission import (
     namespace_lifecycle,
     node_restriction,
     pod_creation,
+    pod_resizing,
     pod_security,
     resource_quota,
     service_addresses,
@@ -54,7 +55,7 @@ MUTATING: tuple[Policy, ...] = (
 ALLOCATING: tuple[Policy, ...] = (service_addresses.admit,)
 VALIDATING: tuple[Adviser, ...] = (
     limit_range.check, pod_security.admit, pod_creation.check, default_classes.check_growth, certificate_requests.admit,
-    device_access.admit,
+    pod_resizing.admit, device_access.admit,
 )  # fmt: skip
 CHARGING: tuple[Policy, ...] = (resource_quota.admit,)
 # Of kinds of our own: before others have their say.

@@ -1,12 +1,13 @@
 """Registers an APIService for each served version of a custom group, as kube-apiserver does, and takes it back.
 
 Its own are known by the label automanaged=true: they are restored when they are changed or deleted. One without the
-label is somebody else's: it stays, also where it sends a custom group version to another server.
+label is somebody else's: it stays, also where it sends a custom group version to another server. Those of what is built
+in come back when they are deleted; a kube-apiserver does that at its next start, and a logical cluster has none.
 """
 
 import orjson
 
-from kcpshard.api.events import Change
+from kcpshard.api.events import Change, EventType
 from kcpshard.api.names import KUBERNETES_GROUPS
 from kcpshard.api.objects import Object
 from kcpshard.controllers.contract import Key, Keys
@@ -14,7 +15,7 @@ from kcpshard.controllers.resource_types import ResourceTypes
 from kcpshard.controllers.system_client import SystemClient
 from kcpshard.definitions.crd_documents import CRDS
 from kcpshard.definitions.custom_catalog import summary_of
-from kcpshard.definitions.local_api_services import API_SERVICES
+from kcpshard.definitions.local_api_services import API_SERVICES, local_api_services
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster
 from kcpshard.verbs.shard import Shard
@@ -33,6 +34,10 @@ class ApiServiceRegistration:
     def __init__(self, shard: Shard) -> None:
         self._shard, self._types = shard, ResourceTypes(shard.catalog)
         self._client = SystemClient(shard, "crd-autoregistration-controller")
+        self._built_in = {
+            each.name: {key: part for key, part in each.document.items() if key != "status"}
+            for each in local_api_services(shard.catalog.resources(None))
+        }
 
     def see(self, cluster_id: int, change: Change) -> Keys:
         """Keys are group and version."""
@@ -40,6 +45,8 @@ class ApiServiceRegistration:
             return tuple(dict.fromkeys((*_served(change.value), *_served(change.previous))))
         if change.group_resource == API_SERVICES:
             version, _, group = change.name.partition(".")
+            if change.name in self._built_in:
+                return ((group, version),) if change.type is EventType.DELETED else _NOTHING
             if group and group not in KUBERNETES_GROUPS:
                 return ((group, version),)
         return _NOTHING
@@ -52,6 +59,10 @@ class ApiServiceRegistration:
             return 0
         value = self._shard.store.pending(cluster, API_SERVICES, "", name)
         found: Object | None = orjson.loads(envelope.body(value)) if value is not None else None
+        if name in self._built_in:
+            if found is None:
+                await self._client.create(cluster, resource, "", self._built_in[name])
+            return 0
         wanted = {"group": group, "version": version, **_SPEC}
         is_ours = found is not None and (found["metadata"].get("labels") or {}).get(LABEL) == _ALWAYS
         if self._is_served(cluster, group, version):

@@ -11,6 +11,8 @@ from kcpshard.definitions.crd_documents import CRDS
 from kcpshard.definitions.local_api_services import API_SERVICES
 from kcpshard.storage.contract import LogicalCluster
 from tests.contracts.api_client import ApiClient, memory_shard
+from tests.contracts.full_cluster import full_cluster
+from tests.kcpshard.controllers.running import idle, running
 
 SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -49,7 +51,7 @@ async def test_each_served_version_is_looked_at(client: ApiClient) -> None:
     controller = ApiServiceRegistration(client.shard)
     change = Change(EventType.ADDED, 1, CRDS, "", "things.a.dev", value, None)
     assert controller.see(1, change) == (KEY,)
-    for name, keys in (("v1.a.dev", (KEY,)), ("v1.apps", ()), ("v1.", ())):
+    for name, keys in (("v1.a.dev", (KEY,)), ("v1.apps", ()), ("v1.", (("", "v1"),))):
         assert controller.see(1, Change(EventType.DELETED, 1, API_SERVICES, "", name, None, None)) == keys
 
 
@@ -83,3 +85,19 @@ async def test_what_somebody_else_registered_stays(client: ApiClient) -> None:
     await controller.reconcile(cluster, KEY)
     assert (await shown(client))["spec"] == spec
     await controller.reconcile(cluster, ("gone.dev", "v1"))
+
+
+@pytest.mark.parametrize("name", ["v1.", "v1.rbac.authorization.k8s.io"])
+async def test_what_is_built_in_comes_back(name: str) -> None:
+    async with full_cluster() as client, running(client.shard, (lambda r: ApiServiceRegistration(r._shard),)) as runner:
+        url = f"{SERVICES}/{name}"
+        old = await client.get(url)
+        assert (await client.do("DELETE", url)).code == 200
+        await idle(runner)
+        new = await client.get(url)
+        assert new["spec"] == old["spec"] and new["metadata"]["labels"] == old["metadata"]["labels"]
+        assert new["status"]["conditions"][0]["reason"] == "Local"
+        assert new["metadata"]["uid"] != old["metadata"]["uid"]
+        await client.do("DELETE", url)
+        await idle(runner)
+        assert (await client.do("GET", url)).code == 200
