@@ -7,13 +7,24 @@ Service. An address costs one look at each Service's index entry; node ports, wh
 
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from kcpshard.admission.service_ranges import ADDRESSES, DEFAULT_RANGE, address_object
+from kcpshard.admission.service_ranges import (
+    ADDRESSES,
+    DEFAULT,
+    DEFAULT_RANGE,
+    RANGES,
+    ServiceRange,
+    address_object,
+    families_of,
+    other_family,
+    ranges_of,
+)
 from kcpshard.api.errors import FieldError, invalid, object_invalid
 from kcpshard.definitions.kinds.services import address_faults
 from kcpshard.storage import envelope
@@ -23,10 +34,10 @@ if TYPE_CHECKING:
     from kcpshard.admission.attributes import Attributes
     from kcpshard.storage.contract import LogicalCluster, ObjectStore
 
-RANGE = DEFAULT_RANGE
 NODE_PORTS = range(30_000, 32_768)
 _ALLOCATED = ("ClusterIP", "LoadBalancer", "NodePort")
 _MOST = 100_000  # Services looked at
+_MOST_RANGES = 1000
 
 Object = dict[str, Any]
 
@@ -40,43 +51,54 @@ def admit(attributes: "Attributes") -> None:
         return
     spec = attributes.object["spec"]
     before = (attributes.old or {}).get("spec") or {}
+    ranges = _ranges(attributes)
     faults: list[FieldError] = []
     if spec.get("type") in _ALLOCATED:
         faults = (
-            [*_set_families(spec, before)]
-            or [*_give_address(attributes, spec, before)]
+            [*_set_families(spec, before, families_of(ranges))]
+            or [*_give_addresses(attributes, spec, before, ranges)]
             or [*_give_ports(attributes, spec, before)]
         )
     elif spec.get("type") != "ExternalName":
         faults = [*address_faults(spec)]
     if faults:
         raise object_invalid("", "Service", attributes.name, faults)
-    _note(attributes, _address_of(spec), _address_of(before))
+    _note(attributes, _addresses_of(spec), _addresses_of(before))
+
+
+def _ranges(attributes: "Attributes") -> Sequence[ServiceRange]:
+    if attributes.cluster is None:
+        return DEFAULT
+    return ranges_of(attributes.store.scan_pending(attributes.cluster, RANGES, "", _MOST_RANGES))
 
 
 def released(store: "ObjectStore", cluster: "LogicalCluster", service: bytes) -> list[Remove]:
-    """What goes with a Service, given as it is stored: the IPAddress that is its own."""
-    address = envelope.fields(service).get("spec.clusterIP", "")
-    return _removals(store, cluster, "" if address == "None" else address)
+    """What goes with a Service, given as it is stored: the IPAddresses that are its own."""
+    if envelope.fields(service).get("spec.clusterIP", "") in ("", "None"):
+        return []
+    addresses = _addresses_of(orjson.loads(envelope.body(service))["spec"])
+    return [removal for address in addresses for removal in _removals(store, cluster, address)]
 
 
-def _address_of(spec: Object) -> str:
-    address: str = spec.get("clusterIP", "") if spec.get("type") in _ALLOCATED else ""
-    try:
-        return str(ip_address(address)) if address and address != "None" else ""
-    except ValueError:
-        return ""  # validation says so
+def _addresses_of(spec: Object) -> list[str]:
+    """Those allocated to it, as IPAddresses are named. What is none yet, validation says."""
+    found: list[str] = []
+    given = spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else [])
+    for address in given if spec.get("type") in _ALLOCATED else ():
+        with suppress(ValueError):
+            found.append(str(ip_address(address)))
+    return found
 
 
-def _note(attributes: "Attributes", address: str, before: str) -> None:
-    """Say in the same commit which address is taken now, and which no longer."""
-    if address == before:
-        return
+def _note(attributes: "Attributes", addresses: Sequence[str], before: Sequence[str]) -> None:
+    """Say in the same commit which addresses are taken now, and which no longer."""
     meta = (attributes.object or {})["metadata"]
-    if address:
-        attributes.companions.append(_put(address, attributes.namespace, meta))
-    if before and attributes.cluster is not None:
-        attributes.companions.extend(_removals(attributes.store, attributes.cluster, before))
+    for address in addresses:
+        if address not in before:
+            attributes.companions.append(_put(address, attributes.namespace, meta))
+    for address in before:
+        if address not in addresses and attributes.cluster is not None:
+            attributes.companions.extend(_removals(attributes.store, attributes.cluster, address))
 
 
 def _put(address: str, namespace: str, service: Object) -> Put:
@@ -97,22 +119,21 @@ def _removals(store: "ObjectStore", cluster: "LogicalCluster", address: str) -> 
 _SINGLE, _PREFER = "SingleStack", "PreferDualStack"
 
 
-def _set_families(spec: Object, before: Object) -> Iterator[FieldError]:
-    """Which kinds of addresses: this server has one, but what is headless and chooses no pods may name any."""
+def _set_families(spec: Object, before: Object, served: Sequence[str]) -> Iterator[FieldError]:
+    """Which kinds of addresses: `served` there are, but what is headless and chooses no pods may name any."""
     if _is_settled(spec, before):
         return
     is_bare = spec.get("clusterIP") == "None" and not spec.get("selector")
     if spec.get("ipFamilyPolicy") is None:
         spec["ipFamilyPolicy"] = before.get("ipFamilyPolicy") or ("RequireDualStack" if is_bare else _SINGLE)
-    faults = [*address_faults(spec)] or [*_count_faults(spec, before)]
+    faults = [*address_faults(spec)] or [*_count_faults(spec, before, served)]
+    if not faults and not is_bare:
+        faults = [*_unserved(spec, served)]
     yield from faults
-    if not faults and is_bare:
-        families = spec["ipFamilies"] = list(spec.get("ipFamilies") or ["IPv4"])
-        if len(families) < 2 and spec["ipFamilyPolicy"] != _SINGLE:
-            families.append("IPv6" if families[0] == "IPv4" else "IPv4")
-    elif not faults:
-        yield from _unserved(spec)
-        spec["ipFamilies"] = spec.get("ipFamilies") or ["IPv4"]
+    if not faults:
+        families = spec["ipFamilies"] = list(spec.get("ipFamilies") or served[:1])
+        if len(families) < 2 and spec["ipFamilyPolicy"] != _SINGLE and (is_bare or len(served) > 1):
+            families.append(other_family(families[0]))
 
 
 def _is_settled(spec: Object, before: Object) -> bool:
@@ -122,7 +143,7 @@ def _is_settled(spec: Object, before: Object) -> bool:
     return bool(before) and same and is_kept and spec.get("ipFamilyPolicy") == _PREFER
 
 
-def _count_faults(spec: Object, before: Object) -> Iterator[FieldError]:
+def _count_faults(spec: Object, before: Object, served: Sequence[str]) -> Iterator[FieldError]:
     """One family or two, as the policy says; and the family of each address that is named."""
     path, policy = "spec.ipFamilyPolicy", spec["ipFamilyPolicy"]
     for member, one, several in (
@@ -141,19 +162,20 @@ def _count_faults(spec: Object, before: Object) -> Iterator[FieldError]:
         if address == "None":
             break
         if place >= len(families):
-            if ":" in address:
-                text = "IPv6 is not configured on this cluster"
-                yield invalid(f"spec.clusterIPs[{place}]", spec["clusterIPs"], text)
+            family = "IPv6" if ":" in address else "IPv4"
+            if family in served:
+                families.append(family)
             else:
-                families.append("IPv4")
+                text = f"{family} is not configured on this cluster"
+                yield invalid(f"spec.clusterIPs[{place}]", spec["clusterIPs"], text)
 
 
-def _unserved(spec: Object) -> Iterator[FieldError]:
-    if spec["ipFamilyPolicy"] == "RequireDualStack":
+def _unserved(spec: Object, served: Sequence[str]) -> Iterator[FieldError]:
+    if spec["ipFamilyPolicy"] == "RequireDualStack" and len(served) < 2:
         text = "this cluster is not configured for dual-stack services"
         yield invalid("spec.ipFamilyPolicy", "RequireDualStack", text)
     for place, family in enumerate(spec.get("ipFamilies") or ()):
-        if family != "IPv4":
+        if family not in served:
             yield invalid(f"spec.ipFamilies[{place}]", family, "not configured on this cluster")
 
 
@@ -163,39 +185,57 @@ def _values(attributes: "Attributes") -> list[bytes]:
     return attributes.store.scan_pending(attributes.cluster, "services", "", _MOST)
 
 
-def _give_address(attributes: "Attributes", spec: Object, before: Object) -> Iterator[FieldError]:
-    wanted = spec.get("clusterIP", "")
-    if wanted == "None" or before.get("type") in _ALLOCATED:
+def _give_addresses(
+    attributes: "Attributes", spec: Object, before: Object, ranges: Sequence[ServiceRange]
+) -> Iterator[FieldError]:
+    """One of each family that has none yet."""
+    had = _addresses_of(before)
+    if spec.get("clusterIP") == "None" or "None" in (before.get("clusterIPs") or ()):
         return
-    if wanted:
-        yield from _address_faults(attributes, wanted)
-        return
+    addresses: list[str] = list(spec.get("clusterIPs") or ([spec["clusterIP"]] if spec.get("clusterIP") else []))
+    for place, family in enumerate(spec.get("ipFamilies") or ()):
+        if place < len(had):
+            continue
+        if place < len(addresses):
+            yield from _address_faults(attributes, addresses[place], ranges)
+        elif (found := _free_address(attributes, family, ranges)) is not None:
+            addresses.append(found)
+        else:
+            yield invalid("spec.clusterIPs", addresses, "failed to allocate IP: range is full")
+            return
+    if addresses:
+        spec["clusterIP"], spec["clusterIPs"] = addresses[0], addresses
+
+
+def _free_address(attributes: "Attributes", family: str, ranges: Sequence[ServiceRange]) -> str | None:
     taken = {envelope.fields(value).get("spec.clusterIP") for value in _values(attributes)}
     assert attributes.object is not None
     start = zlib.crc32(attributes.object["metadata"]["uid"].encode())
-    size = RANGE.num_addresses - 12  # neither the network, its first ten addresses nor the broadcast address
-    for step in range(size):
-        address = str(RANGE[11 + (start + step) % size])
-        if address not in taken and not _is_reserved(attributes, address):
-            spec["clusterIP"], spec["clusterIPs"] = address, [address]
-            return
-    yield invalid("spec.clusterIPs", [], "failed to allocate IP: range is full")
+    for each in ranges:
+        if not each.is_ready or each.family != family:
+            continue
+        for address in each.candidates(start):
+            if address not in taken and not _is_reserved(attributes, address):
+                return address
+    return None
 
 
-def _address_faults(attributes: "Attributes", wanted: str) -> Iterator[FieldError]:
+def _address_faults(attributes: "Attributes", wanted: str, ranges: Sequence[ServiceRange]) -> Iterator[FieldError]:
     try:
         address = ip_address(wanted)
     except ValueError:
         return  # validation says so
-    if address not in RANGE:
+    holding = [each for each in ranges if each.is_ready and each.holds(address)]
+    if not holding:
+        network = next((each.network for each in ranges if each.network.version == address.version), DEFAULT_RANGE)
         text = (
             "failed to allocate IP {0}: the provided network does not match the current range, not in the valid "
-            f"range {RANGE}"
+            f"range {network}"
         ).format(wanted)
         yield invalid("spec.clusterIPs", [wanted], text)
-    elif address in (RANGE.network_address, RANGE.broadcast_address):
+    elif not any(each.is_usable(address) for each in holding):
         yield invalid("spec.clusterIPs", [wanted], f"failed to allocate IP {wanted}: not a valid address to assign")
-    elif not attributes.dry_run and _is_taken(attributes, wanted):
+    elif not attributes.dry_run and _is_taken(attributes, str(address)):
         text = f"failed to allocate IP {wanted}: provided IP is already allocated"
         yield invalid("spec.clusterIPs", [wanted], text)
 

@@ -18,6 +18,7 @@ from kcpshard.controllers import (
     namespace_deletion,
     resource_quota,
     service_account_tokens,
+    service_ranges,
     workspace_types,
     workspaces,
 )
@@ -39,6 +40,7 @@ from kcpshard.controllers.namespace_deletion import NamespaceDeletion
 from kcpshard.controllers.resource_quota import ResourceQuota
 from kcpshard.controllers.runner import Runner
 from kcpshard.controllers.service_account_tokens import ServiceAccountTokens
+from kcpshard.controllers.service_ranges import ServiceRanges
 from kcpshard.controllers.workspace_types import WorkspaceTypes
 from kcpshard.controllers.workspaces import Workspaces
 from kcpshard.settings import EVENTS, Settings
@@ -80,6 +82,8 @@ def assemble(shard: Shard, enabled: Collection[str]) -> Runner:
         made.append(lambda _: FlowSchemaStatus(shard))
     if api_service_registration.NAME in enabled:
         made.append(lambda _: ApiServiceRegistration(shard))
+    if service_ranges.NAME in enabled:
+        made.append(lambda _: ServiceRanges(shard))
     if workspaces.CONTROLLER in enabled:
         made.append(lambda _: Workspaces(shard))
     if workspace_types.CONTROLLER in enabled:

@@ -19,6 +19,7 @@ NAMES = (
     "serviceaccount-token-controller",
     "flowschema-status-controller",
     "crd-autoregistration-controller",
+    "service-cidr-controller",
     "apiservice-status-remote-available-controller",
     "workspace-controller",
     "logicalcluster-controller",
