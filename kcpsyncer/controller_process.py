@@ -13,16 +13,19 @@ from kcpsyncer.kube_client import KubeClient
 from kcpsyncer.kubeconfig import Access
 from kcpsyncer.logical_cluster import LogicalCluster
 from kcpsyncer.membership import Membership
+from kcpsyncer.offered_clusters import OfferedClusters
+from kcpsyncer.served_clusters import ServedClusters
 from kcpsyncer.settings import Settings
 
 _log = logging.getLogger(__name__)
 MEMBERS = "system:controllers"  # the logical cluster that holds the replicas' leases
+EVERYWHERE = "*"
 RETRY_S = 2.0
 
 
 def logical_cluster_url(server: str, path: str) -> str:
     """`server` with or without a logical cluster of its own."""
-    return f"{re.sub(r'/clusters/[^/]+/?$', '', server).rstrip('/')}/clusters/{quote(path, safe=':')}"
+    return f"{re.sub(r'/clusters/[^/]+/?$', '', server).rstrip('/')}/clusters/{quote(path, safe=':*')}"
 
 
 class ControllerProcess:
@@ -34,9 +37,17 @@ class ControllerProcess:
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Until `stop` is set."""
-        async with self._client(MEMBERS) as client, asyncio.TaskGroup() as tasks:
+        async with (
+            self._client(MEMBERS) as client,
+            self._client(EVERYWHERE) as everywhere,
+            OfferedClusters(self._client) as self._offers,
+            asyncio.TaskGroup() as tasks,
+        ):
             membership = Membership(client, self._name, self._changed.set)
+            self._served = ServedClusters(everywhere, self._changed.set)
             background = [tasks.create_task(membership.run())]
+            if self._settings.everywhere:
+                background.append(tasks.create_task(self._served.run()))
             agents = AgentPool(tasks, self._name)
             ready()
             background.append(tasks.create_task(self._divide(membership, agents, tasks)))
@@ -53,7 +64,10 @@ class ControllerProcess:
     async def _divide(self, membership: Membership, agents: AgentPool, tasks: asyncio.TaskGroup) -> None:
         while True:
             self._changed.clear()
-            for path in self._settings.logical_clusters:
+            wanted = {*self._settings.logical_clusters, *self._served.paths}
+            for path in self._running.keys() - wanted:
+                self._running.pop(path).cancel()
+            for path in sorted(wanted):
                 if membership.owns(path) and path not in self._running:
                     self._running[path] = tasks.create_task(self._work_on(path, agents))
                 elif not membership.owns(path) and (task := self._running.pop(path, None)) is not None:
@@ -66,7 +80,7 @@ class ControllerProcess:
         while True:
             try:
                 async with self._client(path) as client:
-                    await LogicalCluster(path, client, self._settings, agents).run()
+                    await LogicalCluster(path, client, self._settings, agents, self._offers).run()
             except Exception:  # noqa: BLE001 - one logical cluster never stops the others
                 _log.exception("the controllers of %s have ended", path)
             await asyncio.sleep(RETRY_S)

@@ -15,13 +15,23 @@ from kcpshard.schema.pulled_apis import PulledApi
 from kcpsyncer.agent import FAULT_ANNOTATION, LEFT_ANNOTATION, NAMESPACE, SILENT, Registered
 from kcpsyncer.agent_admission import AgentAdmission
 from kcpsyncer.agent_pool import AgentPool
-from kcpsyncer.conditions import status_of, with_conditions
+from kcpsyncer.conditions import Condition, status_of, with_conditions
 from kcpsyncer.controllers.api_negotiation import Plan, View, negotiate
+from kcpsyncer.controllers.cluster_offers import (
+    Offer,
+    is_inherited,
+    is_like,
+    mirror,
+    missing,
+    provider_of,
+    usable,
+)
 from kcpsyncer.controllers.cluster_registration import FINALIZER, Heartbeat, Registration, Source, is_pull, register
 from kcpsyncer.definitions import CLUSTERS, definitions
 from kcpsyncer.imported_apis import GROUP, IMPORTS, NEGOTIATED, VERSION, api_of
 from kcpsyncer.informer import Informer
 from kcpsyncer.kube_client import Failure, KubeClient, resource_path, tls_fault
+from kcpsyncer.offered_clusters import OfferedClusters
 from kcpsyncer.settings import Settings
 from kcpsyncer.work_queue import WorkQueue
 from kcpsyncer.workloads import Heard, Workloads
@@ -35,13 +45,20 @@ _IMPORTS, _NEGOTIATED = resource_path(GROUP, VERSION, IMPORTS), resource_path(GR
 _LEASES = resource_path("coordination.k8s.io", "v1", "leases", NAMESPACE)
 LOOK_AGAIN_S = 5.0  # at a Cluster: a heartbeat that stays away is no event, and a Secret may have changed
 LEAVING_S = 10.0
+INHERIT_S = 10.0  # between two looks at what ancestors offer
+REVOKED_S = 60.0  # after which what is still placed on a cluster that may not be used is removed, drained or not
+OFFERS = "kcp-offers"  # the field manager of what is mirrored
 
 
 class LogicalCluster:
     """`run` until cancelled, with the client open."""
 
-    def __init__(self, path: str, client: KubeClient, settings: Settings, agents: AgentPool) -> None:
+    def __init__(
+        self, path: str, client: KubeClient, settings: Settings, agents: AgentPool, offers: OfferedClusters
+    ) -> None:
         self._path, self._client, self._settings, self._agents = path, client, settings, agents
+        self._offers = offers
+        self._revoked: dict[str, float] = {}  # uid of a Cluster → since when it may not be used any more
         self._defined = asyncio.Event()
         self._definitions = Informer(client, _DEFINITIONS, self._definition_changed)
         self._clusters = Informer(client, _CLUSTERS, self._cluster_changed)
@@ -72,6 +89,7 @@ class LogicalCluster:
                 tasks.create_task(self._registrations.run())
                 tasks.create_task(self._admission.run())
                 tasks.create_task(self._workloads.run())
+                tasks.create_task(self._inherit())
         finally:
             self._agents.stop_all(self._path)
 
@@ -138,8 +156,10 @@ class LogicalCluster:
             self._admission.forget(name)
             return None
         registered = Registered(self._path, name, cluster["metadata"]["uid"])
+        if provider := provider_of(cluster):
+            return await self._register_offered(cluster, registered, provider)
         imports = list(self._imports.objects.values())
-        found = register(cluster, await self._source(cluster), imports, self._beat(name), tls_fault)
+        found = register(cluster, await self._source(cluster, self._client), imports, self._beat(name), tls_fault)
         resources = tuple(cluster["spec"].get("resources") or self._settings.resources)
         if found.is_leaving:
             return await self._leave(cluster, registered, found, resources)
@@ -160,13 +180,16 @@ class LogicalCluster:
     def _served(self, location: str) -> list[PulledApi]:
         return [api_of(each) for each in self._imports.objects.values() if each["spec"].get("location") == location]
 
-    async def _source(self, cluster: Object) -> Source:
+    async def _source(self, cluster: Object, client: KubeClient) -> Source:
+        """`client` speaks to the logical cluster where it is registered."""
         spec = cluster.get("spec") or {}
+        if client is self._client and not is_pull(cluster) and self._path not in self._settings.logical_clusters:
+            return Source(None, "clusters are not registered in this logical cluster, only offered to it")
         reference = spec.get("kubeconfigSecretRef")
         if not reference:
             return Source(spec.get("kubeconfig"), "is not set")
         where = "spec.kubeconfigSecretRef"
-        secret = await self._client.get(resource_path("", "v1", "secrets", reference["namespace"], reference["name"]))
+        secret = await client.get(resource_path("", "v1", "secrets", reference["namespace"], reference["name"]))
         if secret is None:
             return Source(None, f"there is no Secret {reference['namespace']}/{reference['name']}", where)
         key = reference.get("key") or "kubeconfig"
@@ -211,6 +234,83 @@ class LogicalCluster:
         await self._client.delete(f"{_LEASES}/{registered.name}")
         await self._set_finalizers(cluster, [each for each in finalizers if each != FINALIZER])
         return None
+
+    # --- clusters that are somebody else's
+
+    async def _inherit(self) -> None:
+        """Makes Clusters of what ancestors offer; each goes by itself when it is not offered any more."""
+        while True:
+            try:
+                offered = await self._offers.inherited(self._path)
+                for made in missing(offered, self._clusters.objects.values()):
+                    await self._client.apply(f"{_CLUSTERS}/{made['metadata']['name']}", made, manager=OFFERS)
+            except Failure as failure:
+                _log.info("%s: what is offered cannot be found out: %s", self._path, failure)
+            await asyncio.sleep(INHERIT_S)
+
+    async def _register_offered(self, cluster: Object, registered: Registered, provider: str) -> float | None:
+        metadata = cluster["metadata"]
+        offer = await self._offers.find(self._path, provider, metadata["name"])
+        source = await self._offered_source(offer, provider)
+        found = register(cluster, source, list(self._imports.objects.values()), self._beat(registered.name), tls_fault)
+        resources = tuple(((offer.cluster or {}).get("spec") or {}).get("resources") or self._settings.resources)
+        standing = usable(offer)
+        if found.is_leaving or self._has_ended(registered, standing.status == "True"):
+            return await self._leave_offered(cluster, registered, provider, found, resources)
+        if standing.status == "True" and offer.cluster is not None:
+            if FINALIZER not in (metadata.get("finalizers") or ()):
+                await self._set_finalizers(cluster, [*(metadata.get("finalizers") or ()), FINALIZER])
+            await self._offers.hold(self._path, provider, dict(offer.cluster))
+            if found.access is not None:
+                self._agents.run(registered, found.access, self._client, resources)
+        if offer.cluster is not None and offer.is_allowed:
+            wanted = mirror(provider, offer.cluster, is_inherited(cluster))
+            if not is_like(cluster, wanted):
+                await self._client.apply(f"{_CLUSTERS}/{registered.name}", wanted, manager=OFFERS)
+        await self._write_status(cluster, found._replace(conditions=(*_discreet(found), standing)))
+        return LOOK_AGAIN_S
+
+    async def _offered_source(self, offer: Offer, provider: str) -> Source:
+        if offer.cluster is None:
+            return Source(None, "it is not offered")
+        if is_pull(offer.cluster):
+            return Source(None, "its agent serves the logical cluster of its owner only")
+        return await self._source(dict(offer.cluster), await self._offers.of(provider))
+
+    def _has_ended(self, registered: Registered, is_usable: bool) -> bool:
+        """Whether what is not usable any more has been drained, or has had the time to be."""
+        if is_usable:
+            self._revoked.pop(registered.uid, None)
+            return False
+        now_s = asyncio.get_running_loop().time()
+        since_s = self._revoked.setdefault(registered.uid, now_s)
+        is_drained = not self._workloads.is_on(registered.name) and now_s - since_s > LOOK_AGAIN_S
+        return is_drained or now_s - since_s > REVOKED_S
+
+    async def _leave_offered(
+        self, cluster: Object, registered: Registered, provider: str, found: Registration, resources: tuple[str, ...]
+    ) -> float | None:
+        """Nothing of ours is left there, and the provider's Cluster may go. One that we made ourselves goes too."""
+        if FINALIZER in (cluster["metadata"].get("finalizers") or ()):
+            if found.access is not None:
+                try:
+                    await self._agents.leave(registered, found.access, self._client, resources)
+                except Failure as failure:
+                    _log.info("%s cannot be left yet: %s", registered.name, failure)
+                    return LEAVING_S
+            await self._offers.release(self._path, provider, registered.name)
+            await self._client.delete(f"{_LEASES}/{registered.name}")
+            kept = [each for each in cluster["metadata"]["finalizers"] if each != FINALIZER]
+            await self._set_finalizers(cluster, kept)
+        self._agents.stop(registered)
+        if found.is_leaving:
+            self._revoked.pop(registered.uid, None)
+            return None
+        if is_inherited(cluster):
+            await self._client.delete(f"{_CLUSTERS}/{registered.name}", registered.uid)
+            return None
+        await self._write_status(cluster, found._replace(conditions=(*_discreet(found), usable(Offer(None, False)))))
+        return LOOK_AGAIN_S
 
     async def _set_finalizers(self, cluster: Object, finalizers: list[str]) -> None:
         metadata = {"finalizers": finalizers, "resourceVersion": cluster["metadata"]["resourceVersion"]}
@@ -290,6 +390,15 @@ class LogicalCluster:
             await self._client.update(
                 f"{path}/{wanted['metadata']['name']}/status", {**stored, "status": wanted["status"]}
             )
+
+
+def _discreet(found: Registration) -> tuple[Condition, ...]:
+    """What is wrong with its owner's kubeconfig is its owner's business."""
+    return tuple(
+        each if each.reason not in ("InvalidKubeConfig", "ErrorCreatingClient")
+        else each._replace(reason="NotReachable", message="it cannot be reached as its owner has registered it")
+        for each in found.conditions
+    )  # fmt: skip
 
 
 def _group_resource(obj: Object) -> GroupResource:

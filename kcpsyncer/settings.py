@@ -9,5 +9,7 @@ class Settings:
     resources: tuple[str, ...] = ("pods", "deployments.apps")
     # Whether a newly negotiated API is offered at once, or when somebody says so.
     auto_publish: bool = False
-    # Logical clusters where Clusters may be registered.
+    # Logical clusters where Clusters may be registered: who registers one has us connect to an address of his choice.
     logical_clusters: tuple[str, ...] = ("root", "admin", "user")
+    # Whether all others where Clusters are defined are served too, with clusters that are offered to them.
+    everywhere: bool = True

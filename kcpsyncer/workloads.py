@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from kcpsyncer.conditions import Condition, status_of, with_conditions
+from kcpsyncer.controllers.cluster_offers import USABLE
 from kcpsyncer.events import event
 from kcpsyncer.imported_apis import api_of
 from kcpsyncer.informer import Informer, key_of
@@ -36,7 +37,6 @@ MANAGER = "kcp-placement"
 TICK_S = 1.0
 WORKERS = 16  # workloads at a time: each waits for the server most of the time
 PATH_LABEL = "cluster.example.dev/connection-path"  # clusters with equal values are reached in the same way
-USABLE = "Usable"  # condition of a Cluster that is somebody else's: whether this logical cluster may use it
 POLICIES = tuple(resource_path(GROUP, VERSION, plural) for plural in ("placementpolicies", "clusterplacementpolicies"))
 
 
@@ -113,6 +113,14 @@ class Workloads:
     def condition(self, cluster: str) -> Condition | None:
         """What the failure detector thinks of it; None: nothing yet."""
         return health_condition(cluster, self._judgement)
+
+    def is_on(self, cluster: str) -> bool:
+        """Whether anything that was placed by us is on it, according to what is written down."""
+        for followed in self._types.values():
+            for obj in followed.informer.objects.values():
+                if is_leaf(obj) and (obj["metadata"].get("labels") or {}).get(CLUSTER_LABEL) == cluster:
+                    return True
+        return False
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:

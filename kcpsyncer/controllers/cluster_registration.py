@@ -44,7 +44,7 @@ class Registration(NamedTuple):
 def is_pull(cluster: Raw) -> bool:
     """The agent runs in the physical cluster and calls us."""
     spec = cluster.get("spec") or {}
-    return not spec.get("kubeconfig") and not spec.get("kubeconfigSecretRef")
+    return not (spec.get("kubeconfig") or spec.get("kubeconfigSecretRef") or spec.get("offeredBy"))
 
 
 def synced_resources(imports: Iterable[Raw], location: str) -> tuple[str, ...]:
