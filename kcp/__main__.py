@@ -24,6 +24,8 @@ _COMMANDS = {
     "compat": ("kcp.compat", "compat", "Compare definitions of APIs; find what all of them accept."),
     "crd-pull": ("kcp.crd_pull", "crd_pull", "Write the APIs of a cluster as CustomResourceDefinitions."),
     "controllers": ("kcp.controllers", "controllers", "Run a further replica of the multi-cluster controllers."),
+    "plan": ("kcp.plan", "plan", "Tell what would move where, if something changed; change nothing."),
+    "why": ("kcp.why", "why", "Tell an object's way to its clusters and back, and why it is where it is."),
     "syncer": ("kcp.syncer", "syncer", "Let a physical cluster's agent call us."),
     "token": ("kcp.join_tokens", "token", "Make tokens with which other machines join."),
     "ws": ("kcp.workspaces", "ws", "Move through the tree of workspaces; make and delete them."),

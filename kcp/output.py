@@ -47,6 +47,15 @@ def render(rows: Sequence[Row], form: str) -> str:
     return table(rows)
 
 
+def document(value: Row, form: str) -> str:
+    """One object in JSON or YAML, ending in a newline."""
+    if form == "json":
+        return json.dumps(dict(value), indent=2) + "\n"
+    import yaml
+
+    return str(yaml.safe_dump(dict(value), sort_keys=False))
+
+
 def table(rows: Sequence[Row]) -> str:
     """Columns under upper-case heads, three spaces apart, as kubectl prints them."""
     if not rows:

@@ -14,18 +14,18 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from kcpsyncer.conditions import Condition, status_of, with_conditions
-from kcpsyncer.controllers.cluster_offers import USABLE
 from kcpsyncer.events import event
 from kcpsyncer.imported_apis import api_of
 from kcpsyncer.informer import Informer, key_of
 from kcpsyncer.kube_client import Failure, KubeClient, resource_path
+from kcpsyncer.placement.cluster_states import cluster_state
 from kcpsyncer.placement.failover import Rate, held
 from kcpsyncer.placement.failure_detection import FailureDetector, Health, Judgement
 from kcpsyncer.placement.health_notes import HealthNote, health_condition, health_notes
 from kcpsyncer.placement.leaf_index import LeafIndex
 from kcpsyncer.placement.leafs import CLUSTER_LABEL, is_leaf, replicas_of
-from kcpsyncer.placement.model import ClusterState, Policy, Taint
-from kcpsyncer.placement.pod_requests import free_of, request_of
+from kcpsyncer.placement.model import ClusterState, Policy
+from kcpsyncer.placement.pod_requests import request_of
 from kcpsyncer.placement.policies import GROUP, VERSION, PlacementRules, PolicyFault, chosen, read_policy
 from kcpsyncer.placement.workload_step import Step, View, step
 from kcpsyncer.work_queue import WorkQueue
@@ -257,21 +257,9 @@ class Workloads:
     def _states(self, group_resource: str) -> dict[str, ClusterState]:
         found = {}
         for each in self._clusters_there():
-            metadata, spec, status = each["metadata"], each.get("spec") or {}, each.get("status") or {}
-            health = self._judgement.health.get(metadata["name"], Health.HEALTHY)
-            found[metadata["name"]] = ClusterState(
-                metadata["name"],
-                metadata.get("labels") or {},
-                tuple(Taint(t["key"], t.get("value") or "", t["effect"]) for t in spec.get("taints") or ()),
-                free=free_of(status),
-                serves=group_resource in (status.get("syncedResources") or ()),
-                may_be_used=status_of(status.get("conditions"), USABLE) != "False",
-                is_cordoned=bool(spec.get("cordon")),
-                is_draining=bool(spec.get("drain") or metadata.get("deletionTimestamp")),
-                is_suspect=health is Health.SUSPECT,
-                is_lost=health is Health.LOST,
-                is_pull=False,  # no agent stops its copies by itself yet: what may run at most once is not replaced
-            )
+            name = each["metadata"]["name"]
+            # No agent stops its copies by itself yet: what may run at most once is not replaced.
+            found[name] = cluster_state(each, group_resource, self._judgement.health.get(name, Health.HEALTHY))
         return found
 
     # --- one workload

@@ -10,12 +10,12 @@ from hashlib import blake2s
 from typing import Any, NamedTuple
 
 from kcpsyncer.conditions import Condition
+from kcpsyncer.placement.cluster_states import USABLE
 
 Object = dict[str, Any]
 Raw = Mapping[str, Any]
 GROUP = "cluster.example.dev"
 API_VERSION = f"{GROUP}/v1alpha1"
-USABLE = "Usable"  # condition of a consumer's Cluster
 INHERITED = "cluster.example.dev/inherited"  # annotation: made by the controllers, and taken away by them
 _MIRRORED = ("taints", "cordon", "drain")
 

@@ -6,10 +6,13 @@ what the two divisions have in common and what not.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kcpsyncer.placement.decision import Decision, place
-from kcpsyncer.placement.model import ClusterState, Policy, Workload
+from kcpsyncer.placement.leafs import CLUSTER_LABEL, can_divide, replicas_of
+from kcpsyncer.placement.model import ClusterState, Guarantee, Policy, Workload
+from kcpsyncer.placement.pod_requests import request_of
+from kcpsyncer.placement.policies import PlacementRules, chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,23 @@ class Plan(NamedTuple):
     missing: Mapping[str, str]
 
 
+def placed(root: Mapping[str, Any], leafs: Iterable[Mapping[str, Any]], rules: Iterable[PlacementRules]) -> Placed:
+    """A root with its leafs, under the policies that there are. Its key is kind/namespace/name."""
+    metadata = root["metadata"]
+    ruling = chosen(rules, root)
+    key = "/".join((root["kind"].lower(), metadata.get("namespace") or "", metadata["name"]))
+    workload = Workload(key, replicas_of(root), request_of(root), can_divide(root))
+    now = {leaf["metadata"]["labels"][CLUSTER_LABEL]: replicas_of(leaf) for leaf in leafs}
+    return Placed(workload, ruling.policy if ruling else Policy(), ruling.name if ruling else "", now)
+
+
 def decide(placed: Placed, clusters: Sequence[ClusterState]) -> Decision:
-    return place(placed.workload, placed.policy, clusters, placed.now)
+    """AtMostOnce: where nobody can tell that lost copies have stopped, they are held for ever."""
+    held: dict[str, int] = {}
+    if placed.policy.guarantee is Guarantee.AT_MOST_ONCE:
+        silent = {each.name for each in clusters if (each.is_lost or each.is_suspect) and not each.is_pull}
+        held = {name: count for name, count in placed.now.items() if name in silent and count}
+    return place(placed.workload, placed.policy, clusters, placed.now, held)
 
 
 def plan(workloads: Iterable[Placed], clusters: Sequence[ClusterState]) -> Plan:

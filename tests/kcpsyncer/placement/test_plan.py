@@ -2,8 +2,8 @@
 
 import pytest
 
-from kcpsyncer.placement.model import ClusterState, Policy, Workload
-from kcpsyncer.placement.plan import Move, Placed, plan, without
+from kcpsyncer.placement.model import ClusterState, Guarantee, Policy, Workload
+from kcpsyncer.placement.plan import Move, Placed, placed, plan, without
 
 CLUSTERS = [ClusterState("east"), ClusterState("west")]
 WEB = Placed(Workload("demo/web", 6), Policy(), "", {"east": 3, "west": 3})
@@ -39,3 +39,18 @@ def test_what_one_takes_the_next_does_not_get() -> None:
     assert [(m.workload, m.after) for m in found.moves] == [("a", 3), ("b", 1)]
     assert list(found.missing) == ["b"]
     assert "2 replicas have no place" in found.missing["b"]
+
+
+def test_what_may_run_once_only_is_not_replaced() -> None:
+    once = Placed(WEB.workload, Policy(guarantee=Guarantee.AT_MOST_ONCE), "once", WEB.now)
+    assert plan([once], without(CLUSTERS, "west")).moves == ()
+
+
+def test_of_objects() -> None:
+    root = {"kind": "Deployment", "metadata": {"namespace": "demo", "name": "web"}, "spec": {"replicas": 6}}
+    leafs = [
+        {"kind": "Deployment", "metadata": {"labels": {"kcp.dev/cluster": name}}, "spec": {"replicas": 3}}
+        for name in ("east", "west")
+    ]
+    found = placed(root, leafs, ())
+    assert (found.workload.key, found.workload.replicas, found.now) == ("deployment/demo/web", 6, WEB.now)
