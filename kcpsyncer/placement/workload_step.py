@@ -6,7 +6,7 @@ time even if nothing changes; every change of the root, of a leaf, of a policy o
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2s
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ from kcpsyncer.placement.leafs import (
 from kcpsyncer.placement.model import ClusterState, Guarantee, Mode, Policy, Workload
 from kcpsyncer.placement.overrides import OverrideFault, overridden
 from kcpsyncer.placement.policies import PlacementRules
-from kcpsyncer.placement.status_aggregation import aggregated
+from kcpsyncer.placement.status_aggregation import aggregated, is_up_to_date
 from kcpsyncer.placement.transition import Observed, next_step
 
 Raw = Mapping[str, Any]
@@ -79,13 +79,16 @@ def step(view: View) -> Step:
         policy_hold = {}
     held = {**policy_hold, **{name: count for name, count in view.hold.replicas.items() if name in given}}
     decision = place(_workload(view), policy, view.clusters.values(), given, held)
-    if policy.mode is Mode.DIVIDE and can_divide(view.root):
-        observed = {name: _observed(view, leaf) for name, leaf in parts.items()}
+    stopping: set[str] = set()
+    if policy.mode is not Mode.DUPLICATE and can_divide(view.root):
+        observed = {name: _observed(view, leaf, policy.guarantee) for name, leaf in parts.items()}
         wanted = next_step(decision.replicas, observed, policy.guarantee)
+        if policy.guarantee is Guarantee.AT_MOST_ONCE:
+            stopping = {name for name, leaf in parts.items() if not wanted.get(name) and _may_run(observed[name], leaf)}
     else:
         wanted = _without_gap(decision.replicas, parts, policy.guarantee)
-    applied, faults = _leafs(view, parts, wanted)
-    kept = {name for name, count in wanted.items() if count or (name in decision.replicas)}
+    applied, faults = _leafs(view, parts, {**dict.fromkeys(stopping, 0), **wanted}, stopping)
+    kept = {name for name, count in wanted.items() if count or (name in decision.replicas)} | stopping
     deleted = tuple(leaf for name, leaf in sorted(parts.items()) if name not in kept)
     status = _status(view, {n: leaf for n, leaf in parts.items() if n in kept}, decision, faults)
     notes = _notes(view, given if applied or deleted else decision.replicas, decision, status)
@@ -107,11 +110,20 @@ def _is_lost(view: View, cluster: str) -> bool:
     return found is None or found.is_lost
 
 
-def _observed(view: View, leaf: Raw) -> Observed:
+def _may_run(observed: Observed, leaf: Raw) -> bool:
+    """Of what may run once only: a leaf that is deleted tells nothing of its pods, so it is brought to 0 before."""
+    if not observed.is_reachable or observed.must_go:
+        return False
+    return observed.asked > 0 or observed.running > 0 or not is_up_to_date(leaf)
+
+
+def _observed(view: View, leaf: Raw, guarantee: Guarantee) -> Observed:
     name = leaf["metadata"]["labels"][CLUSTER_LABEL]
     cluster, status = view.clusters.get(name), leaf.get("status") or {}
     ready = int(status.get("readyReplicas") or status.get("ready") or 0)
     running = int(status.get("replicas") or status.get("active") or 0) + int(status.get("terminatingReplicas") or 0)
+    if guarantee is Guarantee.AT_MOST_ONCE and not is_up_to_date(leaf):
+        running = max(running, replicas_of(view.root))  # as many as it may have been told before
     if cluster is None:
         return Observed(_given(leaf), running, ready, is_reachable=False, must_go=True)
     reachable = not (cluster.is_lost or cluster.is_suspect)
@@ -137,12 +149,14 @@ def _is_ready(leaf: Raw) -> bool:
 # --- leafs
 
 
-def _leafs(view: View, parts: Mapping[str, Raw], wanted: Mapping[str, int]) -> tuple[tuple[Object, ...], list[str]]:
+def _leafs(
+    view: View, parts: Mapping[str, Raw], wanted: Mapping[str, int], stopping: Collection[str]
+) -> tuple[tuple[Object, ...], list[str]]:
     """Those to write, and what is wrong with the overrides. A leaf with a fault stays as it is; the others go on."""
     applied: list[Object] = []
     faults: list[str] = []
     overrides = view.rules.overrides if view.rules is not None else ()
-    for part in parts_of({name: count for name, count in wanted.items() if count}):
+    for part in parts_of({name: count for name, count in wanted.items() if count or name in stopping}):
         cluster = view.clusters.get(part.cluster)
         try:
             leaf = overridden(leaf_of(view.root, _whole(view, part)), cluster.labels if cluster else {}, overrides)

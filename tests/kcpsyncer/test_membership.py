@@ -21,7 +21,7 @@ Object = dict[str, Any]
 async def test_two_replicas_divide_and_take_over(upstream_server: EmbeddedServer) -> None:
     access = parse(kubeconfig_of(upstream_server.create_cluster()))
     paths = tuple(f"divided-{number}" for number in range(8))
-    settings = Settings((), False, paths)
+    settings = Settings((), False, paths, everywhere=False)
     one, other = (ControllerProcess(access, settings, f"controllers-{name}") for name in ("one", "other"))
     stop_one, stop_other = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
+import pytest
+
 from kcpsyncer.placement.failover import Hold
 from kcpsyncer.placement.leafs import CLUSTER_LABEL
 from kcpsyncer.placement.model import ClusterState
@@ -200,3 +202,37 @@ def test_what_has_no_replicas_goes_everywhere() -> None:
     del world.root["spec"]
     world.step()
     assert sorted(world.leafs) == ["us-east1", "us-west1"]
+
+
+@pytest.mark.parametrize("mode", ["Divide", "Whole"])
+def test_what_may_run_once_only_stops_before_it_starts_elsewhere(mode: str) -> None:
+    """Its leaf is kept, with nothing to run, until the cluster has said that nothing runs."""
+    world = World(1)
+    spec = {"mode": mode, "failover": {"guarantee": "AtMostOnce"}}
+    world.rules = read_policy({"metadata": {"name": "p"}, "spec": spec})
+    world.settle()
+    (first,) = world.given()
+    (other,) = {"us-east1", "us-west1"} - {first}
+    world.change(first, is_draining=True)
+    for _ in range(3):  # the cluster says nothing yet
+        world.step()
+        assert {name: leaf["spec"]["replicas"] for name, leaf in world.leafs.items()} == {first: 0}
+    world.leafs[first]["status"] = {"replicas": 1, "observedGeneration": world.leafs[first]["metadata"]["generation"]}
+    world.step()
+    assert set(world.leafs) == {first}  # it knows, but a pod runs still
+    world.leafs[first]["status"]["replicas"] = 0
+    world.step()
+    world.step()
+    assert world.given() == {other: 1}
+
+
+def test_status_that_is_behind_counts_for_nothing() -> None:
+    """Scaled down before it was seen to have started: it may yet start."""
+    world = World(1)
+    world.rules = read_policy({"metadata": {"name": "p"}, "spec": {"failover": {"guarantee": "AtMostOnce"}}})
+    world.step()
+    (first,) = world.given()
+    world.change(first, is_draining=True)
+    world.step()
+    world.step()
+    assert set(world.leafs) == {first}
