@@ -200,3 +200,14 @@ demo: setup
 .PHONY: failover
 failover: setup
 	$(BIN)/pytest tests/kcpsyncer -m slow
+
+# Physical clusters paused, killed, cut off, drained, upgraded and returned, two Kubernetes minors, judged by the pods that
+# really run in them. PEERS_DIR: etcd, kube-apiserver, …, and VERSION/bin for another version of Kubernetes
+.PHONY: chaos
+chaos: setup
+	$(BIN)/python -m tests.clients.chaos $(ARGS)
+
+# What carrying workloads to 100 physical clusters costs, how long it takes, and how long a failover does
+.PHONY: bench-multi-cluster
+bench-multi-cluster: setup
+	$(BIN)/python -m benchmarks.multi_cluster $(ARGS)

@@ -2,7 +2,8 @@
 
 A cluster's silence grows only while the detector itself was awake and heard somebody else: a detector that was paused,
 or cut off, would otherwise take everybody for dead. When more than half of the clusters are silent together, or all of
-one connection path of several, the fault is more likely in between: failover freezes until that is over.
+one connection path of several, the fault is more likely in between: failover freezes until that is over. When nobody is
+heard at all, everybody is suspect and nobody is given up.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,6 +46,7 @@ class FailureDetector:
     lost_after_s: float = LOST_AFTER_S
     _clusters: dict[str, _Watched] = field(default_factory=dict)
     _last_tick_s: float | None = None
+    _nobody_s: float = 0.0  # for so long, awake, we have heard nobody
     _lost: set[str] = field(default_factory=set)
 
     def watch(self, clusters: Mapping[str, str]) -> None:
@@ -65,7 +67,9 @@ class FailureDetector:
             each.silence_s, each.last_heard_s, each.has_been_heard = 0.0, now_s, True
         # Alone, it has nobody to compare with: then its own being awake has to do.
         hears_somebody = bool(heard) or len(self._clusters) == 1 or self._heard_lately(now_s)
-        if 0 < step_s <= LONGEST_TICK_S and hears_somebody:
+        is_awake = 0 < step_s <= LONGEST_TICK_S
+        self._nobody_s = 0.0 if heard else self._nobody_s + step_s * is_awake
+        if is_awake and hears_somebody:
             for name, each in self._clusters.items():
                 if name not in heard:
                     each.silence_s += step_s
@@ -83,6 +87,8 @@ class FailureDetector:
 
     def _judge(self) -> Judgement:
         silent = {name for name, each in self._clusters.items() if each.silence_s >= self.suspect_after_s}
+        if len(self._clusters) > 1 and self._nobody_s >= self.suspect_after_s:
+            silent = set(self._clusters)
         self._lost &= silent
         frozen = self._frozen(silent)
         if not frozen:

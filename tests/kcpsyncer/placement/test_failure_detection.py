@@ -38,7 +38,10 @@ def test_the_detectors_own_sleep_is_nobodys_silence() -> None:
 def test_who_hears_nobody_judges_nobody() -> None:
     made = detector(THREE)
     found = run(made, 1, 60, "")
-    assert Health.LOST not in found.health.values()
+    assert found.health == dict.fromkeys("abc", Health.SUSPECT)
+    assert "3 of 3" in found.frozen
+    found = made.tick(60.0, "a")
+    assert (found.health, found.frozen) == (dict.fromkeys("abc", Health.HEALTHY), "")
 
 
 def test_more_than_half_silent_freezes() -> None:
