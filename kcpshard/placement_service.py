@@ -204,6 +204,12 @@ class AdminService(shard_pb2_grpc.ShardAdminServicer):
         async with _refusals(context):
             return pb.MovesResponse(moves=orjson.dumps(await keeper.move_clusters(request)))
 
+    async def PlaceCluster(self, request: pb.PlaceClusterRequest, context: Any) -> pb.PlaceClusterResponse:
+        keeper = await self._keeper(context)
+        async with _refusals(context):
+            await keeper.place(request.cluster, request.beside)
+        return pb.PlaceClusterResponse()
+
     async def ShowMoves(self, request: pb.ShowMovesRequest, context: Any) -> pb.MovesResponse:
         keeper = await self._keeper(context)
         return pb.MovesResponse(moves=orjson.dumps(keeper.moves()))

@@ -469,6 +469,7 @@ class ShardServer:
         self._peers = Peers(self._options.number, self._local, self._dial, self._tasks)
         self.follow_map(self._peers.adopt)
         self._shard.ask = self._peers.call
+        self._shard.place = self._placement.place
         self._shard.directory.connect(self._peers.call, SYSTEM, self._tasks)
         authorizer = self._shard.authorizer
         self._shard.standing.copies = Copies(

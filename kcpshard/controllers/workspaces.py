@@ -27,6 +27,7 @@ from kcpshard.tenancy import logical_clusters, workspace_status
 from kcpshard.tenancy.names import (
     CORE,
     FINALIZER,
+    FORK_OF,
     LOGICAL_CLUSTERS,
     NAME,
     TENANCY,
@@ -34,6 +35,7 @@ from kcpshard.tenancy.names import (
     WORKSPACES,
 )
 from kcpshard.tenancy.type_graph import TypeFault
+from kcpshard.verbs.fork import place
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.workspace_births import bear, birth_of
 from kcpshard.verbs.writes import put_of
@@ -80,7 +82,10 @@ class Workspaces:
             birth = await self._birth(cluster.path, workspace)
         except TypeFault as fault:
             return await self._unscheduled(cluster, workspace, "WorkspaceTypesInvalid", str(fault))
+        origin = (workspace["metadata"].get("annotations") or {}).get(FORK_OF)
         try:
+            if origin:
+                await place(self._shard, path, origin)
             if self._shard.is_ours(path):
                 group = await self._begin_when_settled(cluster, workspace, birth)
                 if group is not None:

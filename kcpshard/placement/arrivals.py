@@ -255,6 +255,9 @@ class Arrivals:
 
     async def _move(self, job: Job) -> None:
         request = job.request
+        if request.unborn:
+            await self._take_path(job)
+            return
         for stale in self._store.transfers.arrivals():
             if (stale.path, stale.epoch) != (request.cluster, request.epoch) and not stale.is_sealing:
                 await durable(self._store.transfers.abandon(stale.cluster_id))  # of a move that the keeper gave up
@@ -282,6 +285,27 @@ class Arrivals:
                     await self._take(job, arrival, page)
         finally:
             await pages.close()
+
+    async def _take_path(self, job: Job) -> None:
+        """One at which nothing lives: it is sealed there and adopted here. Revisions go on above those of what lived
+        there before."""
+        request = job.request
+        path = request.cluster
+        if self._store.pending_cluster(path) is not None:
+            raise OwnershipConflict(f"there is a logical cluster {path} at shard {self._ownership.number}")
+        self._hand_over(job)
+        answer = await self._source(request.source).seal_cluster(
+            pb.SealClusterRequest(epoch=request.epoch, cluster=path, moved_to=self._ownership.number, unborn=True)
+        )
+        if failpoints.armed:
+            failpoints.reach("moves.sealed")
+        self._store.raise_clock(answer.revision)
+        group = self._ownership.adopt(request.epoch, path)
+        if group is not None:
+            await durable(group)
+        if failpoints.armed:
+            failpoints.reach("moves.adopted")
+        job.end(Stage.DONE)
 
     async def _begin(self, job: Job, progress: Progress | None, head: pb.ClusterHead) -> Arrival:
         path, transfers = job.request.cluster, self._store.transfers

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple, Protocol
 
 from kcpshard import failpoints
 from kcpshard.api.slots import decode_table, slot_of
-from kcpshard.placement.cluster_moves import DRAIN, REBALANCE, ClusterMove, MoveRecord, WantedMove, decode_record
+from kcpshard.placement.cluster_moves import DRAIN, PLACE, REBALANCE, ClusterMove, MoveRecord, WantedMove, decode_record
 from kcpshard.placement.keeper_records import CLUSTER_MOVES_KEY, KeeperRecords
 from kcpshard.placement.ownership_states import OwnershipConflict
 from kcpshard.placement.rebalancing import PlannedMove
 from kcpshard.placement.shard_changes import SYSTEM_CLUSTERS, ChangeRefused, found, receiving
 from kcpshard.placement.shard_map import KEEPER_CLUSTER, KEYS_CLUSTER, entry_of, pins_of, with_moved_slots, with_pin
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.placement_client import Refused
+from kcpshard.rpc.placement_client import Refused, Unreachable
 from kcpshard.storage.contract import ReadOnly
 from kcpshard.storage.durability import durable
 
@@ -33,6 +33,7 @@ FOUND_AT_ONCE = 256  # logical clusters of a drained shard, between two looks
 BACKGROUND_PAUSE_S = 0.02
 BACKGROUND_BYTES_S = 32 << 20
 KEPT_ENDS = 1000
+PLACED_WITHIN_S = 8.0  # whoever waits for it asks again
 
 
 class ClusterCommands(Protocol):
@@ -71,6 +72,7 @@ class ClusterMover:
         self._progress = pb.TakeClusterResponse()
         self._ends: deque[MoveEnd] = deque(maxlen=KEPT_ENDS)
         self._ended = 0
+        self._has_ended = asyncio.Event()  # replaced with each move that ends
         self._stuck: set[str] = set()  # what could not be moved: left alone until somebody changes something
 
     @property
@@ -95,6 +97,30 @@ class ClusterMover:
         self._stuck.difference_update(paths)
         await self._write(self._record.with_asked(WantedMove(path, shard.number, is_pinned) for path in paths))
         return paths
+
+    async def place(self, path: str, beside: str, wake: Callable[[], None]) -> None:
+        """Until that path is served where `beside` is; nothing lives there yet."""
+        shard = await self._owner(beside)
+        if shard is None:
+            raise ChangeRefused(f"there is no logical cluster {beside}")
+        if await self._owner(path, unborn=True) == shard:
+            return
+        if len(self._record.asked) >= MAX_ASKED:
+            raise ChangeRefused(f"at most {MAX_ASKED} moves can wait")
+        before = self._ended
+        await self._write(self._record.with_asked([WantedMove(path, shard, False, PLACE)]))
+        wake()
+        try:
+            async with asyncio.timeout(PLACED_WITHIN_S):
+                while (end := self._end_of(path, before)) is None:
+                    await self._has_ended.wait()
+        except TimeoutError:
+            raise Unreachable(f"{path} waits for moves that come before it") from None
+        if end.outcome != "done":
+            raise ChangeRefused(end.note or f"{path} could not be placed: {end.outcome}")
+
+    def _end_of(self, path: str, after: int) -> MoveEnd | None:
+        return next((end for end in reversed(self._ends) if end.path == path and end.number > after), None)
 
     async def cancel(self, request: pb.MoveClustersRequest) -> Sequence[str]:
         """The paths whose moves are no more. Raises ChangeRefused if one is being handed over."""
@@ -178,10 +204,16 @@ class ClusterMover:
         return True
 
     async def _begin(self, wanted: WantedMove) -> None:
-        source = await self._owner(wanted.path)
+        source = await self._owner(wanted.path, wanted.reason == PLACE)
         destination = entry_of(self._records.accepted, wanted.destination)
         if source is None or destination is None or destination.cordoned:
-            why = f"there is no logical cluster {wanted.path}" if source is None else "its destination is not open now"
+            why = (
+                "its destination is not open now"
+                if source is not None
+                else f"there is no logical cluster {wanted.path}"
+            )
+            if source is None and wanted.reason == PLACE:
+                why = f"there is a logical cluster {wanted.path}"
             await self._write(self._record.without((wanted.path,)))
             self._stuck.add(wanted.path)
             self._end(wanted.path, wanted.destination, "failed", why)
@@ -208,9 +240,9 @@ class ClusterMover:
         await self._write(self._record.without((wanted.path,)))
         self._end(wanted.path, wanted.destination, "done", "it is there already")
 
-    async def _owner(self, path: str) -> int | None:
+    async def _owner(self, path: str, unborn: bool = False) -> int | None:
         """Who serves it. Raises Unreachable where a shard that may does not answer."""
-        wanted = pb.FindClustersRequest(under=path, alone=True)
+        wanted = pb.FindClustersRequest(under=path, alone=True, unborn=unborn)
         for entry in self._serving():
             if (await self._shard(entry.number).find_clusters(wanted)).clusters:
                 return entry.number
@@ -231,7 +263,9 @@ class ClusterMover:
 
     def _take_request(self, move: ClusterMove) -> pb.TakeClusterRequest:
         rate = BACKGROUND_BYTES_S if move.reason in (DRAIN, REBALANCE) else 0
-        return pb.TakeClusterRequest(epoch=move.epoch, cluster=move.path, source=move.source, bytes_per_second=rate)
+        return pb.TakeClusterRequest(
+            epoch=move.epoch, cluster=move.path, source=move.source, bytes_per_second=rate, unborn=move.reason == PLACE
+        )
 
     async def _finish(self, move: ClusterMove) -> None:
         owner = decode_table(self._records.accepted.slots)[slot_of(move.path)]
@@ -268,6 +302,8 @@ class ClusterMover:
 
     def _end(self, path: str, destination: int, outcome: str, note: str) -> None:
         self._ended += 1
+        self._has_ended.set()
+        self._has_ended = asyncio.Event()
         self._ends.append(MoveEnd(self._ended, path, self._name(destination), outcome, note))
         level = logging.WARNING if outcome == "failed" else logging.INFO
         log.log(level, "move of %s to %s: %s %s", path, self._name(destination), outcome, note)
@@ -305,6 +341,14 @@ class ClusterMover:
             self._planned.extend(
                 WantedMove(path, table[slot_of(path)], False, DRAIN) for path in tenants if path not in self._stuck
             )
+            if not tenants:
+                # Where something lived, or may be born: the owner of the slot sends everybody here.
+                request = pb.FindClustersRequest(limit=FOUND_AT_ONCE, unborn=True)
+                paths_alone = (await self._shard(entry.number).find_clusters(request)).clusters
+                tenants = [path for path in paths_alone if path not in SYSTEM_CLUSTERS]
+                self._planned.extend(
+                    WantedMove(path, table[slot_of(path)], False, PLACE) for path in tenants if path not in self._stuck
+                )
             if not tenants and KEEPER_CLUSTER in paths and KEEPER_CLUSTER not in self._stuck:
                 heir = min(e.number for e in self._serving() if not e.cordoned)
                 self._planned.append(WantedMove(KEEPER_CLUSTER, heir, True, DRAIN))
@@ -316,7 +360,8 @@ class ClusterMover:
         keeper = pins[KEEPER_CLUSTER]
         if pins.get(KEYS_CLUSTER, keeper) == keeper or KEYS_CLUSTER in self._stuck:
             return False
-        self._planned.append(WantedMove(KEYS_CLUSTER, keeper, True, DRAIN))
+        reason = PLACE if await self._owner(KEYS_CLUSTER) is None else DRAIN  # they may not have been made yet
+        self._planned.append(WantedMove(KEYS_CLUSTER, keeper, True, reason))
         return True
 
     async def is_empty(self, name: str) -> bool:
@@ -324,7 +369,9 @@ class ClusterMover:
         entry = found(self._records.accepted, name)
         if not entry.ownership_epoch:
             return True
-        return not (await self._shard(entry.number).find_clusters(pb.FindClustersRequest(limit=1))).clusters
+        find = self._shard(entry.number).find_clusters
+        wanted = pb.FindClustersRequest(limit=1), pb.FindClustersRequest(limit=1, unborn=True)
+        return not any([(await find(each)).clusters for each in wanted])
 
     def _serving(self) -> list[pb.ShardEntry]:
         return [entry for entry in self._records.accepted.shards if entry.admin_address and entry.ownership_epoch]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import orjson
 
 ASKED, DRAIN, REBALANCE = "asked", "drain", "rebalance"
+PLACE = "place"  # of a path where nothing lives: what is born there is to be born at the destination
 
 
 class WantedMove(NamedTuple):

@@ -160,6 +160,8 @@ class Departures:
     async def seal(self, request: pb.SealClusterRequest) -> pb.OwnershipResponse:
         """Durable on return. Raises OwnershipConflict, ReadOnly."""
         path, moved_to = request.cluster, request.moved_to
+        if request.unborn:
+            return await self._seal_unborn(request)
         cluster = self._store.pending_cluster(path)
         if cluster is None and path not in self._leaving:
             raise OwnershipConflict(f"there is no logical cluster {path}")
@@ -177,6 +179,21 @@ class Departures:
             await self._store.transfers.settle()
         if failpoints.armed:
             failpoints.reach("moves.seal_durable")
+        return pb.OwnershipResponse(epoch=self._ownership.epoch, revision=self._store.durable_revision)
+
+    async def _seal_unborn(self, request: pb.SealClusterRequest) -> pb.OwnershipResponse:
+        """Give up a path at which nothing lives. Who is born there asks whose it is in the turn of the birth."""
+        path, moved_to = request.cluster, request.moved_to
+        if self._store.pending_cluster(path) is not None:
+            raise OwnershipConflict(f"there is a logical cluster {path}")
+        group = self._ownership.seal_cluster(request.epoch, path, moved_to, self._store.pending_revision)
+        if group is not None:
+            group.when_durable(lambda: self.on_release(path, moved_to, self._store.durable_revision))
+            if failpoints.armed:
+                failpoints.reach("moves.seal")
+            await durable(group)
+        else:
+            await self._store.transfers.settle()
         return pb.OwnershipResponse(epoch=self._ownership.epoch, revision=self._store.durable_revision)
 
     def _fence(self, cluster: LogicalCluster, moved_to: int, epoch: int) -> None:

@@ -122,6 +122,11 @@ class Keeper:
         self._wake.set()
         return {**self.moves(), "paths": list(paths), "before": before}
 
+    async def place(self, path: str, beside: str) -> None:
+        """Until `path`, where nothing lives yet, is served where `beside` is. Raises ChangeRefused, ReadOnly,
+        Unreachable."""
+        await self._mover.place(path, beside, self._wake.set)
+
     def moves(self) -> Mapping[str, Any]:
         """JSON values: the move under way, those that wait, how the last ones ended, slots yet to be moved."""
         plan = plan_move(self._records.accepted, self._hindered)

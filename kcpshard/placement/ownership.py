@@ -264,6 +264,10 @@ class Ownership:
         after.clusters[path] = record._replace(epoch=epoch, moved_to=moved_to)
         return self._write(after, {slot_of(path)}, with_table=False)
 
+    def adopted(self) -> list[str]:
+        """Paths that are ours whatever their slot, whether something lives there or not."""
+        return [path for path, record in self._clusters.items() if record.state is ClusterState.ADOPTED]
+
     def sealed(self) -> dict[str, ClusterRecord]:
         """Logical clusters given up that have a record."""
         return {path: record for path, record in self._clusters.items() if record.state is ClusterState.SEALED}

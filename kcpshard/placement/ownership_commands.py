@@ -122,6 +122,8 @@ class OwnershipCommands:
 
     async def find(self, request: pb.FindClustersRequest) -> pb.FindClustersResponse:
         """Paths in order, of those served here."""
+        if request.unborn:
+            return self._find_unborn(request)
         found, under = list[str](), request.under
         slots = frozenset(request.slots)
         if under and self._is_wanted(under, slots, request.here) and self._store.pending_cluster(under) is not None:
@@ -140,6 +142,12 @@ class OwnershipCommands:
             after = batch[-1].path
             await asyncio.sleep(0)
         return pb.FindClustersResponse(clusters=found)
+
+    def _find_unborn(self, request: pb.FindClustersRequest) -> pb.FindClustersResponse:
+        paths = [request.under] if request.alone else sorted(self._ownership.adopted())
+        unborn = [p for p in paths if self._ownership.serves(p) and self._store.pending_cluster(p) is None]
+        limit = request.limit or len(unborn)
+        return pb.FindClustersResponse(clusters=unborn[:limit], more=len(unborn) > limit)
 
     def _is_wanted(self, path: str, slots: frozenset[int], only_here: bool) -> bool:
         if slots and slot_of(path) not in slots:

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import orjson
 
+from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.placement import keeper_records
 from kcpshard.placement.arrivals import Arrivals
 from kcpshard.placement.cluster_mover import ClusterCommands
@@ -24,11 +25,13 @@ from kcpshard.placement.membership import Membership, is_keeper
 from kcpshard.placement.ownership import Ownership
 from kcpshard.placement.ownership_commands import OwnershipCommands, PlacementStore
 from kcpshard.placement.ownership_states import ClusterState
+from kcpshard.placement.shard_changes import ChangeRefused
 from kcpshard.placement.shard_map import KEEPER_CLUSTER, KEYS_CLUSTER, entry_of, owner_of, pins_of
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.placement_client import Dial, MapFollower, PlacementClient, Unreachable, connect
+from kcpshard.rpc.placement_client import Dial, MapFollower, NotKeeper, PlacementClient, Refused, Unreachable, connect
 from kcpshard.rpc.transport import Dialler
 from kcpshard.storage.durability import durable
+from kcpshard.verbs.outcome import PlacementRefused
 
 
 class LocalClusters:
@@ -97,6 +100,19 @@ class ShardPlacement:
         if self.keeper is not None:
             return await self.keeper.reserve(name)
         return await self._shard_at(owner_of(self.maps.accepted, KEEPER_CLUSTER)).reserve(name)
+
+    async def place(self, path: str, beside: str) -> None:
+        """Until `path`, where nothing lives, is served by the shard of `beside`. Raises PlacementRefused with a
+        sentence, ServiceUnavailable: to be tried again."""
+        try:
+            if self.keeper is not None:
+                await self.keeper.place(path, beside)
+            else:
+                await self._shard_at(owner_of(self.maps.accepted, KEEPER_CLUSTER)).place_cluster(path, beside)
+        except (ChangeRefused, Refused) as refusal:
+            raise PlacementRefused(str(refusal)) from refusal
+        except (Unreachable, NotKeeper, keeper_records.RoleLost) as error:
+            raise ServiceUnavailable(f"{path} cannot be placed now: {error}", retry_after_s=1) from error
 
     # --- the role of the keeper, which goes with system:shards
 

@@ -121,6 +121,10 @@ class PlacementClient:
         reply: pb.MovesResponse = await _answer(self._admin.MoveClusters(request, timeout=CALL_TIMEOUT_S))
         return reply.moves
 
+    async def place_cluster(self, path: str, beside: str) -> None:
+        request = pb.PlaceClusterRequest(cluster=path, beside=beside)
+        await _answer(self._admin.PlaceCluster(request, timeout=CALL_TIMEOUT_S))
+
     async def show_moves(self) -> bytes:
         reply: pb.MovesResponse = await _answer(self._admin.ShowMoves(pb.ShowMovesRequest(), timeout=CALL_TIMEOUT_S))
         return reply.moves

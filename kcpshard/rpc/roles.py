@@ -35,6 +35,7 @@ METHOD_ROLES: Mapping[str, frozenset[str]] = {
     f"{_PACKAGE}ShardAdmin/CloseCheckpoint": frozenset({ADMIN}),
     f"{_PACKAGE}ShardAdmin/RegisterShard": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/ReserveShard": _ADMINISTRATION,
+    f"{_PACKAGE}ShardAdmin/PlaceCluster": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/GrantSlots": _ADMINISTRATION,
     f"{_PACKAGE}ShardAdmin/SealSlots": _ADMINISTRATION,
     # A move of one logical cluster: what shards say to each other, and what administrators ask of the keeper.

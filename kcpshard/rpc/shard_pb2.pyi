@@ -1716,19 +1716,23 @@ class SealClusterRequest(_message.Message):
     EPOCH_FIELD_NUMBER: _builtins.int
     CLUSTER_FIELD_NUMBER: _builtins.int
     MOVED_TO_FIELD_NUMBER: _builtins.int
+    UNBORN_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     cluster: _builtins.str
     moved_to: _builtins.int
+    unborn: _builtins.bool
+    """only if nothing lives there"""
     def __init__(
         self,
         *,
         epoch: _builtins.int = ...,
         cluster: _builtins.str = ...,
         moved_to: _builtins.int = ...,
+        unborn: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "epoch", b"epoch", "moved_to", b"moved_to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster", b"cluster", "epoch", b"epoch", "moved_to", b"moved_to", "unborn", b"unborn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1788,11 +1792,14 @@ class TakeClusterRequest(_message.Message):
     CLUSTER_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     BYTES_PER_SECOND_FIELD_NUMBER: _builtins.int
+    UNBORN_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     cluster: _builtins.str
     source: _builtins.int
     bytes_per_second: _builtins.int
     """of copying; 0: as fast as it goes"""
+    unborn: _builtins.bool
+    """nothing lives there: only the path is to be taken"""
     def __init__(
         self,
         *,
@@ -1800,10 +1807,11 @@ class TakeClusterRequest(_message.Message):
         cluster: _builtins.str = ...,
         source: _builtins.int = ...,
         bytes_per_second: _builtins.int = ...,
+        unborn: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_per_second", b"bytes_per_second", "cluster", b"cluster", "epoch", b"epoch", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_per_second", b"bytes_per_second", "cluster", b"cluster", "epoch", b"epoch", "source", b"source", "unborn", b"unborn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1852,6 +1860,7 @@ class FindClustersRequest(_message.Message):
     SLOTS_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     HERE_FIELD_NUMBER: _builtins.int
+    UNBORN_FIELD_NUMBER: _builtins.int
     under: _builtins.str
     """this path and what is below it; empty: everything"""
     alone: _builtins.bool
@@ -1860,6 +1869,8 @@ class FindClustersRequest(_message.Message):
     """0: no limit"""
     here: _builtins.bool
     """only those that follow their slot"""
+    unborn: _builtins.bool
+    """paths that are served although nothing lives there: `under` alone, or adopted ones"""
     @_builtins.property
     def slots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """only in these; empty: in any"""
@@ -1872,10 +1883,11 @@ class FindClustersRequest(_message.Message):
         slots: _abc.Iterable[_builtins.int] | None = ...,
         limit: _builtins.int = ...,
         here: _builtins.bool = ...,
+        unborn: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alone", b"alone", "here", b"here", "limit", b"limit", "slots", b"slots", "under", b"under"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alone", b"alone", "here", b"here", "limit", b"limit", "slots", b"slots", "unborn", b"unborn", "under", b"under"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1970,6 +1982,45 @@ class MoveClustersRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MoveClustersRequest: _TypeAlias = MoveClustersRequest  # noqa: Y015
+
+@_typing.final
+class PlaceClusterRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLUSTER_FIELD_NUMBER: _builtins.int
+    BESIDE_FIELD_NUMBER: _builtins.int
+    cluster: _builtins.str
+    """nothing lives there yet"""
+    beside: _builtins.str
+    """what is born there is to be where this logical cluster is"""
+    def __init__(
+        self,
+        *,
+        cluster: _builtins.str = ...,
+        beside: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beside", b"beside", "cluster", b"cluster"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlaceClusterRequest: _TypeAlias = PlaceClusterRequest  # noqa: Y015
+
+@_typing.final
+class PlaceClusterResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlaceClusterResponse: _TypeAlias = PlaceClusterResponse  # noqa: Y015
 
 @_typing.final
 class ShowMovesRequest(_message.Message):

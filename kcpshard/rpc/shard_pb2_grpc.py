@@ -542,6 +542,11 @@ class ShardAdminStub:
                 request_serializer=shard__pb2.MoveClustersRequest.SerializeToString,
                 response_deserializer=shard__pb2.MovesResponse.FromString,
                 _registered_method=True)
+        self.PlaceCluster = channel.unary_unary(
+                '/kcp.shard.v1.ShardAdmin/PlaceCluster',
+                request_serializer=shard__pb2.PlaceClusterRequest.SerializeToString,
+                response_deserializer=shard__pb2.PlaceClusterResponse.FromString,
+                _registered_method=True)
         self.ShowMoves = channel.unary_unary(
                 '/kcp.shard.v1.ShardAdmin/ShowMoves',
                 request_serializer=shard__pb2.ShowMovesRequest.SerializeToString,
@@ -695,6 +700,14 @@ class ShardAdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PlaceCluster(self, request, context):
+        """Shards to the map's keeper: a path is wanted where another logical cluster is (a fork is born beside its origin).
+        Answers when the path is served there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ShowMoves(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -813,6 +826,11 @@ def add_ShardAdminServicer_to_server(servicer, server):
                     servicer.MoveClusters,
                     request_deserializer=shard__pb2.MoveClustersRequest.FromString,
                     response_serializer=shard__pb2.MovesResponse.SerializeToString,
+            ),
+            'PlaceCluster': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlaceCluster,
+                    request_deserializer=shard__pb2.PlaceClusterRequest.FromString,
+                    response_serializer=shard__pb2.PlaceClusterResponse.SerializeToString,
             ),
             'ShowMoves': grpc.unary_unary_rpc_method_handler(
                     servicer.ShowMoves,
@@ -1344,6 +1362,33 @@ class ShardAdmin:
             '/kcp.shard.v1.ShardAdmin/MoveClusters',
             shard__pb2.MoveClustersRequest.SerializeToString,
             shard__pb2.MovesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlaceCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kcp.shard.v1.ShardAdmin/PlaceCluster',
+            shard__pb2.PlaceClusterRequest.SerializeToString,
+            shard__pb2.PlaceClusterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -3,8 +3,9 @@
     POST /clusters/ORIGIN/apis/changes.kcp.io/v1alpha1/forks      {"spec": {"path": "try"}}
 
 makes one without a parent; a workspace becomes a fork by the annotation changes.kcp.io/fork-of on its Workspace. Both
-need the right to create forks.changes.kcp.io in the origin. Origin and fork are of one shard. What the fork knows of
-its beginning is the ConfigMap kcp-fork in its kube-system: `at` is the newest revision of the origin then.
+need the right to create forks.changes.kcp.io in the origin. A fork is born at its origin's shard: where its path is
+another's, that one gives it up first. What the fork knows of its beginning is the ConfigMap kcp-fork in its
+kube-system: `at` is the newest revision of the origin then.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, PendingCommit, Put
 from kcpshard.storage.forks import ForkRefused
 from kcpshard.verbs import births
-from kcpshard.verbs.outcome import AfterSync, NotOwned
+from kcpshard.verbs.outcome import AfterSync, NotOwned, Outcome, PlacementRefused
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.stencils import random_uid
 from kcpshard.verbs.target import check_path
@@ -31,7 +32,7 @@ RESOURCE, KIND = "forks", "Fork"
 CONFIG_MAPS, NAMESPACE, FACTS = "configmaps", "kube-system", "kcp-fork"
 
 
-def fork(shard: Shard, request: Request) -> Answer | AfterSync:
+def fork(shard: Shard, request: Request) -> Outcome:
     shard.ownership.check(request.cluster)
     origin = shard.store.find_cluster(request.cluster)
     check_path(origin, request.cluster)
@@ -47,8 +48,29 @@ def fork(shard: Shard, request: Request) -> Answer | AfterSync:
     shard.authorizer.check(None, path, request.identity, wanted)
     if request.dry_run:
         return _answer(path, origin)
-    _, commit = begin_fork(shard, origin.path, path, decode_identity(request.identity))
+    if not shard.is_ours(path) and shard.place is not None:
+        return _elsewhere(shard, origin, path, request.identity)
+    return _begin(shard, origin, path, request.identity)
+
+
+async def _elsewhere(shard: Shard, origin: LogicalCluster, path: str, identity: bytes) -> AfterSync:
+    """The path is another shard's."""
+    await place(shard, path, origin.path)
+    return _begin(shard, origin, path, identity)
+
+
+def _begin(shard: Shard, origin: LogicalCluster, path: str, identity: bytes) -> AfterSync:
+    _, commit = begin_fork(shard, origin.path, path, decode_identity(identity))
     return AfterSync(_answer(path, origin), commit.group)
+
+
+async def place(shard: Shard, path: str, origin: str) -> None:
+    """Until a fork of `origin` can be born at `path`. Raises Invalid, ServiceUnavailable."""
+    if shard.place is not None and not (shard.is_ours(path) and shard.is_ours(origin)):
+        try:
+            await shard.place(path, origin)
+        except PlacementRefused as refusal:
+            raise _refused(path, f"{origin} cannot be forked to {path}: {refusal}") from refusal
 
 
 def _wanted(body: bytes) -> str:

@@ -22,6 +22,10 @@ class NotOwned(Exception):
         self.moved_to = moved_to
 
 
+class PlacementRefused(Exception):
+    """A path cannot be served where it was wanted; the text is a sentence."""
+
+
 # A coroutine may itself return AfterSync. Of an async iterator all Answers but the last carry only `body`; the first
 # has the code, the last has `info`.
 Outcome = Answer | AfterSync | Coroutine[Any, Any, "Answer | AfterSync"] | AsyncIterator[Answer]

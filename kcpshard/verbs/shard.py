@@ -42,6 +42,11 @@ class Ownership(Protocol):
         """Return if this shard serves `path`; raise verbs.outcome.NotOwned otherwise. Microseconds, no I/O."""
 
 
+class Place(Protocol):
+    def __call__(self, path: str, beside: str) -> Coroutine[Any, Any, None]:
+        """Raises PlacementRefused, ServiceUnavailable."""
+
+
 class Elsewhere(Protocol):
     """Works a write out beside the loop; see `offload.writes`."""
 
@@ -59,8 +64,8 @@ class Shard:
 
     __slots__ = (
         "admission", "ask", "authorizer", "bears_workspaces", "birth", "bound", "callouts", "catalog", "connections",
-        "contents", "directory", "elsewhere", "issuer", "levels", "look_through", "now_us", "ownership", "staged",
-        "standing", "store", "tunnels", "turn", "upstreams", "url",
+        "contents", "directory", "elsewhere", "issuer", "levels", "look_through", "now_us", "ownership", "place",
+        "staged", "standing", "store", "tunnels", "turn", "upstreams", "url",
     )  # fmt: skip
 
     def __init__(
@@ -100,6 +105,7 @@ class Shard:
         self.ask: Ask | None = None  # a request to the shard that serves its path; None: there is no other shard
         self.upstreams: dict[bytes, Upstream] = {}  # of connections to be upgraded, by the id of their request
         self.connections, self.tunnels = Offers(), AgentTunnels()
+        self.place: Place | None = None  # have a path where nothing lives served where a logical cluster is
         self.url = "https://localhost"  # where the fronts are, without a path
 
     async def ask_for(

@@ -10,13 +10,14 @@ import json
 import random
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from kcp import installation
 from kcp.keeper import ask_keeper
 from kcp.output import Refused
+from kcpshard.placement.shard_map import KEEPER_CLUSTER
 from kcpshard.rpc import shard_pb2 as pb
 from tests.robustness.phases import Deaths, Load, Phase
 from tests.robustness.run import stopping
@@ -75,6 +76,9 @@ class Mover:
             await asyncio.sleep(0.1)
 
 
+Keep = Callable[[Mover, Phase, float], Coroutine[Any, Any, None]]
+
+
 async def keep_moving(mover: Mover, phase: Phase, pause_s: float) -> None:
     while not phase.traffic.stopping:
         await mover.move_any(phase.traffic.clusters)
@@ -94,12 +98,14 @@ async def calm(
         await act(mover, phase)
         failed = await mover.settled()
         broken = phase.traffic.reconnects() - connected
+        lists = tier.front_counts("kcp_front_shard_lists_total") - before  # the end of the phase lists to judge
         breaches = await phase.end() + failed
-        lists = tier.front_counts("kcp_front_shard_lists_total") - before
     refused = [o for o in phase.traffic.history.operations if not o.code or o.code >= 500 or o.code in (410, 429)]
     print(f"    {mover.asked} moves asked, {broken} watches broken, {lists:g} lists, {len(refused)} errors", flush=True)
     if broken:
         breaches.append(f"{name}: {broken} watch connections broke")
+    if lists:
+        breaches.append(f"{name}: fronts sent {lists:g} lists that nobody asked for")
     if refused:
         breaches.append(f"{name}: {len(refused)} requests failed, such as {refused[0]}")
     return breaches
@@ -112,24 +118,33 @@ async def moves(mover: Mover, phase: Phase) -> None:
 
 
 async def drains(mover: Mover, phase: Phase) -> None:
-    for name in ("shard-2", "shard-3"):
+    for name in ("shard-2", "shard-1", "shard-3"):  # the first shard keeps the map: its role has to go too
         await mover.change(name, "drain")
         await mover.settled()
         await mover.change(name, "uncordon")
         await mover.settled()
 
 
-async def deaths(tier: Tier, load: Load, step: str, wanted: int, chance: random.Random) -> list[str]:
+async def keep_moving_role(mover: Mover, phase: Phase, pause_s: float) -> None:
+    """The keeper's role, from shard to shard, a logical cluster now and then."""
+    while not phase.traffic.stopping:
+        await mover.move_any([KEEPER_CLUSTER, KEEPER_CLUSTER, *phase.traffic.clusters])
+        await asyncio.sleep(pause_s)
+
+
+async def deaths(
+    tier: Tier, load: Load, step: str, wanted: int, chance: random.Random, keep: Keep = keep_moving, name: str = "fp"
+) -> list[str]:
     """Shards die at that step of moves, again and again; then all must be where it was brought, once."""
     tier.stop()
     await asyncio.to_thread(tier.start, {"KCP_FAILPOINTS": f"{step}=kill%0.3"}, False)
     mover = Mover(tier, chance)
     async with asyncio.TaskGroup() as group:
         died = Deaths(tier, "shard")
-        phase = Phase(tier, load, "fp-" + step.replace(".", "-").replace("_", "-"))
+        phase = Phase(tier, load, f"{name}-" + step.replace(".", "-").replace("_", "-"))
         await asyncio.to_thread(tier.wait_ready)
         await phase.begin(group)
-        moving = group.create_task(keep_moving(mover, phase, 0.3))
+        moving = group.create_task(keep(mover, phase, 0.3))
         await died.reach(wanted, 60)
         moving.cancel()
         await asyncio.to_thread(tier.restart)
@@ -177,6 +192,9 @@ async def run(args: argparse.Namespace, directory: Path) -> list[str]:
         if "deaths" in args.phases:
             for step in args.steps.split(","):
                 breaches += await deaths(tier, load, step, args.deaths, chance)
+        if "keeper" in args.phases:
+            for step in args.steps.split(","):
+                breaches += await deaths(tier, load, step, args.deaths, chance, keep_moving_role, "keeper")
         tier.stop()
         breaches += tier.crashes()
     return breaches
@@ -184,7 +202,7 @@ async def run(args: argparse.Namespace, directory: Path) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--phases", default="calm,restarts,deaths")
+    parser.add_argument("--phases", default="calm,restarts,deaths,keeper")
     parser.add_argument("--steps", default=",".join(STEPS))
     parser.add_argument("--deaths", type=int, default=3, help="at each step")
     parser.add_argument("--restarts", type=int, default=9)

@@ -1,5 +1,4 @@
-"""A change tried out in a fork and promoted, and time turned back: with the real kubectl. One shard, because a fork
-shares its origin's objects."""
+"""A change tried out in a fork and promoted, and time turned back: with the real kubectl."""
 
 import json
 import subprocess
@@ -16,23 +15,23 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
-def one_shard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tier]:
-    made = Tier(tmp_path_factory.mktemp("forks") / "kcp", "--shards", "1", "--fronts", "1")
+def three_shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tier]:
+    made = Tier(tmp_path_factory.mktemp("forks") / "kcp", "--shards", "3", "--fronts", "1")
     made.start()
     yield made
     assert made.stop() == 0, made.log()
     assert not made.has_traceback(), made.log()
 
 
-def test_tried_in_a_fork_and_promoted(kubectl_binary: str, kubectl_place: str, one_shard: Tier) -> None:
-    prod = Kubectl(kubectl_binary, one_shard.kubeconfig, f"{kubectl_place}-prod")
+def test_tried_in_a_fork_and_promoted(kubectl_binary: str, kubectl_place: str, three_shards: Tier) -> None:
+    prod = Kubectl(kubectl_binary, three_shards.kubeconfig, f"{kubectl_place}-prod")
     prod("create", "configmap", "a", "--from-literal=k=1")
     prod("create", "configmap", "b", "--from-literal=k=1")
     prod("create", "serviceaccount", "robot")
     token = prod("create", "token", "robot").strip()
-    config = ["--kubeconfig", str(one_shard.kubeconfig)]
+    config = ["--kubeconfig", str(three_shards.kubeconfig)]
     kcp("fork", f"{kubectl_place}-prod", f"{kubectl_place}-try", *config)
-    fork = Kubectl(kubectl_binary, one_shard.kubeconfig, f"{kubectl_place}-try")
+    fork = Kubectl(kubectl_binary, three_shards.kubeconfig, f"{kubectl_place}-try")
     shown = [json.loads(each("get", "cm,sa,clusterroles", "-A", "-o", "json"))["items"] for each in (prod, fork)]
     names = [{(obj["kind"], obj["metadata"]["name"]) for obj in items} for items in shown]
     assert names[1] - names[0] == {("ConfigMap", "kcp-fork")} and names[0] <= names[1]
@@ -54,9 +53,36 @@ def test_tried_in_a_fork_and_promoted(kubectl_binary: str, kubectl_place: str, o
     assert prod("get", "cm", "c", "-o", "jsonpath={.data.k}") == "3"
 
 
-def test_time_is_turned_back(kubectl_binary: str, kubectl_place: str, one_shard: Tier, tmp_path: Path) -> None:
+def test_forks_on_any_shard_go_apart_and_outlive_their_origin(kubectl_binary: str, three_shards: Tier) -> None:
+    root = Kubectl(kubectl_binary, three_shards.kubeconfig, "root")
+    workspace = {"apiVersion": "tenancy.kcp.io/v1alpha1", "kind": "Workspace", "metadata": {"name": "prod"}}
+    root("create", "-f", "-", given=json.dumps(workspace))
+    root("wait", "workspace/prod", "--for=jsonpath={.status.phase}=Ready", "--timeout=50s")
+    prod = Kubectl(kubectl_binary, three_shards.kubeconfig, "root:prod")
+    for number in range(5):
+        prod("create", "configmap", f"m{number}", "--from-literal=k=1")
+    config = ["--kubeconfig", str(three_shards.kubeconfig)]
+    paths = [f"root:try{number}" for number in range(4)]
+    for path in paths:  # of slots of all shards, most likely
+        kcp("fork", "root:prod", path, *config)
+    forks = [Kubectl(kubectl_binary, three_shards.kubeconfig, path) for path in paths]
+    forks[0]("patch", "configmap", "m0", "--type=merge", "-p", '{"data": {"k": "2"}}')
+    for number, path in enumerate([*paths[:3], "root:prod"]):
+        kcp("move", path, "--to", f"shard-{number % 3 + 1}", "--root-directory", str(three_shards.root))
+    prod("delete", "configmap", "m4")
+    prod("patch", "configmap", "m3", "--type=merge", "-p", '{"data": {"k": "3"}}')
+    kcp("promote", paths[0], *config)
+    assert prod("get", "cm", "m0", "-o", "jsonpath={.data.k}") == "2"
+    root("delete", "workspace", "prod", "--timeout=50s")
+    shown = [json.loads(fork("get", "cm", "-n", "default", "-o", "json"))["items"] for fork in forks]
+    values = [{i["metadata"]["name"]: i["data"].get("k") for i in items if "k" in i["data"]} for items in shown]
+    asked = {f"m{number}": "1" for number in range(5)}
+    assert values == [asked | {"m0": "2"}, asked, asked, asked]
+
+
+def test_time_is_turned_back(kubectl_binary: str, kubectl_place: str, three_shards: Tier, tmp_path: Path) -> None:
     """As new writes: what watches sees changes, and revisions only grow."""
-    kubectl = Kubectl(kubectl_binary, one_shard.kubeconfig, f"{kubectl_place}-past")
+    kubectl = Kubectl(kubectl_binary, three_shards.kubeconfig, f"{kubectl_place}-past")
     kubectl("create", "namespace", "shop")
     kubectl("create", "configmap", "a", "--from-literal=k=1", "-n", "shop")
     kubectl("create", "secret", "generic", "s", "--from-literal=k=1")

@@ -9,10 +9,12 @@ import orjson
 import pytest
 
 from kcpshard import failpoints
+from kcpshard.api.errors import ServiceUnavailable
 from kcpshard.api.slots import SLOTS
 from kcpshard.placement.shard_map import pins_of
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.placement_client import NotKeeper, Refused
+from kcpshard.verbs.outcome import PlacementRefused
 from tests.contracts.moved_cluster import keys_of
 from tests.kcpshard.placement.moving_group import MovingGroup
 from tests.kcpshard.placement.shard_group import until
@@ -227,3 +229,59 @@ async def test_the_epoch_of_a_move_that_came_to_nothing_is_not_given_again(group
     await group.restart(1)
     await group.restart(2)
     assert (group.owner("root:a"), group.owner("root:b")) == (2, 1)
+
+
+async def test_a_path_where_nothing_lives_is_placed_beside_a_logical_cluster(group: MovingGroup) -> None:
+    home = await group.bear("root:prod")
+    paths = [f"root:try{n}" for n in range(6)]
+    assert {group.owner(path) for path in paths} == {1, 2}
+    for path in paths:  # by either shard, the keeper's and the other one
+        await group.shards[1 + len(path) % 2].place(path, "root:prod")
+    assert [group.owners(path) for path in paths] == [[home]] * len(paths)
+    assert all(group.stores[home].pending_cluster(path) is None for path in paths)
+    with pytest.raises(PlacementRefused, match="there is no logical cluster root:none"):
+        await group.shards[2].place("root:x", "root:none")
+    other = next(path for path in (f"root:o{n}" for n in range(50)) if group.owner(path) != home)
+    await group.bear(other)
+    with pytest.raises(PlacementRefused, match=f"there is a logical cluster {other}"):
+        await group.shards[2].place(other, "root:prod")
+    assert group.owners(other) == [3 - home] and group.names(other) == {"o0", "o1", "o2"}
+    assert await group.bear(paths[0]) == home
+    await ask(group, cluster=paths[0], shard=f"shard-{3 - home}")
+    await until(lambda: group.owners(paths[0]) == [3 - home])
+
+
+async def test_a_drain_gives_back_paths_where_nothing_lives(group: MovingGroup) -> None:
+    for name in ("shard-2", "shard-1"):
+        path = next(path for path in (f"root:{name}{n}" for n in range(50)) if group.owner(path) == 1)
+        beside = next(path for path in (f"root:b{name}{n}" for n in range(50)) if group.owner(path) == 2)
+        await group.bear(beside)
+        await group.shards[2].place(path, beside)
+        assert group.owners(path) == [2]
+    await change(group, "shard-2", "drain")
+    await until(lambda: is_quiet(group) and group.owners(path) == [1], 90)
+    await until(lambda: not group.shards[2].ownership.adopted(), 30)
+    shown = await change(group, "shard-2", "remove")
+    assert [entry.name for entry in shown.shards] == ["shard-1"]
+
+
+@pytest.mark.parametrize("step", ["moves.seal", "moves.sealed", "moves.adopted", "placement.cluster_publish"])
+async def test_a_path_is_placed_whoever_dies_on_the_way(group: MovingGroup, step: str) -> None:
+    home = await group.bear("root:prod")
+    path = next(path for path in (f"root:o{n}" for n in range(50)) if group.owner(path) != home)
+    reached = asyncio.Event()
+
+    def die() -> None:
+        reached.set()
+        raise ConnectionResetError("died")
+
+    failpoints.arm(step, die)
+    asking = asyncio.get_running_loop().create_task(group.shards[2].place(path, "root:prod"))
+    await asyncio.wait_for(reached.wait(), 10)
+    failpoints.disarm()
+    for number in (1, 2):
+        await group.restart(number)
+    await asyncio.wait((asking,))
+    assert isinstance(asking.exception(), ServiceUnavailable | None)
+    await until(lambda: group.owners(path) == [home], 60)
+    await group.shards[2].place(path, "root:prod")

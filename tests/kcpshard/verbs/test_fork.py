@@ -4,7 +4,7 @@ import pytest
 
 from kcpshard.api.requests import Identity
 from kcpshard.storage.forks import MOST_FORKS
-from kcpshard.verbs.outcome import NotOwned
+from kcpshard.verbs.outcome import NotOwned, PlacementRefused
 from tests.contracts.api_client import ApiClient, Reply
 
 URL = "/apis/changes.kcp.io/v1alpha1/forks"
@@ -122,17 +122,29 @@ async def test_a_repeat_gets_the_first_answer(client: ApiClient) -> None:
     assert (await client.send(request)).json == first.json and first.code == 201
 
 
-async def test_another_shards_path_is_told(client: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_another_shards_path_is_had_first(client: ApiClient) -> None:
     await client.do("POST", MAPS, config_map("a"))
+
+    elsewhere = {"try", "taken"}
 
     class Ownership:
         def check(self, path: str) -> None:
-            if path == "try":
+            if path in elsewhere:
                 raise NotOwned(2)
+
+    async def place(path: str, beside: str) -> None:
+        if path == "taken":
+            raise PlacementRefused("there is a logical cluster taken")
+        assert beside == "root"
+        elsewhere.discard(path)
 
     client.shard.ownership = Ownership()
     reply = await fork(client, "try")
-    assert reply.code == 422 and "belong to different shards" in reply.message
+    assert reply.code == 422 and "belong to different shards" in reply.message, "nobody to ask"
+    client.shard.place = place
+    assert (await fork(client, "try")).code == 201
+    reply = await fork(client, "taken")
+    assert reply.code == 422 and "root cannot be forked to taken: there is a logical cluster taken" in reply.message
 
 
 async def test_there_is_a_most(client: ApiClient) -> None:
