@@ -32,6 +32,7 @@ from kcpshard.storage.durability import durable
 from kcpshard.tenancy import logical_clusters, workspace_status
 from kcpshard.tenancy.names import APIS, CORE, FINALIZER, LOGICAL_CLUSTERS, NAME, TENANCY, VERSION, WORKSPACES
 from kcpshard.verbs.shard import Shard
+from kcpshard.verbs.workspace_ends import LOGICAL_CLUSTER, release
 from kcpshard.verbs.writes import put_of, remove_of
 
 CONTROLLER = "logicalcluster-controller"
@@ -222,50 +223,20 @@ class LogicalClusters:
     # --- its Workspace
 
     async def _released(self, found: Object, group: Group) -> None:
-        """Let the Workspace go, its logical cluster having ended in that group of this loop turn."""
+        """Let the Workspace go, which may be on any shard; its logical cluster has ended in that group of this turn."""
         owner = (found.get("spec") or {}).get("owner") or {}
-        mine = self._remove_here(owner)
-        await durable(mine or group)
-        if mine is None:
-            with suppress(ApiError, NotDurable):  # the Workspace's own shard looks again
-                await self._release(owner)
-
-    async def _release(self, owner: Mapping[str, Any]) -> None:
-        """The Workspace's finalizer goes. It may be on any shard."""
-        if not owner.get("cluster"):
+        path, name, uid = owner.get("cluster") or "", owner.get("name") or "", owner.get("uid")
+        if not path or not self._shard.is_ours(path):
+            await durable(group)
+        if not path:
             return
-        if not self._shard.is_ours(owner["cluster"]) and await self._release_elsewhere(owner):
+        if self._shard.is_ours(path):
+            parent = self._store.pending_cluster(path)
+            mine = release(self._shard, parent, name, uid) if parent is not None else None
+            await durable(mine or group)
             return
-        workspace = await self._workspace(owner)
-        finalizers = () if workspace is None else workspace["metadata"].get("finalizers") or ()
-        if workspace is not None and FINALIZER in finalizers:
-            workspace["metadata"]["finalizers"] = [each for each in finalizers if each != FINALIZER]
-            await self._put(owner, workspace, "")
-
-    async def _release_elsewhere(self, owner: Mapping[str, Any]) -> bool:
-        """In one request, where nobody else holds the Workspace."""
-        patch = [
-            {"op": "test", "path": "/metadata/uid", "value": owner.get("uid")},
-            {"op": "test", "path": "/metadata/finalizers", "value": [FINALIZER]},
-            {"op": "remove", "path": "/metadata/finalizers"},
-        ]
-        answer = await self._shard.ask_for(
-            pb.PATCH, owner["cluster"], _WORKSPACES, owner["name"], patch, _ASK_S, patch_type=pb.JSON_PATCH
-        )
-        return answer.code in (200, 404)
-
-    def _remove_here(self, owner: Mapping[str, Any]) -> Group | None:
-        """A Workspace of this shard that nothing else holds goes at once; None: it is elsewhere, or otherwise now."""
-        path = owner.get("cluster") or ""
-        cluster = self._store.pending_cluster(path) if path and self._shard.is_ours(path) else None
-        value = None if cluster is None else self._store.pending(cluster, WORKSPACES, "", owner["name"])
-        resource = self._shard.catalog.find(cluster, *_WORKSPACES)
-        if cluster is None or value is None or resource is None:
-            return None
-        meta = orjson.loads(envelope.body(value))["metadata"]
-        if meta["uid"] != owner.get("uid") or not meta.get("deletionTimestamp") or meta["finalizers"] != [FINALIZER]:
-            return None
-        return self._store.commit(cluster, (remove_of(resource, "", owner["name"], value),), author=CONTROLLER).group
+        with suppress(ApiError, NotDurable):  # the Workspace's own shard looks again
+            await self._shard.ask_for(pb.DELETE, path, _WORKSPACES, name, {"uid": uid}, _ASK_S, LOGICAL_CLUSTER)
 
     async def _tell(self, found: Object) -> None:
         """What the LogicalCluster says, at its Workspace. Raises ApiError for what may go better later."""

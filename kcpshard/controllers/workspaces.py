@@ -15,13 +15,14 @@ import orjson
 from kcpshard.api.errors import Invalid, NotFound, ServiceUnavailable
 from kcpshard.api.events import Change, EventType
 from kcpshard.api.objects import Object, timestamp
+from kcpshard.controllers.cluster_ends import ClusterEnds
 from kcpshard.controllers.contract import Key, Keys
 from kcpshard.controllers.system_client import SystemClient
 from kcpshard.definitions.contract import Resource
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Result
 from kcpshard.storage import envelope
-from kcpshard.storage.contract import Group, LogicalCluster, NotDurable
+from kcpshard.storage.contract import Group, LogicalCluster, NotDurable, ScanItem
 from kcpshard.storage.durability import durable
 from kcpshard.tenancy import logical_clusters, workspace_status
 from kcpshard.tenancy.names import (
@@ -54,6 +55,7 @@ class Workspaces:
     def __init__(self, shard: Shard) -> None:
         self._shard, self._store = shard, shard.store
         self._client = SystemClient(shard, CONTROLLER)
+        self._ends = ClusterEnds(shard)
         shard.bears_workspaces = True  # and what cannot be done at once is done here
 
     def see(self, cluster_id: int, change: Change) -> Keys:
@@ -175,6 +177,9 @@ class Workspaces:
         if FINALIZER not in (meta.get("finalizers") or ()):
             return 0  # others hold it
         path = f"{cluster.path}:{meta['name']}"
+        if (group := self._end_here(cluster, meta["name"], path)) is not None:
+            await durable(group)
+            return 0
         if await self._is_gone(path, workspace):
             kept = [each for each in meta["finalizers"] if each != FINALIZER]
             new = {**workspace, "metadata": {**meta, "finalizers": kept}}
@@ -182,6 +187,14 @@ class Workspaces:
                 await self._client.update(cluster, self._type(cluster), new)
             return 0
         return _LOOK_AT_ENDS_S
+
+    def _end_here(self, cluster: LogicalCluster, name: str, path: str) -> Group | None:
+        """In this loop turn, both; None: the logical cluster is elsewhere, or does not end at once."""
+        value = self._store.pending_own(cluster, WORKSPACES, "", name) if self._shard.is_ours(path) else None
+        if value is None:
+            return None
+        removals = self._ends.of_workspaces(cluster, self._type(cluster), [ScanItem("", name, value)])
+        return self._store.commit(cluster, removals, author=CONTROLLER).group if removals else None
 
     async def _is_gone(self, path: str, workspace: Object) -> bool:
         """Whether the workspace's logical cluster is no more; otherwise it has been told to go."""

@@ -45,6 +45,7 @@ from kcpshard.verbs.transaction_form import RESOURCE
 from kcpshard.verbs.update import update
 from kcpshard.verbs.view_document import view_document
 from kcpshard.verbs.workspace_births import create_logical_cluster
+from kcpshard.verbs.workspace_ends import LOGICAL_CLUSTER, release_workspace
 
 
 def unknown(shard: Shard, request: Request) -> Outcome:
@@ -76,6 +77,7 @@ _SUBRESOURCES: Mapping[tuple[int, str], Callable[[Shard, Request], Outcome]] = {
     (pb.CREATE, "binding"): bind,
     (pb.CREATE, "eviction"): evict,
     (pb.CREATE, "token"): create_token,
+    (pb.DELETE, LOGICAL_CLUSTER): release_workspace,
     **{(verb, name): connect for verb in (pb.GET, pb.CREATE, pb.UPDATE, pb.PATCH, pb.DELETE) for name in CONNECTIONS},
 }
 
