@@ -132,6 +132,8 @@ def _dry_run(info: RequestInfo, faults: list[FieldError]) -> bool:
 def set_list_options(request: pb.Request, info: RequestInfo) -> None:
     """Of list and deletecollection. The matrix of resourceVersion and match is the shard's business."""
     query = info.query
+    if info.workspaces:
+        request.workspace_selector = info.workspaces
     if not query:
         return
     limit = integer(info, "limit")

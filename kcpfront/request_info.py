@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import orjson
 
 from kcpshard.api.errors import BadRequest, NotFound, PageNotFound, resource_not_found
-from kcpshard.api.names import ROOT, cluster_path, wildcard
+from kcpshard.api.names import ROOT, cluster_path, is_wildcard, wildcard
 
 MAX_TARGET = 16_384  # bytes of path and query; longer ones are refused by the HTTP edge
 
@@ -30,12 +30,13 @@ class RequestInfo:
 
     __slots__ = (
         "cluster", "group", "method", "name", "namespace", "path", "query", "resource", "subresource", "verb",
-        "version", "view",
+        "version", "view", "workspaces",
     )  # fmt: skip
 
     def __init__(self, method: str, cluster: str, path: str, query: Query) -> None:
         self.method, self.cluster, self.path, self.query = method, cluster, path, query
         self.verb = method.lower()
+        self.workspaces = ""  # label selector: which of many logical clusters, by their Workspaces
         self.view = b""  # JSON [path, name] of the APIExport through whose view it is asked
         self.group = self.version = self.resource = self.namespace = self.name = self.subresource = ""
 
@@ -49,14 +50,15 @@ def parse_request(method: str, target: str, cluster_header: str | None) -> Reque
     """Raises NotFound or BadRequest for a target that no request can have."""
     path, _, raw_query = target.partition("?")
     segments = _segments(path)
-    cluster, view = "", b""
+    cluster, view, workspaces = "", b"", ""
     if segments[1:3] == ["services", EXPORT_VIEWS]:
         view = _view(segments)
         path = "/".join(segments)
     if len(segments) > 1 and segments[1] == "clusters":
         if len(segments) < 3:
             raise resource_not_found()
-        cluster = _cluster(segments[2])
+        named, _, workspaces = segments[2].partition(";")
+        cluster = _cluster(named)
         del segments[1:3]
         path = "/".join(segments) or "/"
     elif "%" in path:
@@ -68,8 +70,20 @@ def parse_request(method: str, target: str, cluster_header: str | None) -> Reque
         cluster = named
     info = RequestInfo(method, cluster or ROOT, path or "/", parse_query(raw_query) if raw_query else {})
     info.view = view
+    info.workspaces = _workspace_selector(info, workspaces)
     _read_resource(info, segments)
     return info
+
+
+def _workspace_selector(info: RequestInfo, named: str) -> str:
+    """`/clusters/*;env=prod/…`, which a client can have as its server's address, or ?workspaceSelector=env=prod."""
+    asked = info.get("workspaceSelector") if info.query else ""
+    if named and asked and named != asked:
+        raise BadRequest("the path and the parameter workspaceSelector choose different workspaces")
+    found = named or asked
+    if found and not is_wildcard(info.cluster):
+        raise BadRequest("a selector of workspaces is possible where many logical clusters are addressed: /clusters/*")
+    return found
 
 
 def _view(segments: list[str]) -> bytes:
@@ -95,7 +109,7 @@ def _segments(path: str) -> list[str]:
     if segments[-1] == "":
         segments.pop()
     if "%" in path:
-        segments = [_decode(s) if "%" in s else s for s in segments]
+        segments = [_decode(s, segments[at - 1] == "clusters") if "%" in s else s for at, s in enumerate(segments)]
     if segments[1:2] == [""] or (segments[1:2] == ["clusters"] and segments[3:4] == [""]):
         raise PageNotFound()
     for segment in segments[1:]:
@@ -104,12 +118,13 @@ def _segments(path: str) -> list[str]:
     return segments
 
 
-def _decode(segment: str) -> str:
+def _decode(segment: str, is_cluster: bool) -> str:
     try:
         decoded = unquote(segment, errors="strict")
     except UnicodeDecodeError:
         raise BadRequest("the path is not valid UTF-8") from None
-    if "/" in decoded or "\0" in decoded:
+    # Keys of labels have slashes: `*;example.com/env=prod`.
+    if "/" in (decoded.partition(";")[0] if is_cluster else decoded) or "\0" in decoded:
         raise resource_not_found()
     return decoded
 

@@ -66,6 +66,7 @@ def start_watch(exchange: Exchange, want_columns: bool) -> pb.StartWatch:
         namespace="" if info.resource == "namespaces" else info.namespace,
         name=info.name,
         label_selector=info.get("labelSelector"),
+        workspace_selector=info.workspaces,
         field_selector=info.get("fieldSelector"),
         revision=0 if initial else revision,
         initial=initial,

@@ -10,9 +10,21 @@ from kcpshard.api.requests import decode_identity
 from kcpshard.authorization.policy import MASTERS
 from kcpshard.storage import envelope
 from kcpshard.tenancy.logical_clusters import settle
-from kcpshard.tenancy.names import CORE, FINALIZER, LOGICAL_CLUSTERS, NAME, READY, TERMINATING
+from kcpshard.tenancy.names import (
+    CORE,
+    FINALIZER,
+    FORK_OF,
+    LOGICAL_CLUSTERS,
+    NAME,
+    PATH,
+    READY,
+    TERMINATING,
+    TYPE,
+    WORKSPACE_LABELS,
+)
 
 _ORDER = {"": 0, "Scheduling": 1, "Initializing": 2, "Ready": 3, "Inactive": 3, "Unavailable": 3}
+_TOLD_AT_BIRTH = (PATH, TYPE, FORK_OF, WORKSPACE_LABELS)  # what others decide by
 _SET_AT_BIRTH = ("owner", "createdBy", "initializers", "terminators", "inherit")
 
 
@@ -45,6 +57,10 @@ def _check_update(new: Object, old: Object) -> None:
     for member in _SET_AT_BIRTH:
         if spec.get(member) != old_spec.get(member):
             raise _refusal(f"spec.{member} is immutable")
+    annotations, old_annotations = (each["metadata"].get("annotations") or {} for each in (new, old))
+    for key in _TOLD_AT_BIRTH:
+        if annotations.get(key) != old_annotations.get(key):
+            raise _refusal(f"annotation {key} can only be changed by system privileged users")
     status, old_status = new.get("status") or {}, old.get("status") or {}
     for member in ("initializers", "terminators"):
         if not set(status.get(member) or ()) <= set(old_status.get(member) or ()):

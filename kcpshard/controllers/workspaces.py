@@ -33,6 +33,7 @@ from kcpshard.tenancy.names import (
     NAME,
     TENANCY,
     VERSION,
+    WORKSPACE_LABELS,
     WORKSPACES,
 )
 from kcpshard.tenancy.type_graph import TypeFault
@@ -42,13 +43,14 @@ from kcpshard.verbs.workspace_births import bear, birth_of
 from kcpshard.verbs.writes import put_of
 
 CONTROLLER = "workspace-controller"
+LABELS = "labels"
 _LOOK_AGAIN_S = 5.0  # at a path that is taken
 _LOOK_AT_ENDS_S = 15.0  # at a deletion whose end nobody has told us of
 _ASK_S = 10.0
 
 
 class Workspaces:
-    """Keys are names of Workspaces."""
+    """Keys are names of Workspaces, and LABELS with the name of one whose labels have changed."""
 
     name = CONTROLLER
 
@@ -64,11 +66,16 @@ class Workspaces:
         # Quotes inside strings are escaped, so these are members; a label of such a name makes us look once too often.
         value = change.value
         is_new = b'"phase":"Scheduling"' in value or b'"cluster":"' not in value
-        return ((change.name,),) if is_new or b'"deletionTimestamp":"' in value else ()
+        if is_new or b'"deletionTimestamp":"' in value:
+            return ((change.name,),)
+        return ((LABELS, change.name),) if _other_labels(change) else ()
 
     async def reconcile(self, cluster: LogicalCluster, key: Key) -> float:
-        workspace = self._pending(cluster, key[0])
+        workspace = self._pending(cluster, key[-1])
         if workspace is None:
+            return 0
+        if len(key) == 2:
+            await self._tell_labels(cluster, workspace)
             return 0
         if workspace["metadata"].get("deletionTimestamp"):
             return await self._end(cluster, workspace)
@@ -170,6 +177,29 @@ class Workspaces:
             await durable(self._store.commit(cluster, (put_of(self._type(cluster), new, ""),)).group)
         return _LOOK_AGAIN_S
 
+    async def _tell_labels(self, cluster: LogicalCluster, workspace: Object) -> None:
+        """Its logical cluster knows them."""
+        path = (workspace.get("spec") or {}).get("cluster")
+        if not path:
+            return  # it is born with them
+        told: dict[str, str | None] = {WORKSPACE_LABELS: None}
+        told.update(logical_clusters.labels_annotation(workspace["metadata"]))
+        if self._shard.is_ours(path):
+            existing = self._store.pending_cluster(path)
+            found = self._logical_cluster(existing) if existing is not None else None
+            if existing is None or found is None or not _belongs(found, workspace):
+                return
+            resource = self._shard.catalog.find(existing, CORE, VERSION, "logicalclusters")
+            assert resource is not None, "always served"
+            await self._client.merge(existing, resource, "", NAME, {"metadata": {"annotations": told}})
+            return
+        answer = await self._shard.ask_for(
+            pb.PATCH, path, (CORE, VERSION, "logicalclusters"), NAME, {"metadata": {"annotations": told}}, _ASK_S,
+            patch_type=pb.MERGE_PATCH,
+        )  # fmt: skip
+        if answer.code not in (200, 404):
+            raise ServiceUnavailable(f"{path} answered {answer.code}")
+
     # --- the end
 
     async def _end(self, cluster: LogicalCluster, workspace: Object) -> float:
@@ -245,6 +275,12 @@ class Workspaces:
 
     async def _ask(self, verb: "pb.Verb.ValueType", path: str, name: str, body: Any = None) -> Result:
         return await self._shard.ask_for(verb, path, (CORE, VERSION, "logicalclusters"), name, body, _ASK_S)
+
+
+def _other_labels(change: Change) -> bool:
+    """Where what was before is not known, after a restart, those that there are count as new."""
+    labels = envelope.labels(change.value)
+    return labels != envelope.labels(change.previous) if change.previous is not None else bool(labels)
 
 
 def _belongs(logical_cluster: Mapping[str, Any], workspace: Mapping[str, Any]) -> bool:

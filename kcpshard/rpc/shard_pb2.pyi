@@ -238,6 +238,7 @@ class Request(_message.Message):
     AUDIT_ID_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     CUT_FIELD_NUMBER: _builtins.int
+    WORKSPACE_SELECTOR_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
     FORWARDED_FIELD_NUMBER: _builtins.int
     id: _builtins.int
@@ -298,6 +299,8 @@ class Request(_message.Message):
     """of get and list: the state at this time (RFC 3339) or resourceVersion"""
     cut: _builtins.int
     """of a LIST_MANY: the revision at which all shards read; of a CUT: see there"""
+    workspace_selector: _builtins.str
+    """of a LIST_MANY: only of logical clusters whose Workspaces bear such labels"""
     view: _builtins.bytes
     """JSON [path, name]: asked through the view of this APIExport, not in the logical cluster's own name"""
     forwarded: _builtins.bytes
@@ -347,12 +350,13 @@ class Request(_message.Message):
         audit_id: _builtins.str = ...,
         at: _builtins.str = ...,
         cut: _builtins.int = ...,
+        workspace_selector: _builtins.str = ...,
         view: _builtins.bytes = ...,
         forwarded: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "at", b"at", "audit_id", b"audit_id", "body", b"body", "cluster", b"cluster", "continue_token", b"continue_token", "cut", b"cut", "dry_run", b"dry_run", "duplicate_fields", b"duplicate_fields", "field_manager", b"field_manager", "field_selector", b"field_selector", "field_validation", b"field_validation", "first_sent_us", b"first_sent_us", "force", b"force", "forwarded", b"forwarded", "group", b"group", "id", b"id", "identity", b"identity", "if_none_match", b"if_none_match", "impersonation", b"impersonation", "label_selector", b"label_selector", "limit", b"limit", "more", b"more", "name", b"name", "namespace", b"namespace", "patch_type", b"patch_type", "proof", b"proof", "repeat", b"repeat", "request_id", b"request_id", "resource", b"resource", "resource_version", b"resource_version", "resource_version_match", b"resource_version_match", "subresource", b"subresource", "timeout_ms", b"timeout_ms", "token_review", b"token_review", "user_agent", b"user_agent", "verb", b"verb", "version", b"version", "view", b"view", "want_columns", b"want_columns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accept", b"accept", "at", b"at", "audit_id", b"audit_id", "body", b"body", "cluster", b"cluster", "continue_token", b"continue_token", "cut", b"cut", "dry_run", b"dry_run", "duplicate_fields", b"duplicate_fields", "field_manager", b"field_manager", "field_selector", b"field_selector", "field_validation", b"field_validation", "first_sent_us", b"first_sent_us", "force", b"force", "forwarded", b"forwarded", "group", b"group", "id", b"id", "identity", b"identity", "if_none_match", b"if_none_match", "impersonation", b"impersonation", "label_selector", b"label_selector", "limit", b"limit", "more", b"more", "name", b"name", "namespace", b"namespace", "patch_type", b"patch_type", "proof", b"proof", "repeat", b"repeat", "request_id", b"request_id", "resource", b"resource", "resource_version", b"resource_version", "resource_version_match", b"resource_version_match", "subresource", b"subresource", "timeout_ms", b"timeout_ms", "token_review", b"token_review", "user_agent", b"user_agent", "verb", b"verb", "version", b"version", "view", b"view", "want_columns", b"want_columns", "workspace_selector", b"workspace_selector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -669,6 +673,7 @@ class StartWatch(_message.Message):
     PROOF_FIELD_NUMBER: _builtins.int
     AUDIT_ID_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
+    WORKSPACE_SELECTOR_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """unique in the front process, also over reconnects"""
     cluster: _builtins.str
@@ -707,6 +712,8 @@ class StartWatch(_message.Message):
     """as in Request"""
     view: _builtins.bytes
     """as in Request"""
+    workspace_selector: _builtins.str
+    """as in Request"""
     def __init__(
         self,
         *,
@@ -733,10 +740,11 @@ class StartWatch(_message.Message):
         proof: _builtins.bytes = ...,
         audit_id: _builtins.str = ...,
         view: _builtins.bytes = ...,
+        workspace_selector: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_id", b"audit_id", "cluster", b"cluster", "cluster_id", b"cluster_id", "field_selector", b"field_selector", "given", b"given", "group", b"group", "id", b"id", "identity", b"identity", "impersonation", b"impersonation", "initial", b"initial", "initial_after", b"initial_after", "initial_revision", b"initial_revision", "label_selector", b"label_selector", "minimum_revision", b"minimum_revision", "name", b"name", "namespace", b"namespace", "proof", b"proof", "resource", b"resource", "resumed", b"resumed", "revision", b"revision", "version", b"version", "view", b"view", "want_columns", b"want_columns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_id", b"audit_id", "cluster", b"cluster", "cluster_id", b"cluster_id", "field_selector", b"field_selector", "given", b"given", "group", b"group", "id", b"id", "identity", b"identity", "impersonation", b"impersonation", "initial", b"initial", "initial_after", b"initial_after", "initial_revision", b"initial_revision", "label_selector", b"label_selector", "minimum_revision", b"minimum_revision", "name", b"name", "namespace", b"namespace", "proof", b"proof", "resource", b"resource", "resumed", b"resumed", "revision", b"revision", "version", b"version", "view", b"view", "want_columns", b"want_columns", "workspace_selector", b"workspace_selector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,6 +13,8 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import orjson
+
 from kcpshard.api.objects import Object
 from kcpshard.tenancy.builtin_types import top_level_type
 from kcpshard.tenancy.names import (
@@ -29,6 +31,7 @@ from kcpshard.tenancy.names import (
     TERMINATING,
     TYPE,
     VERSION,
+    WORKSPACE_LABELS,
     TypeReference,
     parse_reference,
 )
@@ -73,7 +76,7 @@ def document(birth: Birth) -> Object:
         "kind": "LogicalCluster",
         "metadata": {
             "name": NAME,
-            "annotations": {PATH: birth.path, TYPE: str(birth.type)} | _fork_of(meta),
+            "annotations": {PATH: birth.path, TYPE: str(birth.type)} | _fork_of(meta) | labels_annotation(meta),
             "finalizers": [FINALIZER],
         },
         "spec": spec,
@@ -90,6 +93,19 @@ def uid_of(workspace_uid: str) -> str:
 def _fork_of(meta: Mapping[str, Any]) -> dict[str, str]:
     origin = (meta.get("annotations") or {}).get(FORK_OF)
     return {FORK_OF: origin} if origin else {}
+
+
+def labels_annotation(workspace_meta: Mapping[str, Any]) -> dict[str, str]:
+    """What a LogicalCluster says of its Workspace's labels: who reads many logical clusters chooses by them."""
+    labels = workspace_meta.get("labels")
+    return {WORKSPACE_LABELS: orjson.dumps(labels, option=orjson.OPT_SORT_KEYS).decode()} if labels else {}
+
+
+def workspace_labels(obj: Mapping[str, Any] | None) -> Mapping[str, str]:
+    """Those of the Workspace to which a LogicalCluster belongs; one without a Workspace has none."""
+    text = ((obj or {}).get("metadata") or {}).get("annotations", {}).get(WORKSPACE_LABELS)
+    found: Mapping[str, str] = orjson.loads(text) if text else {}
+    return found
 
 
 def born_status(spec: Mapping[str, Any], path: str, url: str) -> Object:

@@ -11,6 +11,7 @@ FINALIZER = "core.kcp.io/logicalcluster"  # of a Workspace, as long as its logic
 
 PATH = "kcp.io/path"
 TYPE = "internal.tenancy.kcp.io/type"  # on a LogicalCluster: path:name of its type
+WORKSPACE_LABELS = "internal.tenancy.kcp.io/workspace-labels"  # on a LogicalCluster: those of its Workspace, as JSON
 OWNER = "experimental.tenancy.kcp.io/owner"  # on a Workspace: who made it, as JSON
 FORK_OF = "changes.kcp.io/fork-of"  # on a Workspace and its LogicalCluster: the path of which it begins as the state
 INACTIVE = "core.kcp.io/inactive"

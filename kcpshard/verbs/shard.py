@@ -117,6 +117,7 @@ class Shard:
         body: object,
         timeout_s: float,
         subresource: str = "",
+        patch_type: "pb.PatchType.ValueType" = pb.PATCH_TYPE_UNSPECIFIED,
     ) -> Result:
         """A request to any logical cluster, as the system. `place`: group, version, plural. Raises ServiceUnavailable
         where no other shard is known, Timeout."""
@@ -126,6 +127,7 @@ class Shard:
         request = pb.Request(
             verb=verb, cluster=path, group=group, version=version, resource=plural, name=name, subresource=subresource,
             identity=SYSTEM, user_agent="kcpshard", body=b"" if body is None else orjson.dumps(body),
+            patch_type=patch_type,
         )  # fmt: skip
         return await self.ask(request, timeout_s)
 

@@ -16,7 +16,7 @@ from kcpshard.api.errors import ApiError, Expired, Forbidden, Unauthorized
 from kcpshard.api.names import covers
 from kcpshard.api.proofs import decode_proof
 from kcpshard.api.requests import decode_identity
-from kcpshard.api.selectors import LabelSelector
+from kcpshard.api.selectors import LabelSelector, parse_label_selector
 from kcpshard.authorization.attributes import Attributes
 from kcpshard.authorization.policy import MASTERS
 from kcpshard.definitions.api_schemas import BOUND_TYPES
@@ -25,6 +25,7 @@ from kcpshard.definitions.crd_documents import CRDS
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import NotDurable
 from kcpshard.tenancy.exports import ExportReference
+from kcpshard.tenancy.logical_clusters import workspace_labels
 from kcpshard.verbs.export_view import check_content, offers, read_view
 from kcpshard.verbs.impersonation import impersonated_everywhere
 from kcpshard.verbs.outcome import NotOwned
@@ -64,16 +65,20 @@ class WildcardView:
     """`resource` is the built-in type, or that of some logical cluster; None: no one here serves it yet."""
 
     def __init__(
-        self, shard: Shard, pattern: str, identity: bytes, wanted: Attributes, export: ExportReference | None = None
-    ) -> None:
-        """`export`: what those show that bind it, whoever asks. Raises Unauthorized."""
+        self, shard: Shard, pattern: str, identity: bytes, wanted: Attributes, export: ExportReference | None = None,
+        workspaces: str = "",
+    ) -> None:  # fmt: skip
+        """`export`: what those show that bind it, whoever asks. `workspaces`: a selector of labels; those of others are
+        not shown. Raises Unauthorized, BadRequest."""
         self._export, self.proof = export, b""
+        self._workspaces = parse_label_selector(workspaces) if workspaces else None
         if not identity:
             raise Unauthorized("Unauthorized")
         self._shard, self._pattern, self.identity, self._wanted = shard, pattern, identity, wanted
         found = decode_identity(identity)
         self._scope = found.scope
-        self._sees_all = MASTERS in found.groups and not found.scope and export is None
+        self._may_all = MASTERS in found.groups and not found.scope and export is None
+        self._sees_all = self._may_all and self._workspaces is None  # nothing is decided by what may change
         self._places: dict[int, Place | None] = {}
         self._builtin = shard.catalog.find(None, wanted.group, wanted.version, wanted.resource)
         self.resource = self._builtin or self._any_definition()
@@ -134,7 +139,9 @@ class WildcardView:
         except NotOwned:
             raise Expired(f"the logical cluster {path} is on its way to another shard: list again") from None
         try:
-            if self._sees_all:
+            if self._workspaces is not None and not self._is_chosen(path):
+                return False
+            if self._may_all:
                 return True
             if self._export is not None:
                 return self._is_offered(path)
@@ -147,6 +154,13 @@ class WildcardView:
             return found.allowed and is_within_policy(shard, cluster, self.identity, self._wanted)
         except Unauthorized:
             return False
+
+    def _is_chosen(self, path: str) -> bool:
+        cluster = self._shard.store.pending_cluster(path)
+        assert self._workspaces is not None
+        return cluster is not None and self._workspaces.matches(
+            workspace_labels(self._shard.standing.document(cluster))
+        )
 
     def _is_offered(self, path: str) -> bool:
         cluster = self._shard.store.pending_cluster(path)
@@ -231,14 +245,14 @@ def _is_current(value: bytes, resource: Resource) -> bool:
 def view_for(shard: Shard, asking: Any, wanted: Attributes) -> WildcardView:
     """Of a Request or a StartWatch. Raises Unauthorized, Forbidden; NotDurable until another shard has answered."""
     if not asking.view:
-        return WildcardView(shard, asking.cluster, who_asks(shard, asking), wanted)
+        return WildcardView(shard, asking.cluster, who_asks(shard, asking), wanted, None, asking.workspace_selector)
     if asking.impersonation:
         raise Forbidden("impersonation is not possible through the view of an APIExport")
     if not asking.identity:
         raise Unauthorized("Unauthorized")
     export = read_view(asking.view)
     check_content(shard, asking.identity, asking.proof, export, wanted.verb)
-    view = WildcardView(shard, asking.cluster, asking.identity, wanted, export)
+    view = WildcardView(shard, asking.cluster, asking.identity, wanted, export, asking.workspace_selector)
     view.proof = asking.proof
     return view
 

@@ -246,3 +246,30 @@ def test_the_view_of_an_export() -> None:
 def test_what_is_no_view(target: str) -> None:
     with pytest.raises(PageNotFound):
         parse_request("GET", target, None)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/clusters/*;env=prod,example.com%2Ftier!=x/api/v1/configmaps",
+        "/clusters/*%3Benv=prod,example.com%2Ftier!=x/api/v1/configmaps",
+        "/clusters/*/api/v1/configmaps?workspaceSelector=env%3Dprod,example.com/tier!%3Dx",
+    ],
+)
+def test_workspaces_are_chosen_by_their_labels(target: str) -> None:
+    info = parse_request("GET", target, None)
+    assert (info.cluster, info.workspaces) == ("*", "env=prod,example.com/tier!=x")
+    assert (info.verb, info.resource, info.path) == ("list", "configmaps", "/api/v1/configmaps")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/clusters/root;env=prod/api/v1/configmaps",
+        "/clusters/root/api/v1/configmaps?workspaceSelector=env=prod",
+        "/clusters/*;env=prod/api/v1/configmaps?workspaceSelector=env=test",
+    ],
+)
+def test_a_choice_of_workspaces_that_means_nothing_is_refused(target: str) -> None:
+    with pytest.raises(BadRequest):
+        parse_request("GET", target, None)

@@ -7,6 +7,9 @@ from kcpshard.authorization.attributes import Attributes
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.verbs.wildcard_view import WildcardView, who_asks
 from tests.contracts.api_client import ADMIN, CONFIGMAPS, USER, ApiClient, configmap
+from tests.contracts.workspace_tree import LOGICAL_CLUSTER, WORKSPACES, Tree, tree, workspace
+
+__all__ = ["tree"]
 
 WANTED = Attributes("list", "", "v1", "configmaps")
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -96,3 +99,40 @@ async def test_a_credential_must_name_its_logical_cluster(two: ApiClient) -> Non
     assert who_asks(two.shard, asking(proof=Proof(12345).encode())) == ADMIN.encode(), "judged where it lives"
     with pytest.raises(Unauthorized):
         WildcardView(two.shard, "*", b"", WANTED)
+
+
+async def test_workspaces_are_chosen_by_labels(tree: Tree) -> None:
+    for name, labels in (("a", {"env": "prod"}), ("b", {"env": "test"}), ("c", {})):
+        made = workspace(name, "universal")
+        await tree.root.create(WORKSPACES, {**made, "metadata": {"name": name, "labels": labels}})
+    await tree.settle()
+
+    def view(selector: str, pattern: str = "root:*", identity: Identity = ADMIN) -> WildcardView:
+        return WildcardView(tree.shard, pattern, identity.encode(), WANTED, None, selector)
+
+    client = tree.root
+    production = view("env=prod")
+    assert seen(client, production) == ["root:a"]
+    assert seen(client, view("env", "*")) == ["root:a", "root:b"]
+    assert seen(client, view("!env", "*")) == ["root", "root:c"], "one without a Workspace has no labels"
+    assert seen(client, view("env=prod", identity=USER)) == [], "rights count as ever"
+    assert not await production.changed()
+    await tree.root.patch(f"{WORKSPACES}/b", {"metadata": {"labels": {"env": "prod"}}})
+    await tree.settle()
+    assert await production.changed(), "a watch ends with 410"
+    assert seen(client, view("env=prod")) == ["root:a", "root:b"]
+    await tree.root.patch(f"{WORKSPACES}/b", {"metadata": {"labels": None}})
+    await tree.settle()
+    assert seen(client, view("env=prod")) == ["root:a"]
+
+
+async def test_nobody_in_a_workspace_changes_what_others_choose_it_by(tree: Tree) -> None:
+    made = workspace("a", "universal")
+    await tree.root.create(WORKSPACES, {**made, "metadata": {"name": "a", "labels": {"env": "test"}}})
+    await tree.settle()
+    for key in ("internal.tenancy.kcp.io/workspace-labels", "internal.tenancy.kcp.io/type"):
+        patch = {"metadata": {"annotations": {key: "{}"}}}
+        reply = await tree.as_administrator_of("root:a").do(
+            "PATCH", LOGICAL_CLUSTER, patch, "application/merge-patch+json"
+        )
+        assert reply.code == 403
