@@ -16,6 +16,7 @@ from kcpshard.controllers.contract import Controller
 from kcpshard.controllers.work_queue import Item, WorkQueue
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import Compacted, LogicalCluster, NotDurable, ReadOnly
+from kcpshard.tenancy.names import LOGICAL_CLUSTERS
 from kcpshard.verbs.births import is_complete
 from kcpshard.verbs.outcome import NotOwned
 from kcpshard.verbs.shard import Shard
@@ -83,6 +84,8 @@ class Runner:
         for commit in commits:
             if commit.born and is_complete(self._shard, len(commit.changes)):
                 continue  # all is in it that any controller would put there
+            if _is_end(commit):
+                continue  # nothing is left there to do
             for change in commit.changes:
                 self._show(commit.cluster_id, change)
         self._seen = commits[-1].revision
@@ -215,3 +218,9 @@ class Runner:
         if cluster is None or cluster.state not in _WORKED_IN:
             return 0
         return await self._controllers[item.controller].reconcile(cluster, item.key)
+
+
+def _is_end(commit: Commit) -> bool:
+    """Whether a logical cluster has gone with it."""
+    last = EventType.DELETED
+    return any(c.type is last and c.group_resource == LOGICAL_CLUSTERS for c in commit.changes)

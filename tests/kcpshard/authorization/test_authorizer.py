@@ -88,7 +88,7 @@ async def test_a_large_policy_is_read_in_slices(client: ApiClient, user: ApiClie
     await client.create(BINDINGS, binding("z"))
     cluster = client.shard.store.find_cluster("root")
     assert cluster is not None
-    cluster.cached.pop("policy")
+    cluster.cached.pop("policy", None)
     with pytest.raises(NotDurable):
         dispatch(client.shard, user.request("GET", CONFIGMAPS + "/a"))
     assert (await user.do("GET", CONFIGMAPS + "/a")).code == 200
