@@ -32,6 +32,7 @@ _PREFIX = "/services/"
 _GROUP, _RESOURCE = "core.kcp.io", "logicalclusters"
 _READS = ("get", "list", "watch")
 _MAX_BODY = 3 << 20
+_DESCRIBED = ("/api", "/openapi/", "/version")
 SYSTEM = Identity("system:kcp:front", "", ("system:masters", "system:authenticated")).encode()
 
 
@@ -157,6 +158,8 @@ class WaitingWorkspaces:
         return json_reply(found.code, orjson.loads(found.body))
 
     async def _actor(self, exchange: Exchange, view: View, waiting: Mapping[str, Any]) -> bytes:
+        if _is_described(exchange.info):
+            return SYSTEM  # discovery and OpenAPI: what there is, not what is in it
         rules = await self._permissions(exchange, view)
         if rules:
             wanted = _wanted(exchange.info)
@@ -237,6 +240,10 @@ def _wanted(info: RequestInfo) -> Attributes:
     if not info.resource:
         return Attributes(info.verb, path=info.path)
     return Attributes(info.verb, info.group, info.version, info.resource, info.subresource, info.namespace, info.name)
+
+
+def _is_described(info: RequestInfo) -> bool:
+    return not info.resource and info.verb == "get" and info.path.partition("?")[0].startswith(_DESCRIBED)
 
 
 def _denied(view: View, why: str) -> Forbidden:

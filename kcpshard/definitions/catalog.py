@@ -19,11 +19,13 @@ from kcpshard.definitions.builtin import builtin_resources
 from kcpshard.definitions.contract import Document, Object, Resource
 from kcpshard.definitions.conversion import convert
 from kcpshard.definitions.custom_catalog import CustomCatalog, Index, Inheritance
+from kcpshard.definitions.custom_openapi import chosen_set
 from kcpshard.definitions.custom_openapi import document_hash as document_hash_of
 from kcpshard.definitions.custom_openapi_worker import CustomOpenApi
+from kcpshard.definitions.custom_resources import Definition
 from kcpshard.definitions.discovery import aggregated_version, discovery_document, entity_tag
 from kcpshard.definitions.legacy_definitions import with_legacy
-from kcpshard.definitions.openapi import V2, document_hash, document_paths, index
+from kcpshard.definitions.openapi import V2, document_hash, document_paths, group_version_path, index
 from kcpshard.definitions.openapi_worker import OpenApiDocuments
 from kcpshard.definitions.remote_apis import OWN_HEADERS, RemoteApi, RemoteApis, RemoteIndex, UseProxy
 from kcpshard.definitions.remote_discovery import with_aggregated, with_groups
@@ -219,6 +221,36 @@ class Catalog:
             return local
         document = await self.remote_openapi.document(cluster, list(remote.apis.values()), local)
         return unless_known(document, if_none_match)
+
+    def openapi_of(
+        self,
+        builtin: Sequence[Resource],
+        definitions: Sequence[tuple[Definition, Object]],
+        path: str,
+        if_none_match: str,
+    ) -> Document | Coroutine[Any, Any, Document | None] | None:
+        """OpenAPI of these types alone. None: there is nothing at that path."""
+        api_set = chosen_set(self.api_set, builtin)
+        own = [(each, obj) for definition, obj in definitions for each in definition.resources.values()]
+        places = {V2, *map(group_version_path, builtin), *(group_version_path(each) for each, _ in own)}
+        digests = [definition.digest for definition, _ in definitions]
+        if path == "/openapi/v3":
+            body = index({place: document_hash_of(place, api_set, digests) for place in sorted(places)})
+            return unless_known(Document(200, body, entity_tag(body)), if_none_match)
+        if path not in places:
+            return None
+        hash_ = document_hash_of(path, api_set, digests)
+        known = unless_known(Document(200, b"", f'"{hash_}"'), if_none_match)
+        if known.code == 304:
+            return known
+        return self._built_of(api_set, [obj for _, obj in definitions], path, hash_)
+
+    async def _built_of(self, api_set: str, documents: Sequence[Object], path: str, hash_: str) -> Document:
+        async def described() -> bytes:
+            return orjson.dumps(documents)
+
+        body = await self._custom_openapi.get(path, hash_, described, api_set)
+        return Document(200, body, f'"{hash_}"')
 
     def _with_remote_openapi(self, cluster: LogicalCluster | None, body: bytes) -> bytes:
         """The paths of those that have said where their document is."""

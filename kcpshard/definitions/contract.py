@@ -157,6 +157,15 @@ class Catalog(Protocol):
         A coroutine where the document must first be built by a helper process; it gives the same values.
         """
 
+    def openapi_of(
+        self,
+        builtin: Sequence[Resource],
+        definitions: Sequence[tuple[Any, Object]],
+        path: str,
+        if_none_match: str,
+    ) -> "Document | Coroutine[Any, Any, Document | None] | None":
+        """As `document`, of these built-in types and these definitions (compiled, as document) alone."""
+
     def remote_api(self, cluster: LogicalCluster | None, group: str, version: str) -> "RemoteApi | None":
         """The other server that answers for a group version, if one does."""
 

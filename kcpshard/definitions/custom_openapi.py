@@ -43,17 +43,27 @@ def document_hash(path: str, api_set: str, digests: Iterable[str]) -> str:
     return hashlib.sha512(parts.encode()).hexdigest().upper()
 
 
+def chosen_set(api_set: str, resources: Iterable[Resource]) -> str:
+    """Some built-in types of the set, for `build`."""
+    return f"{api_set}|{','.join(sorted({f'{each.plural}.{each.group}' for each in resources}))}"
+
+
 def build(api_set: str, path: str, definitions: Sequence[Object]) -> bytes:
-    """The document at `path` of a logical cluster that serves the API set, what is provided, and these definitions."""
+    """The document at `path` of a logical cluster that serves the API set, what is provided, and these definitions. An
+    API set with a choice (`chosen_set`) is that choice of it and nothing provided."""
+    api_set, has_choice, choice = api_set.partition("|")
     custom: list[Resource] = []
     own: dict[str, Any] = {}
-    for obj in (*provided.documents().values(), *definitions):
+    for obj in (*(() if has_choice else provided.documents().values()), *definitions):
         resources = Definition(summary(obj)).resources
         for raw in obj["spec"]["versions"]:
             if (resource := resources.get(raw["name"])) is not None:
                 custom.append(resource)
                 own |= _published(resource, raw, is_v2=path == V2)
     resources_of_set = builtin_resources(api_set)
+    if has_choice:
+        chosen = frozenset(choice.split(","))
+        resources_of_set = [each for each in resources_of_set if f"{each.plural}.{each.group}" in chosen]
     if path == V2:
         return orjson.dumps(version_2([*resources_of_set, *custom], own))
     here = [r for r in (*resources_of_set, *custom) if group_version_path(r) == path]

@@ -38,14 +38,15 @@ class CustomOpenApi:
         self._process: Process | None = None
         self._end: asyncio.TimerHandle | None = None
 
-    async def get(self, path: str, hash_: str, definitions: Callable[[], Awaitable[bytes]]) -> bytes:
-        """The document; `definitions` gives the JSON list of what it describes. Raises ServiceUnavailable."""
+    async def get(self, path: str, hash_: str, definitions: Callable[[], Awaitable[bytes]], api_set: str = "") -> bytes:
+        """The document; `definitions` gives the JSON list of what it describes; `api_set`: another than the usual one.
+        Raises ServiceUnavailable."""
         packed = self._kept.get(hash_)
         if packed is None:
             async with self._turn:
                 packed = self._kept.get(hash_)
                 if packed is None:
-                    packed = await self._build(path, await definitions())
+                    packed = await self._build(path, await definitions(), api_set or self._api_set)
                     self._keep(hash_, packed)
         else:
             self._kept.move_to_end(hash_)
@@ -60,12 +61,12 @@ class CustomOpenApi:
             _, gone = self._kept.popitem(last=False)
             self._bytes -= len(gone)
 
-    async def _build(self, path: str, definitions: bytes) -> bytes:
+    async def _build(self, path: str, definitions: bytes, api_set: str) -> bytes:
         if self._end is not None:
             self._end.cancel()
         try:
             async with asyncio.timeout(_BUILD_DEADLINE_S):
-                packed = await self._ask_twice(path, definitions)
+                packed = await self._ask_twice(path, definitions, api_set)
         except (TimeoutError, OSError, EOFError, ValueError, asyncio.CancelledError) as fault:
             self._stop()
             if isinstance(fault, asyncio.CancelledError):
@@ -74,18 +75,18 @@ class CustomOpenApi:
         self._end = asyncio.get_running_loop().call_later(_IDLE_S, self._stop)
         return packed
 
-    async def _ask_twice(self, path: str, definitions: bytes) -> bytes:
+    async def _ask_twice(self, path: str, definitions: bytes, api_set: str) -> bytes:
         """A process that was kept may have died since it was asked last: then another one."""
         was_kept = self._process is not None
         try:
-            return await self._ask(path, definitions)
+            return await self._ask(path, definitions, api_set)
         except (OSError, EOFError, ValueError):
             if not was_kept:
                 raise
             self._stop()
-            return await self._ask(path, definitions)
+            return await self._ask(path, definitions, api_set)
 
-    async def _ask(self, path: str, definitions: bytes) -> bytes:
+    async def _ask(self, path: str, definitions: bytes, api_set: str) -> bytes:
         process = self._process
         if process is None or process.returncode is not None:
             command = (sys.executable, "-m", "kcpshard.definitions.custom_openapi_worker")
@@ -93,7 +94,7 @@ class CustomOpenApi:
             process = self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
         assert process.stdin is not None and process.stdout is not None
         try:
-            process.stdin.write(f"{self._api_set} {path} {len(definitions)}\n".encode())
+            process.stdin.write(f"{api_set} {path} {len(definitions)}\n".encode())
         except RuntimeError as closed:  # uvloop's word for a pipe that nobody reads any more
             raise BrokenPipeError(str(closed)) from None
         await slices.write(process.stdin, definitions)
