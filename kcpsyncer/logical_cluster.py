@@ -32,6 +32,8 @@ from kcpsyncer.imported_apis import GROUP, IMPORTS, NEGOTIATED, VERSION, api_of
 from kcpsyncer.informer import Informer
 from kcpsyncer.kube_client import Failure, KubeClient, resource_path, tls_fault
 from kcpsyncer.offered_clusters import OfferedClusters
+from kcpsyncer.services.definitions import EXPORTS
+from kcpsyncer.services.discovery import ServiceDiscovery
 from kcpsyncer.settings import Settings
 from kcpsyncer.work_queue import WorkQueue
 from kcpsyncer.workloads import Heard, Workloads
@@ -69,6 +71,7 @@ class LogicalCluster:
         self._workloads = Workloads(
             client, self._clusters, self._negotiated, self._definitions, self._heard, self._judged
         )
+        self._services = ServiceDiscovery(path, client)
         self._answers: dict[str, float] = {}  # when the cluster itself was last said to answer
         self._beats: dict[str, float] = {}  # when a lease was last seen to change, on this loop's clock
         self._apis: WorkQueue[GroupResource] = WorkQueue(self._negotiate)
@@ -90,6 +93,7 @@ class LogicalCluster:
                 tasks.create_task(self._admission.run())
                 tasks.create_task(self._workloads.run())
                 tasks.create_task(self._inherit())
+                tasks.create_task(self._services.run())
         finally:
             self._agents.stop_all(self._path)
 
@@ -99,6 +103,8 @@ class LogicalCluster:
         obj = new or old or {}
         if new is not None and new["metadata"]["name"] == CLUSTERS and _is_established(new):
             self._defined.set()
+        if new is not None and new["metadata"]["name"] == EXPORTS and _is_established(new):
+            self._services.begin()
         self._apis.add((obj["spec"].get("group") or "", obj["spec"]["names"]["plural"]))
         self._workloads.look_again()
 
@@ -154,6 +160,7 @@ class LogicalCluster:
         if cluster is None:
             self._agents.stop_all(self._path, name)
             self._admission.forget(name)
+            self._services.reach(name, None)
             return None
         registered = Registered(self._path, name, cluster["metadata"]["uid"])
         if provider := provider_of(cluster):
@@ -161,6 +168,8 @@ class LogicalCluster:
         imports = list(self._imports.objects.values())
         found = register(cluster, await self._source(cluster, self._client), imports, self._beat(name), tls_fault)
         resources = tuple(cluster["spec"].get("resources") or self._settings.resources)
+        if found.is_leaving or found.access is not None:  # what a kubeconfig that is broken for now leads to stays
+            self._services.reach(name, None if found.is_leaving else found.access)
         if found.is_leaving:
             return await self._leave(cluster, registered, found, resources)
         pulls = is_pull(cluster)
@@ -256,12 +265,14 @@ class LogicalCluster:
         resources = tuple(((offer.cluster or {}).get("spec") or {}).get("resources") or self._settings.resources)
         standing = usable(offer)
         if found.is_leaving or self._has_ended(registered, standing.status == "True"):
+            self._services.reach(registered.name, None)
             return await self._leave_offered(cluster, registered, provider, found, resources)
         if standing.status == "True" and offer.cluster is not None:
             if FINALIZER not in (metadata.get("finalizers") or ()):
                 await self._set_finalizers(cluster, [*(metadata.get("finalizers") or ()), FINALIZER])
             await self._offers.hold(self._path, provider, dict(offer.cluster))
             if found.access is not None:
+                self._services.reach(registered.name, found.access)
                 self._agents.run(registered, found.access, self._client, resources)
         if offer.cluster is not None and offer.is_allowed:
             wanted = mirror(provider, offer.cluster, is_inherited(cluster))
