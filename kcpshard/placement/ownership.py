@@ -153,7 +153,8 @@ class Ownership:
         return SlotState.GRANTED if owner == self.number else SlotState.SEALED
 
     def granted(self) -> list[int]:
-        return [slot for slot, owner in enumerate(self._records.table) if owner == self.number]
+        number = self.number
+        return [slot for slot, owner in enumerate(self._records.table) if owner == number]
 
     def grant(
         self,
@@ -281,7 +282,7 @@ class Ownership:
 
     def statistics(self) -> OwnershipStatistics:
         adopted = sum(1 for r in self._clusters.values() if r.state is ClusterState.ADOPTED)
-        slots = len(self.granted())
+        slots = self._records.table.count(self.number)
         return OwnershipStatistics(self.number, self.epoch, slots, adopted, len(self._clusters) - adopted)
 
     # --- refusing

@@ -1,3 +1,5 @@
+import asyncio
+
 from kcpfront.metrics import Metrics
 
 
@@ -31,3 +33,23 @@ def test_what_passes_between_front_and_shard_is_counted_by_shard() -> None:
     text = metrics.text().decode()
     assert 'kcp_front_shard_lists_total{shard="7"} 1.0' in text
     assert 'kcp_front_shard_watches_resumed_total{shard="7"} 5.0' in text
+
+
+async def test_what_is_gathered_is_the_same_and_leaves_the_loop_in_between() -> None:
+    metrics = Metrics()
+    metrics.answered("get", 200, 0.01)
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as tasks:
+        counting = tasks.create_task(count())
+        gathered = (await metrics.gather()).decode()
+        counting.cancel()
+    names = [line for line in metrics.text().decode().splitlines() if line.startswith("# ")]
+    assert [line for line in gathered.splitlines() if line.startswith("# ")] == names
+    assert turns >= gathered.count("# TYPE")

@@ -170,3 +170,23 @@ async def test_an_engine_that_will_never_write_again_is_told_of(number: int, tol
     await asyncio.sleep(0)
     assert len(hopeless) == told
     assert isinstance(group.refusal, ReadOnly)
+
+
+async def test_what_gathered_behind_a_slow_sync_is_announced_in_portions() -> None:
+    """All of it in one turn would hold the loop."""
+    parts, turns, told = Parts(batch_bytes=1), 0, list[tuple[int, int]]()
+    parts.writer.on_commit(lambda commits: told.extend((turns, commit.revision) for commit in commits))
+    groups = [parts.write(revision) for revision in range(1, 101)]
+    assert len(set(map(id, groups))) == 100
+    await asyncio.sleep(0)
+    parts.write(101)  # joins the next sync, which starts when all has been told
+    parts.sync.release()
+    while parts.writer.durable < 100:
+        assert parts.writer.newest_group() is not None
+        turns += 1
+        await asyncio.sleep(0)
+    assert [revision for _, revision in told] == list(range(1, 101))
+    assert [sum(turn == each for each, _ in told) for turn in range(3)] == [48, 48, 4]
+    parts.sync.release()
+    await asyncio.sleep(0)
+    assert parts.writer.durable == 101
