@@ -181,6 +181,16 @@ differential-rbac: setup
 differential-nodes: setup
 	$(BIN)/python -m tests.differential.node_access $(KUBECONFIG) $(ARGS)
 
+# Authorisation webhooks and their matchConditions, beside a kube-apiserver that this starts (PEERS_DIR)
+.PHONY: differential-authorization
+differential-authorization: setup
+	$(BIN)/python -m tests.differential.authorization_webhooks $(ARGS)
+
+# Tokens of OpenID Connect issuers, beside a kube-apiserver that this starts (PEERS_DIR) with the same configuration
+.PHONY: differential-authentication
+differential-authentication: setup
+	$(BIN)/python -m tests.differential.authentication $(ARGS)
+
 # What authentication and authorisation add to a get, over 1 000 logical clusters of 100 bindings each.
 .PHONY: bench-authorisation
 bench-authorisation: setup

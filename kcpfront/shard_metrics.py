@@ -111,6 +111,7 @@ def shard_metrics(figures: Figures) -> Iterator[Metric]:
             if value is not None:
                 family.add_metric([str(shard)], value / figure.per)
         yield family
+    yield from _webhook_metrics(figures)
     loops = {
         (str(shard),): (found["loop_stalls"], found["loop_holds"])
         for shard, found in figures.items()
@@ -124,6 +125,33 @@ def shard_metrics(figures: Figures) -> Iterator[Metric]:
     yield _histogram(
         figures, "moves.pause_records", "kcp_shard_move_pause_records", "Log records copied meanwhile"
     )  # fmt: skip
+
+
+_OF_WEBHOOKS = (
+    ("exclusions", "match_condition_exclusions", "Questions that a matchCondition kept from a webhook"),
+    ("condition_errors", "match_condition_evaluation_errors", "Questions whose matchConditions could not be evaluated"),
+    ("failed_open", "webhook_evaluations_fail_open", "Questions that others decided because a webhook failed"),
+    ("seconds", "webhook_seconds", "Time spent waiting for a webhook"),
+)
+
+
+def _webhook_metrics(figures: Figures) -> Iterator[Metric]:
+    """Of authorisation webhooks, by their names in the configuration."""
+    calls = CounterMetricFamily(
+        "kcp_shard_authorization_webhook_evaluations", "Calls to a webhook", labels=["shard", "name", "result"]
+    )
+    others = [
+        (member, CounterMetricFamily(f"kcp_shard_authorization_{name}", text, labels=["shard", "name"]))
+        for member, name, text in _OF_WEBHOOKS
+    ]
+    for shard, found in figures.items():
+        for name, webhook in ((found or {}).get("authorization_webhooks") or {}).items():
+            for result, count in webhook["calls"].items():
+                calls.add_metric([str(shard), name, result], count)
+            for member, family in others:
+                family.add_metric([str(shard), name], webhook[member])
+    yield calls
+    yield from (family for _, family in others)
 
 
 def _histogram(figures: Figures, place: str, name: str, text: str) -> Metric:

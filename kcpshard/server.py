@@ -335,6 +335,7 @@ class ShardServer:
             "flowcontrol": self._flows.statistics(),
             "callouts": self._callouts.statistics(),
             "connections": self._shard.connections.statistics(),
+            "authorization_webhooks": self._shard.authorizer.webhook_statistics(),
             "workers": asdict(self.workers.statistics()),
             "agents": self.agents.statistics(),
             "software": SOFTWARE,

@@ -23,7 +23,7 @@ def identity_of(claims: Mapping[str, Any], issuer: Issuer) -> Identity:
         if values := _strings(expression.value(shown, f"extra {key}"), f"extra {key}"):
             extra[key] = values
     _check_claims(claims, shown, issuer)
-    made = Identity(username, uid, tuple(dict.fromkeys(groups)), extra)
+    made = Identity(username, uid, tuple(groups), extra)
     user = {"username": username, "uid": uid, "groups": list(groups), "extra": extra}
     for rule in issuer.user_rules:
         if rule.expression is not None and rule.expression.value(user, "user info validation rule") is not True:
@@ -73,6 +73,8 @@ def _uid(claims: Mapping[str, Any], shown: Mapping[str, Any], source: Source) ->
 
 def _claim(claims: Mapping[str, Any], name: str, what: str) -> str:
     found = claims.get(name)
+    if found is None and name in claims:
+        return ""  # as Go reads null
     if not isinstance(found, str):
         reason = "is not a string" if name in claims else "is not present"
         raise InvalidToken(f'oidc: {what} claim "{name}" {reason}')

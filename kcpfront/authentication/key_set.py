@@ -99,6 +99,8 @@ def verified_claims(token: str, keys: Sequence[Key], header: Header, now_s: floa
         except jwt.PyJWTError:
             continue
         _check_times(claims, now_s)
+        if not isinstance(claims.get("sub") or "", str) or not _is_number(claims.get("iat") or 0):
+            raise InvalidToken("oidc: verify token: a claim of the standard is of another type")
         return claims
     raise InvalidToken("oidc: verify token: failed to verify id token signature")
 

@@ -3,6 +3,7 @@
 Names are Kubernetes' (`authorizer.Attributes`). Leaves to `policy` whether somebody may.
 """
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -29,15 +30,24 @@ class Attributes(NamedTuple):
     labels: tuple[Requirement, ...] = ()
 
     def narrowed(self, field_selector: str, label_selector: str) -> "Attributes":
-        """The same within selectors as the client wrote them. Those that cannot be read are refused by the verb, and
-        narrow nothing here."""
+        """The same within selectors as the client wrote them, in kube-apiserver's order. Those that cannot be read are
+        refused by the verb, and narrow nothing here."""
         fields: tuple[FieldTerm, ...] = ()
         labels: tuple[Requirement, ...] = ()
         with suppress(ApiError):
-            fields = parse_field_terms(field_selector)
+            fields = in_order(parse_field_terms(field_selector))
         with suppress(ApiError):
-            labels = parse_label_selector(label_selector).requirements
+            labels = by_key(parse_label_selector(label_selector).requirements)
         return self._replace(fields=fields, labels=labels)
+
+
+def in_order(terms: Iterable[FieldTerm]) -> tuple[FieldTerm, ...]:
+    """As kube-apiserver reads a text: by what is written."""
+    return tuple(sorted(terms, key=lambda term: f"{term.field}{'=' if term.equal else '!='}{term.value}"))
+
+
+def by_key(requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:
+    return tuple(sorted(requirements, key=lambda requirement: requirement.key))
 
 
 def of_object(

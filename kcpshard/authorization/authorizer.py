@@ -7,7 +7,7 @@ answer: whoever asks meanwhile is told to ask again.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 from weakref import ReferenceType, WeakSet, ref
@@ -85,6 +85,10 @@ class Authorizer:
     def ask_also(self, chain: Sequence[Webhook | str]) -> None:
         """Who is asked, in order: webhooks, RBAC, NODE. The first that has an opinion decides."""
         self._chain = chain
+
+    def webhook_statistics(self) -> Mapping[str, object]:
+        """By name."""
+        return {step.name: step.statistics.as_figures() for step in self._chain if not isinstance(step, str)}
 
     def stand_in_a_tree(self, standing: "Standing") -> None:
         """`standing` tells of a logical cluster whether it is a workspace, and whose rights hold in it too."""

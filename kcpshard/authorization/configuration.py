@@ -7,14 +7,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from kcpshard.authorization.match_conditions import MOST, MatchCondition, compile_condition
 from kcpshard.callouts.kubeconfig import InvalidKubeconfig, read_document, read_kubeconfig
 from kcpshard.callouts.targets import ClientConfig
+from kcpshard.cel.checking import CompileFault
 
 RBAC, NODE = "RBAC", "Node"
 _VERSIONS = ("apiserver.config.k8s.io/v1", "apiserver.config.k8s.io/v1beta1")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _MAX_TIMEOUT_S = 30.0
+_REVIEW_VERSIONS = ("v1", "v1beta1")
 
 
 class InvalidConfiguration(ValueError):
@@ -22,6 +25,8 @@ class InvalidConfiguration(ValueError):
 
 
 class WebhookSettings(NamedTuple):
+    """A TTL of 0: not remembered."""
+
     name: str
     client: ClientConfig
     token: str  # "" for none
@@ -29,6 +34,8 @@ class WebhookSettings(NamedTuple):
     authorized_ttl_s: float
     unauthorized_ttl_s: float
     denies_on_failure: bool
+    conditions: tuple[MatchCondition, ...] = ()  # under which it is asked
+    version: str = "v1"  # of the reviews that it gets
 
 
 Step = str | WebhookSettings  # RBAC, NODE or a webhook
@@ -65,10 +72,9 @@ def _webhook(name: str, given: Mapping[str, Any], path: str) -> WebhookSettings:
     where = f"{path}: webhook {name!r}"
     if not name:
         raise InvalidConfiguration(f"{path}: a webhook has no name")
-    if given.get("matchConditions"):
-        raise InvalidConfiguration(f"{where}: matchConditions are not supported")
-    if given.get("subjectAccessReviewVersion") != "v1":
-        raise InvalidConfiguration(f"{where}: subjectAccessReviewVersion must be v1")
+    version = given.get("subjectAccessReviewVersion")
+    if version not in _REVIEW_VERSIONS:
+        raise InvalidConfiguration(f"{where}: subjectAccessReviewVersion must be v1 or v1beta1")
     policy = given.get("failurePolicy")
     if policy not in ("NoOpinion", "Deny"):
         raise InvalidConfiguration(f"{where}: failurePolicy must be NoOpinion or Deny")
@@ -87,10 +93,38 @@ def _webhook(name: str, given: Mapping[str, Any], path: str) -> WebhookSettings:
         client,
         token,
         timeout_s,
-        _seconds(given.get("authorizedTTL") or "5m", f"{where}: authorizedTTL"),
-        _seconds(given.get("unauthorizedTTL") or "30s", f"{where}: unauthorizedTTL"),
+        _kept_s(given, "Authorized", "5m", where),
+        _kept_s(given, "Unauthorized", "30s", where),
         policy == "Deny",
+        _conditions(given, where),
+        version,
     )
+
+
+def _kept_s(given: Mapping[str, Any], which: str, default: str, where: str) -> float:
+    member = f"{which.lower()}TTL"
+    found = _seconds(given.get(member) or default, f"{where}: {member}")
+    if found <= 0:
+        raise InvalidConfiguration(f"{where}: {member} must be > 0s")
+    return found if given.get(f"cache{which}Requests") is not False else 0.0
+
+
+def _conditions(given: Mapping[str, Any], where: str) -> tuple[MatchCondition, ...]:
+    texts = [(each or {}).get("expression") or "" for each in given.get("matchConditions") or ()]
+    version = given.get("matchConditionSubjectAccessReviewVersion")
+    if version != "v1" and (texts or version):
+        raise InvalidConfiguration(f"{where}: matchConditionSubjectAccessReviewVersion must be v1")
+    if len(texts) > MOST:
+        raise InvalidConfiguration(f"{where}: at most {MOST} matchConditions are allowed")
+    if len(set(texts)) != len(texts):
+        raise InvalidConfiguration(f"{where}: each of matchConditions must be another one")
+    found = []
+    for place, text in enumerate(texts):
+        try:
+            found.append(compile_condition(text))
+        except CompileFault as fault:
+            raise InvalidConfiguration(f"{where}: matchConditions[{place}].expression: {text!r}: {fault}") from None
+    return tuple(found)
 
 
 def _seconds(text: object, what: str) -> float:

@@ -12,16 +12,20 @@ from typing import Any, Protocol, TypeVar
 import orjson
 
 from kcpshard.api.errors import BadRequest, Forbidden, invalid
+from kcpshard.api.names import dns_subdomain_faults
 from kcpshard.api.requests import Identity, decode_identity
 from kcpshard.authorization.attributes import Attributes, quoted, refused
+from kcpshard.authorization.node_identity import GROUP as NODES
+from kcpshard.authorization.node_identity import PREFIX as _NODE
 from kcpshard.authorization.policy import AUTHENTICATED, MASTERS, UNAUTHENTICATED
 from kcpshard.storage.contract import LogicalCluster
 from kcpshard.verbs.access import Record
 from kcpshard.verbs.shard import Shard
 
 ANONYMOUS = "system:anonymous"
-ASSOCIATED_NODE = "associated-node"
-_SERVICE_ACCOUNT, _NODE = "system:serviceaccount:", "system:node:"
+ASSOCIATED_NODE, ARBITRARY_NODE = "associated-node", "arbitrary-node"
+_NODE_MODES = (ASSOCIATED_NODE, ARBITRARY_NODE)
+_SERVICE_ACCOUNT = "system:serviceaccount:"
 _NODE_NAME = "authentication.kubernetes.io/node-name"
 _AUTHENTICATION = "authentication.k8s.io"
 _MANY = 4  # groups or extra values: from here on the right to all of them is asked for first
@@ -54,6 +58,8 @@ def effective(shard: Shard, message: M, attempted: Attributes, record: Record | 
         shard.authorizer.check(cluster, path, raw, attributes)
 
     mode = confirm(ask, decode_identity(raw), wanted, attempted)
+    if mode in _NODE_MODES:
+        wanted = wanted._replace(groups=(NODES,))  # whoever is let in as a node is held to what nodes may
     copy = type(message)()
     copy.CopyFrom(message)
     copy.identity, copy.impersonation = impersonated(wanted, cluster).encode(), b""
@@ -90,13 +96,13 @@ def confirm(ask: Ask, requestor: Identity, wanted: Identity, attempted: Attribut
 def modes(requestor: Identity, wanted: Identity) -> Iterator[str]:
     """Those that apply; "" is the unconstrained one."""
     username = wanted.username
-    is_node, is_account = username.startswith(_NODE), _service_account(username) is not None
+    is_node, is_account = _is_node(username), _service_account(username) is not None
     is_plain = not (wanted.uid or wanted.groups or wanted.extra)
     if is_node and is_plain:
         own = tuple(requestor.extra.get(_NODE_NAME) or ())
         if _service_account(requestor.username) is not None and own == (username.removeprefix(_NODE),):
             yield ASSOCIATED_NODE
-        yield "arbitrary-node"
+        yield ARBITRARY_NODE
     if is_account and is_plain:
         yield "serviceaccount"
     if not is_node and not is_account:
@@ -120,7 +126,7 @@ def _username(username: str, mode: str) -> Attributes:
     account = _service_account(username)
     if account is not None:
         return Attributes(verb, group, "v1", "serviceaccounts", "", *account)
-    if mode and username.startswith(_NODE):
+    if mode and _is_node(username):
         name = "*" if mode == ASSOCIATED_NODE else username.removeprefix(_NODE)
         return Attributes(verb, group, "v1", "nodes", name=name)
     return Attributes(verb, group, "v1", "users", name=username)
@@ -202,6 +208,10 @@ def impersonated(wanted: Identity, cluster: LogicalCluster | None) -> Identity:
     elif AUTHENTICATED not in groups and UNAUTHENTICATED not in groups:
         groups.append(AUTHENTICATED)
     return wanted._replace(groups=tuple(groups), scope=cluster.id if cluster is not None else 0)
+
+
+def _is_node(username: str) -> bool:
+    return username.startswith(_NODE) and not dns_subdomain_faults(username.removeprefix(_NODE))
 
 
 def _service_account(username: str) -> tuple[str, str] | None:

@@ -17,6 +17,7 @@ from kcpshard.api.selectors import (
     parse_label_selector,
     qualified_name_faults,
 )
+from kcpshard.authorization.attributes import by_key, in_order
 
 _PATH = "spec.resourceAttributes"
 _LABEL_OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
@@ -79,9 +80,9 @@ def _value_faults(requirement: Object, path: str) -> list[FieldError]:
 
 def narrowed(attributes: Object) -> Narrowed:
     """`attributes` are without faults."""
-    fields, field_error = _read(attributes, "fieldSelector", parse_field_terms, _term)
+    fields, field_error = _read(attributes, "fieldSelector", lambda text: in_order(parse_field_terms(text)), _term)
     labels, label_error = _read(
-        attributes, "labelSelector", lambda text: parse_label_selector(text).requirements, _requirement
+        attributes, "labelSelector", lambda text: by_key(parse_label_selector(text).requirements), _requirement
     )
     return Narrowed(fields, labels, "; ".join(filter(None, (field_error, label_error))))
 

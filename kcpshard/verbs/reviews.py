@@ -85,7 +85,7 @@ def _wanted(spec: Object) -> Attributes:
     members = ("verb", "group", "version", "resource", "subresource", "namespace", "name")
     selected = narrowed(given)
     attributes = Attributes(*(given.get(member, "") for member in members))
-    return attributes._replace(fields=selected.fields, labels=selected.labels)
+    return attributes._replace(version=attributes.version or "*", fields=selected.fields, labels=selected.labels)
 
 
 def _status(decision: Decision, spec: Object) -> Object:

@@ -211,7 +211,8 @@ class World:
         if self._chance(administrators):
             groups.append("nx-admins")
         if self._chance(0.05):
-            groups.remove("system:nodes")
+            # Without any group it would be up to kube-apiserver's cache in which mode it is impersonated.
+            groups[0] = "nx-others"
         return {"username": f"system:node:{name}", "groups": groups}
 
     def _questions(self) -> Iterator[Ask]:

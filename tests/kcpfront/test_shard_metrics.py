@@ -71,3 +71,17 @@ def test_the_pauses_of_moves_are_a_histogram() -> None:
         found["kcp_shard_move_pause_seconds_bucket", "+Inf"] == found["kcp_shard_move_pause_seconds_count", None] == 2
     )
     assert found["kcp_shard_move_pause_seconds_sum", None] == 0.055
+
+
+def test_authorisation_webhooks_by_name() -> None:
+    webhook = {
+        "calls": {"success": 3, "error": 1},
+        "seconds": 2.5,
+        "exclusions": 4,
+        "condition_errors": 0,
+        "failed_open": 1,
+    }
+    text = shown({1: {**FIGURES, "authorization_webhooks": {"outside": webhook}}})
+    assert 'webhook_evaluations_total{name="outside",result="success",shard="1"} 3.0' in text
+    assert 'kcp_shard_authorization_match_condition_exclusions_total{name="outside",shard="1"} 4.0' in text
+    assert 'kcp_shard_authorization_webhook_evaluations_fail_open_total{name="outside",shard="1"} 1.0' in text

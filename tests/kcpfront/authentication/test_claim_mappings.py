@@ -95,3 +95,9 @@ def test_an_address_that_is_not_verified_is_no_name(verified: object, accepted: 
 
 def test_who_says_to_be_nobody_is_not_authenticated() -> None:
     assert identity_of({"sub": "system:anonymous"}, issuer({"claim": "sub", "prefix": ""})).groups == ()
+
+
+def test_groups_as_they_come_and_null_as_nothing() -> None:
+    made = issuer(groups={"claim": "roles", "prefix": ""})
+    assert identity_of({"sub": "a", "roles": ["x", "y", "x"]}, made).groups == ("x", "y", "x", "system:authenticated")
+    assert identity_of({"sub": None}, issuer({"claim": "sub", "prefix": "p:"})).username == "p:"

@@ -90,6 +90,13 @@ def test_clocks_differ() -> None:
     assert verify(signed({"iss": "i", "exp": 1000}, EC, "e"), 999.9)
 
 
+@pytest.mark.parametrize("claims", [{"sub": 7}, {"sub": ["a"]}, {"iat": "now"}])
+def test_claims_of_the_standard_have_their_types(claims: dict[str, Any]) -> None:
+    with pytest.raises(InvalidToken, match="another type"):
+        verify(signed({"iss": "i", "exp": 1000, **claims}, EC, "e"), 1)
+    assert verify(signed({"iss": "i", "exp": 1000, "sub": None}, EC, "e"), 1)
+
+
 def test_weak_keys_and_odd_curves_are_passed_over() -> None:
     weak = public_jwk(rsa_key(1024), "w")
     assert (

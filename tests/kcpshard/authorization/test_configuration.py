@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kcpshard.authorization.configuration import RBAC, InvalidConfiguration, WebhookSettings, read_configuration
+from kcpshard.authorization.configuration import NODE, RBAC, InvalidConfiguration, WebhookSettings, read_configuration
 
 
 def kubeconfig(directory: Path, **user: str) -> str:
@@ -35,6 +35,11 @@ def webhook(path: str, **changes: Any) -> dict[str, Any]:
     return {"type": "Webhook", "name": "outside", "webhook": {**settings, **changes}}
 
 
+def conditions(*texts: str) -> dict[str, Any]:
+    found = [{"expression": text} for text in texts]
+    return {"matchConditions": found, "matchConditionSubjectAccessReviewVersion": "v1"}
+
+
 def written(directory: Path, *authorizers: dict[str, Any]) -> str:
     path = directory / "authorization.yaml"
     document = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthorizationConfiguration"}
@@ -47,7 +52,16 @@ def test_an_order(tmp_path: Path) -> None:
     first, second = read_configuration(path)
     assert second == RBAC and isinstance(first, WebhookSettings)
     assert (first.client.url, first.client.ca_bundle, first.token) == ("https://authz.example.com/ask", b"ca", "t")
-    assert first[3:] == (3.0, 90.0, 30.0, True)
+    assert first[3:] == (3.0, 90.0, 30.0, True, (), "v1")
+
+
+def test_nodes_conditions_and_what_is_not_remembered(tmp_path: Path) -> None:
+    more = {"subjectAccessReviewVersion": "v1beta1", "cacheAuthorizedRequests": False, **conditions("true", "false")}
+    path = written(tmp_path, {"type": "Node", "name": "node"}, webhook(kubeconfig(tmp_path), **more))
+    first, second = read_configuration(path)
+    assert first == NODE and isinstance(second, WebhookSettings)
+    assert [each.text for each in second.conditions] == ["true", "false"]
+    assert (second.version, second.authorized_ttl_s, second.unauthorized_ttl_s) == ("v1beta1", 0.0, 30.0)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +70,14 @@ def test_an_order(tmp_path: Path) -> None:
         ({"timeout": "1m"}, "timeout"),
         ({"timeout": 3}, "not a duration"),
         ({"failurePolicy": "Ignore"}, "failurePolicy"),
-        ({"subjectAccessReviewVersion": "v1beta1"}, "must be v1"),
-        ({"matchConditions": [{"expression": "true"}]}, "not supported"),
+        ({"subjectAccessReviewVersion": "v2"}, "must be v1 or v1beta1"),
+        ({"matchConditions": [{"expression": "true"}]}, "matchConditionSubjectAccessReviewVersion must be v1"),
+        ({"authorizedTTL": "0s"}, "authorizedTTL must be > 0s"),
+        (conditions("request.user"), "must evaluate to bool but got string"),
+        (conditions("request.nobody == 'x'"), "undefined field 'nobody'"),
+        (conditions(""), "must not be empty"),
+        (conditions("true", "true"), "another one"),
+        (conditions(*(f"{n} == 0" for n in range(65))), "at most 64"),
         ({"connectionInfo": {"type": "InClusterConfig"}}, "KubeConfigFile"),
     ],
 )

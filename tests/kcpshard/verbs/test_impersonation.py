@@ -146,3 +146,14 @@ async def test_masters_of_a_logical_cluster_end_there(client: ApiClient) -> None
     assert cluster is not None and found == Identity(
         "x", "", ("system:masters", "system:authenticated"), {}, cluster.id
     )
+
+
+async def test_who_acts_as_a_node_by_that_right_is_held_to_what_nodes_may(client: ApiClient) -> None:
+    """Whatever groups others have: as a node one has that of nodes."""
+    await client.create(CONFIGMAPS, configmap("a"))
+    request = client.request("POST", REVIEWS, {})
+    request.impersonation = orjson.dumps({"username": "system:node:n"})
+    status = (await client.send(request)).json["status"]
+    assert status["userInfo"]["groups"] == ["system:nodes", "system:authenticated"]
+    request.impersonation = orjson.dumps({"username": "system:node:n", "groups": ["g"]})
+    assert (await client.send(request)).json["status"]["userInfo"]["groups"] == ["g", "system:authenticated"]
