@@ -110,7 +110,7 @@ class WatchStarts:
         selection = _selection_everywhere(start, resource)
         if waiting := cut(self._shard, max(start.revision, start.minimum_revision, start.initial_revision)):
             raise NotDurable(waiting)
-        seen = WatchedView(view, selection)
+        seen = WatchedView(view, selection, self._form)
         cursor = self._cursor_everywhere(start, view, seen)
         record = access.Record(view.identity)
         record.decision = ALLOWED  # what may not be seen is left out
@@ -195,9 +195,7 @@ class WatchStarts:
         return Cursor(cluster, *where, selection, phase, revision, after)
 
     def _selection(self, start: pb.StartWatch, resource: Resource) -> Selection:
-        form = self._forms.get(resource)
-        if form is None:
-            form = self._forms[resource] = _ResourceForm(self._shard, resource)
+        form = self._form(resource)
         key = (form, start.namespace, start.name, start.label_selector, start.field_selector)
         found = self._selections.get(key)
         if found is None:
@@ -209,6 +207,12 @@ class WatchStarts:
             found = Selection(form, start.namespace, name, labels or None, fields or None, resource.namespaced)
             self._selections[key] = found
         return found
+
+    def _form(self, resource: Resource) -> "_ResourceForm":
+        form = self._forms.get(resource)
+        if form is None:
+            form = self._forms[resource] = _ResourceForm(self._shard, resource)
+        return form
 
 
 class _ResourceForm(Form):
@@ -241,18 +245,30 @@ class _ResourceForm(Form):
 
 
 class WatchedView:
-    """What a watch of many logical clusters asked for, of what its caller may see."""
+    """What a watch of many logical clusters asked for, of what its caller may see.
 
-    def __init__(self, view: WildcardView, selection: Selection) -> None:
-        self._view, self._selection = view, selection
+    Selectors judge objects of a custom type as they are served where they live; all others by their headers.
+    """
+
+    def __init__(self, view: WildcardView, selection: Selection, form: "Callable[[Resource], _ResourceForm]") -> None:
+        self._view, self._selection, self._form = view, selection, form
+        self._is_by_header = selection.plain or (view.resource is not None and view.resource.definition is None)
         self.forget, self.changed = view.forget, view.changed
 
+    def _selection_of(self, place: SeenPlace) -> Selection:
+        if self._is_by_header or place.resource.definition is None:
+            return self._selection
+        if not isinstance(place.selection, Selection):
+            place.selection = self._selection.with_form(self._form(place.resource))
+        return place.selection
+
     def show(self, cluster_id: int, change: Change) -> tuple[int, bytes] | None:
-        selection = self._selection
-        if not selection.covers(change.namespace, change.name) or not (outcome := selection.outcome(change)):
+        if not self._selection.covers(change.namespace, change.name):
+            return None
+        if self._is_by_header and self._selection.outcome(change) == Outcome.NOTHING:
             return None
         place = self._view.place(cluster_id)
-        if place is None:
+        if place is None or not (outcome := self._selection_of(place).outcome(change)):
             return None
         if place.labels is not None and not (outcome := _within(place, change, outcome)):
             return None
@@ -272,10 +288,12 @@ class WatchedView:
             raise NotReady from reason
 
     def item(self, cluster_id: int, path: str, namespace: str, name: str, value: bytes) -> bytes | None:
-        if not self._selection.covers(namespace, name) or not self._selection.selects(namespace, name, value):
+        if not self._selection.covers(namespace, name):
             return None
         place = self._view.place(cluster_id, path)
-        return None if place is None or not place.shows(value) else place.body(value)
+        if place is None or not place.shows(value) or not self._selection_of(place).selects(namespace, name, value):
+            return None
+        return place.body(value)
 
 
 def _within(place: SeenPlace, change: Change, outcome: int) -> int:
@@ -290,7 +308,7 @@ def _within(place: SeenPlace, change: Change, outcome: int) -> int:
 
 
 def _selection_everywhere(start: pb.StartWatch, resource: Resource | None) -> Selection:
-    """Of what is in the headers alone: its form is not used. Raises BadRequest."""
+    """Of what is in the headers; see WatchedView. Raises BadRequest."""
     labels = parse_label_selector(start.label_selector) if start.label_selector else None
     names = resource.field_names if resource is not None else _PLACE_FIELDS
     fields = parse_field_selector(start.field_selector, names) if start.field_selector else None

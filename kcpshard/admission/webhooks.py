@@ -17,6 +17,7 @@ from kcpshard.admission.webhook_calls import Call, CallsWanted, Replay, Response
 from kcpshard.admission.webhook_definitions import Webhook
 from kcpshard.api import patches
 from kcpshard.api.errors import ApiError, BadRequest, ForeignStatus, internal_error
+from kcpshard.api.objects import are_same
 from kcpshard.definitions.contract import Resource
 from kcpshard.definitions.kind_form import WrongForm, read_back
 
@@ -69,7 +70,7 @@ class Dispatch:
                 return False
             new = self._patched(asked)
             if new is not None:
-                changed = new != write.object
+                changed = not are_same(new, write.object)
                 patch = {"configuration": hook.configuration, "webhook": hook.name, "patch": response.patch,
                          "patchType": "JSONPatch"}  # fmt: skip
                 self.annotations[f"patch.{_PREFIX}{where}"] = orjson.dumps(patch).decode()

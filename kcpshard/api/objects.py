@@ -7,6 +7,8 @@ import time
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 Object = dict[str, Any]
 
 # Metadata members that Go leaves out when they are empty (`omitempty`), which is all of them.
@@ -39,6 +41,15 @@ def _at_second(seconds: int) -> str:
 
 def is_terminating(obj: Object) -> bool:
     return bool(obj["metadata"].get("deletionTimestamp"))
+
+
+def are_same(one: Any, other: Any) -> bool:
+    """Equality of JSON: to Python true is 1 and 1 is 1.0, also deep inside; to whoever reads them they are not."""
+    if one != other or type(one) is not type(other):
+        return False
+    if isinstance(one, dict | list):
+        return orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
+    return True
 
 
 def go_text(value: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from kcpshard.api.field_sets import SELF, FieldSet, is_member
+from kcpshard.api.objects import are_same
 
 Path = tuple[str, ...]
 
@@ -155,7 +156,7 @@ _SAME: _Nodes = (None, None)
 
 
 def _compare(old: Any, new: Any, schema: FieldSchema | None) -> _Nodes:
-    if old == new and type(old) is type(new):
+    if are_same(old, new):
         return _SAME
     if not old and not new:
         return {}, None  # null, empty and absent-but-typed differ as leaves
@@ -190,7 +191,7 @@ def _compare_lists(old: dict[str, list[Any]], new: dict[str, list[Any]], schema:
             changed[element] = _whole(items[0], schema.items)
         elif len(before) == len(items) == 1:
             _note(element, _compare(before[0], items[0], schema.items), changed, removed)
-        elif before != items:
+        elif not are_same(before, items):
             changed[element] = {}
     for element, items in old.items():
         if element not in new:

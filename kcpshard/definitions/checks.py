@@ -10,6 +10,7 @@ from typing import Any
 
 from kcpshard.api.errors import FieldError, forbidden, invalid, required
 from kcpshard.api.names import dns_label_faults, dns_subdomain_faults, path_segment_faults
+from kcpshard.api.objects import are_same
 from kcpshard.api.selectors import label_value_faults, qualified_name_faults
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.quantities import parse_quantity
@@ -32,7 +33,7 @@ def nonnegative(obj: Object, path: str, *members: str) -> Faults:
 
 
 def unchanged(path: str, new: Any, old: Any) -> Faults:
-    if new != old:
+    if not are_same(new, old):
         yield invalid(path, new, IMMUTABLE)
 
 

@@ -22,6 +22,7 @@ from kcpshard.api.errors import (
     too_many,
     type_invalid,
 )
+from kcpshard.api.objects import are_same
 from kcpshard.schema.formats import accepts
 from kcpshard.schema.structural import Structural
 
@@ -115,7 +116,7 @@ def explain(value: Any, schema: Structural, path: str = "", old: Any = _ABSENT) 
     if value is None and schema.nullable:
         yield from _enum_faults(value, schema.rules, path)  # which must name null for it to be allowed
         return
-    if old is not _ABSENT and value == old and type(value) is type(old):
+    if old is not _ABSENT and are_same(value, old):
         return
     wrong = _type_fault(value, schema, path)
     if wrong is not None:
@@ -257,8 +258,13 @@ def _rule_faults(value: Any, rules: Mapping[str, Any], path: str) -> Iterator[Fi
     yield from _junctor_faults(value, rules, path)
 
 
+def _are_equal(value: Any, allowed: Any) -> bool:
+    """As numbers 1 and 1.0 are; to Python true is 1 as well."""
+    return bool(value == allowed) and isinstance(value, bool) == isinstance(allowed, bool)
+
+
 def _enum_faults(value: Any, rules: Mapping[str, Any], path: str) -> Iterator[FieldError]:
-    if "enum" in rules and value not in rules["enum"]:
+    if "enum" in rules and not any(_are_equal(value, allowed) for allowed in rules["enum"]):
         yield not_supported(path, value, [v if isinstance(v, str) else orjson.dumps(v).decode() for v in rules["enum"]])
 
 

@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from kcpshard.api.field_sets import FieldSet
-from kcpshard.api.objects import Object, timestamp
+from kcpshard.api.objects import Object, are_same, timestamp
 from kcpshard.api.requests import Request
 from kcpshard.api.structured_merge import FieldSchema
 from kcpshard.definitions.contract import Resource
@@ -139,7 +139,7 @@ def after_update(shard: Shard, target: Target, request: Request, new: Object, ol
 def set_entries(new: Object, old: Object, entries: list[Object]) -> None:
     """Give `new`, complete but for managedFields, its entries: the old ones if nothing but times would change."""
     kept = old["metadata"].get("managedFields")
-    if kept and managed_fields.same_but_times(kept, entries) and managed_fields.without_entries(old) == new:
+    if kept and managed_fields.same_but_times(kept, entries) and are_same(managed_fields.without_entries(old), new):
         entries = kept
     if entries:
         new["metadata"]["managedFields"] = entries

@@ -19,8 +19,10 @@ from kcpshard.storage.wildcard_reads import Position, WildcardScan
 from kcpshard.verbs.cut import cut
 from kcpshard.verbs.list_options import Selection, selection_of
 from kcpshard.verbs.outcome import Outcome
+from kcpshard.verbs.served_selection import Chooser, chooser
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import is_in_scope, method_not_allowed
+from kcpshard.verbs.wildcard_view import Place as SeenPlace
 from kcpshard.verbs.wildcard_view import WildcardView, view_for
 
 _SLICE, _CLUSTERS = 256, 64  # objects and logical clusters looked at before the loop is free again: a millisecond
@@ -142,7 +144,7 @@ class Reader:
                 size += _size(items)
                 continue
             shown = items if place.labels is None else [item for item in items if place.shows(item.value)]
-            chosen = self._selection.chosen(list(shown)) if self._selection else shown
+            chosen = self._chooser(place).chosen(list(shown)) if self._selection else shown
             make = place.body
             for item in chosen:
                 if self._left == len(bodies):
@@ -155,6 +157,10 @@ class Reader:
             self._slice = max(8, min(_SLICE, _SLICE_BYTES // (size // read + 1)))
         self.is_done = self._scan.is_done
         return self._count(bodies)
+
+    def _chooser(self, place: SeenPlace) -> Chooser:
+        """Selectors judge what is served there."""
+        return chooser(place.resource, self._selection, place.served)
 
     def _full(self, bodies: list[bytes]) -> list[bytes]:
         """The page is, and something follows."""

@@ -18,6 +18,7 @@ from kcpshard.api.field_sets import (
     recursive_difference,
     union,
 )
+from kcpshard.api.objects import are_same
 from kcpshard.api.structured_merge import (
     Comparison,
     FieldSchema,
@@ -234,7 +235,7 @@ def apply(
     own = difference(given, _UNOWNED)
     if own:
         # Who applies what is there already becomes an owner at no time: upstream notes times of changes only.
-        time = result[manager].time if merged == live else now
+        time = result[manager].time if are_same(merged, live) else now
         result[manager] = Managed(own, time, view.api_version)
     else:
         del result[manager]

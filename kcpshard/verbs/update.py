@@ -12,7 +12,7 @@ from kcpshard.admission import chain
 from kcpshard.admission.attributes import NOTHING, UPDATE, Attributes
 from kcpshard.api import loop_time
 from kcpshard.api.errors import BadRequest, invalid, object_conflict, object_invalid, object_not_found
-from kcpshard.api.objects import Object, metadata
+from kcpshard.api.objects import Object, are_same, metadata
 from kcpshard.api.requests import Answer, Request
 from kcpshard.definitions.contract import Resource
 from kcpshard.storage import envelope
@@ -46,7 +46,6 @@ _STORAGE_PREFIXES = {
     "replicationcontrollers": "controllers", "services": "services/specs",
 }  # fmt: skip
 _STATUSES = frozenset(("status", "approval", "finalize"))  # what is written there is no new generation
-_SORTED = orjson.OPT_SORT_KEYS
 _NOT_COUNTED = frozenset(("apiVersion", "kind", "metadata", "status"))
 
 
@@ -156,7 +155,7 @@ def store_update(
         new = shard.catalog.convert(new, stored)
     # What was stored in another version, or under another schema, is written anew: that is how objects are migrated.
     is_current = stored is resource and envelope.fingerprint(value) == stored.fingerprint
-    if _is_same(new, old if is_current else orjson.loads(envelope.body(value))):
+    if are_same(new, old if is_current else orjson.loads(envelope.body(value))):
         return unchanged_answer(shard, target, request, value, warnings)
     if is_finished(stored.group_resource, new):
         return _finish(shard, target, request, new, value, warnings)
@@ -165,11 +164,6 @@ def store_update(
         body = dry_run_body(shard, target, new, old["metadata"]["resourceVersion"])
         return object_answer(resource, request, 200, body, warnings)
     return commit_object(shard, cluster, resource, put, request, 200, warnings, attributes.companions)
-
-
-def _is_same(new: Object, old: Object) -> bool:
-    """To Python true is 1 and 1 is 1.0; to whoever reads the object they are not."""
-    return new == old and orjson.dumps(new, option=_SORTED) == orjson.dumps(old, option=_SORTED)
 
 
 def stored_object(shard: Shard, target: Target, value: bytes) -> Object:
@@ -210,7 +204,7 @@ def _prepare(
 def _has_changed(new: Object, old: Object, not_counted: frozenset[str]) -> bool:
     """Whether anything outside metadata and status differs: that is a new generation."""
     counted = (new.keys() | old.keys()) - not_counted
-    return any(new.get(key) != old.get(key) for key in counted)
+    return any(not are_same(new.get(key), old.get(key)) for key in counted)
 
 
 def _finish(

@@ -41,7 +41,7 @@ _CHECKED = 64  # decisions looked at again in one go
 class Place:
     """One logical cluster of a view: the annotation of its objects, and their type there."""
 
-    __slots__ = ("annotation", "labels", "make", "path", "resource")
+    __slots__ = ("annotation", "labels", "make", "path", "resource", "selection")
 
     def __init__(
         self, path: str, resource: Resource, make: Callable[[bytes], bytes] | None, labels: LabelSelector | None = None
@@ -49,9 +49,15 @@ class Place:
         self.path, self.annotation = path, envelope.annotation_of(path)
         self.labels = labels  # None: all objects are shown
         self.resource, self.make = resource, make  # None: as stored
+        self.selection: object = None  # of a watch, which keeps it here
 
     def shows(self, value: bytes) -> bool:
         return self.labels is None or self.labels.matches(envelope.labels(value))
+
+    def served(self, value: bytes) -> bytes:
+        """The JSON as it is served there. Raises NotConverted."""
+        body = envelope.body(value)
+        return body if self.make is None or _is_current(value, self.resource) else self.make(body)
 
     def body(self, value: bytes, at_revision: int = 0) -> bytes:
         """The JSON as a reader of many logical clusters gets it. Raises NotConverted."""

@@ -89,6 +89,10 @@ class Selection:
         self.plain = labels is None and fields is None
         self.single = bool(name) and (bool(namespace) or not namespaced)
 
+    def with_form(self, form: Form) -> "Selection":
+        """The same of objects in another form."""
+        return Selection(form, self.namespace, self.name, self.labels, self.fields, namespaced=not self.single)
+
     def covers(self, namespace: str, name: str) -> bool:
         """Whether an object of that key can be selected at all."""
         return (not self.namespace or self.namespace == namespace) and (not self.name or self.name == name)

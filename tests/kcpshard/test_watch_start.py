@@ -1,5 +1,6 @@
 import gc
 
+import orjson
 import pytest
 
 from kcpshard.api.errors import ApiError, BadRequest, Expired, Forbidden, MethodNotAllowed, NotFound, Unauthorized
@@ -8,7 +9,10 @@ from kcpshard.storage.contract import NotDurable
 from kcpshard.verbs.outcome import NotOwned
 from kcpshard.verbs.shard import Shard
 from kcpshard.watch.cursor import Phase
+from kcpshard.watch.history import History
 from kcpshard.watch_start import NotReached, WatchStarts
+from tests.contracts.api_client import ADMIN
+from tests.contracts.custom_types import CRDS, WIDGETS, crd, established, version, widget
 from tests.contracts.stored_objects import put
 from tests.contracts.watch_tier import WatchTier, start
 
@@ -105,3 +109,24 @@ async def test_a_name_in_the_field_selector_is_a_place(starts: WatchStarts) -> N
     assert (selection.name, selection.fields, selection.single) == ("a", None, True)
     selection = starts.judge(start(field_selector="metadata.name=a,type=t")).selection
     assert (selection.name, selection.plain) == ("a", False)
+
+
+async def test_selectors_of_wildcard_watches_judge_what_is_served() -> None:
+    """The first object was written before the definition named the field; its header says nothing of it."""
+    async with established(version()) as client:
+        await client.create(WIDGETS, widget("a", {"color": "blue"}))
+        definition = await client.get(f"{CRDS}/widgets.example.com")
+        definition["spec"] = crd(version(selectableFields=[{"jsonPath": ".spec.color"}]))["spec"]
+        await client.do("PUT", f"{CRDS}/widgets.example.com", definition)
+        await client.create(WIDGETS, widget("b", {"color": "red"}))
+        await client.create(WIDGETS, widget("c", {"color": "blue"}))
+        group = {"group": "example.com", "version": "v1", "resource": "widgets", "identity": ADMIN.encode()}
+        store = client.shard.store
+        wanted = pb.StartWatch(cluster="*", initial=True, field_selector="spec.color=blue", **group)
+        begun = WatchStarts(client.shard).judge(wanted)
+        assert begun.cursor is not None
+        shown = [
+            orjson.loads(event.object)["metadata"]["name"]
+            for event in begun.cursor.step(store, History(store.durable_revision, 1 << 20)).events
+        ]
+        assert shown == ["a", "c"]

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from kcpshard.api.errors import FieldError, forbidden, invalid, required
 from kcpshard.api.names import dns_subdomain_faults
+from kcpshard.api.objects import are_same
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.crd_documents import header_fields
 from kcpshard.definitions.crd_schemas import schema_faults
@@ -328,7 +329,7 @@ def _stored_faults(obj: Object) -> Iterator[FieldError]:
 
 def _update(new: Object, old: Object) -> Iterator[FieldError]:
     """Once established, what addresses the objects is fixed. Schemas that stay as they are stay as good as they are."""
-    if new["spec"].get("versions") != old["spec"].get("versions"):
+    if not are_same(new["spec"].get("versions"), old["spec"].get("versions")):
         yield from schema_faults(new)
     conditions = (old.get("status") or {}).get("conditions") or ()
     if not any(c["type"] == "Established" and c["status"] == "True" for c in conditions):

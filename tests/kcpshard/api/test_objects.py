@@ -1,4 +1,6 @@
-from kcpshard.api.objects import drop_empty, go_text, is_terminating, metadata, timestamp
+import pytest
+
+from kcpshard.api.objects import are_same, drop_empty, go_text, is_terminating, metadata, timestamp
 
 
 def test_metadata_is_made_where_it_is_missing() -> None:
@@ -24,3 +26,12 @@ def test_terminating() -> None:
 
 def test_values_as_go_shows_them() -> None:
     assert go_text({"b": [1, "x", None], "a": {"c": True}}) == "map[a:map[c:true] b:[1 x <nil>]]"
+
+
+@pytest.mark.parametrize(("one", "other", "same"), [
+    ({"a": 1, "b": [True]}, {"b": [True], "a": 1}, True), ({"a": [{"b": 1}]}, {"a": [{"b": True}]}, False),
+    (1, True, False), (0, False, False), (1, 1.0, False), ([1], [1.0], False), ("1", 1, False), ({}, {}, True),
+    (None, None, True), ({}, [], False), ("x", "x", True),
+])  # fmt: skip
+def test_sameness_tells_true_from_one(one: object, other: object, same: bool) -> None:
+    assert are_same(one, other) is same

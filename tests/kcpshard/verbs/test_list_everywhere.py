@@ -3,7 +3,7 @@ import pytest
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.verbs import list_everywhere
 from tests.contracts.api_client import CONFIGMAPS, USER, ApiClient, Reply, configmap
-from tests.contracts.custom_types import WIDGETS, established, version, widget
+from tests.contracts.custom_types import CRDS, WIDGETS, crd, established, version, widget
 
 EVERYWHERE = "/api/v1/namespaces/default/configmaps"
 
@@ -97,3 +97,18 @@ async def test_objects_of_another_version_are_converted() -> None:
 async def test_template_objects_are_shown_for_each(client: ApiClient, others: list[ApiClient]) -> None:
     reply = await ask(client, "/apis/rbac.authorization.k8s.io/v1/clusterroles?fieldSelector=metadata.name=admin")
     assert places(reply) == ["one/admin", "two/admin", "three/admin"]
+
+
+async def test_selectors_judge_what_is_served() -> None:
+    colour = {"selectableFields": [{"jsonPath": ".spec.color"}]}
+    async with established(version()) as client:
+        for name, color in (("a", "blue"), ("b", "red")):
+            await client.create(WIDGETS, widget(name, {"color": color}))
+        definition = await client.get(f"{CRDS}/widgets.example.com")
+        definition["spec"] = crd(version(**colour))["spec"]
+        assert (await client.do("PUT", f"{CRDS}/widgets.example.com", definition)).code == 200
+        await client.create(WIDGETS, widget("c", {"color": "blue"}))
+        reply = await ask(client, "/apis/example.com/v1/widgets?fieldSelector=spec.color%3Dblue")
+        assert places(reply) == ["root/a", "root/c"]
+        first = await ask(client, "/apis/example.com/v1/widgets?fieldSelector=spec.color%3Dblue&limit=1")
+        assert places(first) == ["root/a"]

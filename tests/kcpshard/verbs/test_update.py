@@ -4,6 +4,7 @@ import pytest
 
 from kcpshard.verbs.dispatch import dispatch
 from tests.contracts.api_client import CONFIGMAPS, ApiClient, configmap
+from tests.contracts.custom_types import WIDGETS, established, version, widget
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
 
@@ -106,3 +107,15 @@ async def test_the_last_finalizer_lets_a_deleted_object_go(client: ApiClient) ->
     assert dry.code == last.code == 200
     assert last.json["metadata"]["resourceVersion"] == one.json["metadata"]["resourceVersion"]
     assert (await client.do("GET", CONFIGMAPS + "/b")).code == 404
+
+
+async def test_true_in_the_place_of_one_is_a_change() -> None:
+    free = {"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}
+    async with established(version(schema=free)) as client:
+        made = await client.create(WIDGETS, widget("w", {"a": {"b": [1]}}))
+        changed = await client.patch(f"{WIDGETS}/w", {"spec": {"a": {"b": [True]}}})
+        assert changed["spec"] == {"a": {"b": [True]}} and changed["spec"]["a"]["b"][0] is True
+        assert changed["metadata"]["generation"] == 2
+        assert changed["metadata"]["resourceVersion"] != made["metadata"]["resourceVersion"]
+        again = await client.patch(f"{WIDGETS}/w", {"spec": {"a": {"b": [True]}}})
+        assert again["metadata"] == changed["metadata"]
