@@ -3,6 +3,8 @@
 import os
 
 os.environ["KCP_VERIFY"] = "1"
+# Tests start programs and nothing else in a forked process: gRPC's handlers would write into what those say.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 from hypothesis import HealthCheck, settings
 

@@ -72,7 +72,7 @@ def test_lost_and_restored(kubectl_binary: str, kubectl_place: str, place: Path)
     store, first, second = place / "store", place / "kcp", place / "restored"
     place.mkdir()
     tier = Tier(first, "--shards", "2", "--fronts", "1", "--backup-to", str(store), "--backup-every", "2s",
-                "--backup-keep", "3")  # fmt: skip
+                "--backup-keep", "100")  # fmt: skip
     tier.start()
     clusters = [Kubectl(kubectl_binary, tier.kubeconfig, f"tenant-{n}") for n in range(4)]
     for number, kubectl in enumerate(clusters):
