@@ -147,6 +147,11 @@ moving-clients: setup
 properties: setup
 	KCP_PROPERTIES=explore $(BIN)/pytest tests -m "hypothesis and not slow" $(ARGS)
 
+# Workspaces, shared types and moves against a model, long stories; KCP_TENANCY_STORIES and KCP_TENANCY_STEPS say how long
+.PHONY: tenancy-model
+tenancy-model: setup
+	KCP_TENANCY_STORIES=$${KCP_TENANCY_STORIES:-200} KCP_TENANCY_STEPS=$${KCP_TENANCY_STEPS:-40} $(BIN)/pytest tests/model/test_tenancy.py tests/model/test_workspace_tree.py $(ARGS)
+
 powerloss: setup
 	$(BIN)/python -m tests.robustness.run --powerloss 10 $(ARGS)
 	$(BIN)/python -m tests.robustness.run --powerloss 2 --deaf $(ARGS)

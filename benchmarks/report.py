@@ -28,6 +28,8 @@ def report(results: Path) -> str:
             ("clusters", _clusters),
             ("shards", _shards),
             ("scale", _scale),
+            ("workspaces", _workspaces),
+            ("wildcard", _wildcard),
             ("startup", _startup),
         )
         if (found := read(name))
@@ -126,6 +128,38 @@ def _scale(found: dict[str, Any]) -> Iterator[str]:
     )
     yield ""
     yield "![memory and creation](results/scale.svg)"
+
+
+def _workspaces(found: dict[str, Any]) -> Iterator[str]:
+    yield f"## Workspaces in a tree, {found['shards']} shards"
+    yield ""
+    yield "| workspaces | memory MB | CPU µs of a creation | of ConfigMap creates | a second |"
+    yield "|---|---|---|---|---|"
+    for row in found["rows"][1:]:
+        ratio = row["cpu_us"] / found["config_map_us"]
+        yield (
+            f"| {row['workspaces']} | {row['memory_mb']:.0f} | {row['cpu_us']:.0f} | {ratio:.2f} | {row['per_s']:.0f} |"
+        )
+    yield ""
+    yield (
+        f"{found['kb_per_workspace']:.1f} kB each from a tenth to all. All deleted in {found['delete_s']:.1f} s, "
+        f"{found['delete_cpu_us']:.0f} µs of CPU each; keys of {found['left'] + found['dead']} left. A front that died "
+        f"was followed by one that served after {found['front_s']:.2f} s ({found['first_front_s']:.2f} s while there "
+        "were none)."
+    )
+    yield ""
+    yield "![workspaces](results/workspaces.svg)"
+
+
+def _wildcard(found: dict[str, Any]) -> Iterator[str]:
+    yield "## A list over many logical clusters beside a plain one, CPU µs per object"
+    yield ""
+    yield "| objects in each | logical clusters | plain | over all | ratio |"
+    yield "|---|---|---|---|---|"
+    for each, row in found.items():
+        yield (
+            f"| {each} | {row['clusters']} | {row['plain_us']:.1f} | {row['wildcard_us']:.1f} | {row['ratio']:.2f} |"
+        )
 
 
 def _startup(found: dict[str, Any]) -> Iterator[str]:

@@ -6,18 +6,24 @@ can be made and a token requested in it. CPU is that of all server processes, as
 same run. Memory is the processes' proportional share, as a slope between a tenth and all of them. Deletion is that of
 the parents; at the end `kcp shard verify` runs and keys of dead logical clusters are counted.
 
+A front that dies among them has to be followed by one that serves at once.
+
 usage: python -m benchmarks.workspaces [--workspaces 10000] [--parents 20] [--shards 2] [--fronts 1] [--port 21900]
 """
 
 import argparse
 import asyncio
 import json
+import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -159,41 +165,97 @@ def main() -> int:
     parser.add_argument("--fronts", type=int, default=1)
     parser.add_argument("--port", type=int, default=21_900)
     parser.add_argument("--config-maps", type=int, default=4_000)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     instance = KcpInstance(args.port, args.shards, args.fronts)
     try:
         target = instance.wait_ready(120)
-        run(target, args)
+        found = run(target, args)
         time.sleep(8)  # what is left of the dead goes five seconds after their end
     finally:
         instance.stop()
     paths, dead = left_behind(instance.directory, args.shards)
     show("logical clusters left below root", str(paths), "wanted: 0")
     show("dead ones not cleared yet", str(dead), "wanted: 0")
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "workspaces.json").write_text(json.dumps(found | {"left": paths, "dead": dead}, indent=1) + "\n")
+    plot(found, args.out / "workspaces.svg")
     shutil.rmtree(instance.directory.parent, ignore_errors=True)
     return 0
 
 
-def run(target: Target, args: argparse.Namespace) -> None:
+def run(target: Target, args: argparse.Namespace) -> dict[str, Any]:
+    fresh = front_again(target, "root")
     base = config_maps(target, args.config_maps)
     show("CPU of a ConfigMap create", f"{base * 1e6:.0f} µs")
     parents = [f"root:p{n}" for n in range(args.parents)]
     for parent in parents:
         target.request("POST", f"/clusters/root{WORKSPACES}", workspace(parent.rpartition(":")[2]))
     wait_ready(target, ["root"], len(parents))
-    few = max(args.workspaces // 10, 1)
-    make(target, parents, 0, few)
-    first = memory_pss(target.pids())
-    rest = args.workspaces - few
-    wall, cpu = measured(target, lambda: make(target, parents, few, args.workspaces))
-    show("workspaces a second", f"{rest / wall:.0f}", "wanted: 500")
-    show("CPU of a workspace", f"{cpu / rest * 1e6:.0f} µs", f"{cpu / rest / base:.2f} ConfigMap creates; wanted: 4")
+    rows = [{"workspaces": 0, "memory_mb": memory_pss(target.pids()) / 1e6, "cpu_us": 0.0, "per_s": 0.0}]
+    for before, upto in pairwise((0, *sorted({args.workspaces // part or 1 for part in (100, 10, 3, 1)}))):
+        wall, cpu = measured(target, partial(make, target, parents, before, upto))
+        number = upto - before
+        rows.append(
+            {
+                "workspaces": upto,
+                "memory_mb": memory_pss(target.pids()) / 1e6,
+                "cpu_us": cpu / number * 1e6,
+                "per_s": number / wall,
+            }
+        )
+        show(f"{before} to {upto} workspaces: a second", f"{number / wall:.0f}", "wanted: 500")
+        show("CPU of a workspace", f"{cpu / number * 1e6:.0f} µs", f"{cpu / number / base:.2f} creates; wanted: 4")
     sample = random.Random(1).sample(range(args.workspaces), min(_SAMPLE, args.workspaces))
-    use(target, [f"{parents[n % len(parents)]}:w{n}" for n in sample])
-    show("memory of an idle workspace", f"{(memory_pss(target.pids()) - first) / rest / 1000:.1f} kB", "wanted: 50")
+    used = [f"{parents[n % len(parents)]}:w{n}" for n in sample]
+    use(target, used)
+    few = next(row for row in rows if row["workspaces"] >= args.workspaces // 10)
+    slope = (rows[-1]["memory_mb"] - few["memory_mb"]) / (args.workspaces - few["workspaces"]) * 1000
+    show("memory of an idle workspace", f"{slope:.1f} kB", "wanted: 50")
+    among = front_again(target, used[0])
+    show("a new front serves after", f"{among:.2f} s", f"{fresh:.2f} s while there are none")
     seconds, cpu = measured(target, lambda: delete(target, parents))
     show("seconds to delete all", f"{seconds:.1f}", "wanted: 60")
     show("CPU of a deletion", f"{cpu / args.workspaces * 1e6:.0f} µs", f"{cpu:.1f} s in all")
+    return {
+        "rows": rows, "config_map_us": base * 1e6, "kb_per_workspace": slope, "delete_s": seconds,
+        "delete_cpu_us": cpu / args.workspaces * 1e6, "front_s": among, "first_front_s": fresh, "shards": args.shards,
+    }  # fmt: skip
+
+
+def front_again(target: Target, path: str) -> float:
+    """Seconds from the death of the fronts until the first of their successors serves that logical cluster."""
+    for pid in target.pids():
+        if b"kcpfront" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+    began = time.perf_counter()
+    while True:
+        try:
+            code, _ = target.request("GET", f"/clusters/{path}{CONFIG_MAPS}")
+        except OSError:
+            code = 0
+        if code == 200:
+            return time.perf_counter() - began
+        time.sleep(0.02)
+
+
+def plot(found: dict[str, Any], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("svg")
+    import matplotlib.pyplot as pyplot
+
+    rows = found["rows"]
+    figure, (memory, cost) = pyplot.subplots(1, 2, figsize=(8, 3.2))
+    memory.plot([row["workspaces"] for row in rows], [row["memory_mb"] for row in rows], "o-")
+    memory.set(title="memory over workspaces", xlabel="workspaces", ylabel="MB, all processes", ylim=0)
+    made = rows[1:]
+    cost.semilogx([row["workspaces"] for row in made], [row["cpu_us"] for row in made], "o-", label="a workspace")
+    cost.axhline(found["config_map_us"], color="grey", label="a ConfigMap")
+    cost.set(title="cost of creation", xlabel="workspaces", ylabel="CPU µs", ylim=0)
+    cost.legend()
+    figure.tight_layout()
+    figure.savefig(path)
 
 
 if __name__ == "__main__":
