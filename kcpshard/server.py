@@ -159,6 +159,7 @@ class ShardServer:
         self._shard.issuer = TokenIssuer(self._keys, options.service_account_issuer, options.api_audiences)
         self.workers = WorkerPool()
         self._shard.elsewhere = OffloadedWrites(self.workers.run)
+        catalog.custom_openapi.run = self.workers.run
         if catalog.remote_openapi is not None:
             catalog.remote_openapi.run = self.workers.run
         loop_time.bound()
@@ -199,6 +200,7 @@ class ShardServer:
             self._renew if options.join_listen else None,
         )
         self._custom_definitions = CustomDefinitions(self._shard, catalog)
+        self._custom_definitions.run_job = self.workers.run
         self._controllers = assembly.assemble(self._shard, enabled)
         self._arrived = ArrivedClusters(self._controllers, self._custom_definitions, self.store, self.store.transfers)
         self._background = assembly.background(self._shard, enabled, self._settings)

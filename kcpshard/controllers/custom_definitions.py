@@ -11,20 +11,23 @@ the finalizer, and reading a large definition field by field once more would hol
 
 import asyncio
 import logging
+import pickle
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import orjson
 
+from kcpshard.api import loop_time
 from kcpshard.api.errors import ApiError
 from kcpshard.api.events import Commit, EventType
 from kcpshard.api.objects import timestamp
 from kcpshard.api.requests import Identity
+from kcpshard.controllers.definition_statuses import JOB, Asked, Settled
 from kcpshard.controllers.object_removal import remove_all
 from kcpshard.definitions.catalog import Catalog
 from kcpshard.definitions.contract import Object
 from kcpshard.definitions.crd_documents import CRDS, GROUP, Names, summary
-from kcpshard.definitions.crd_naming import Taken, decided, terminating
+from kcpshard.definitions.crd_naming import Claims, Taken, decided, terminating
 from kcpshard.definitions.custom_catalog import Index, summary_of
 from kcpshard.definitions.custom_resources import Definition
 from kcpshard.storage import envelope
@@ -42,6 +45,8 @@ _RETRY_S = 5.0  # after a refusal: a full disk, a logical cluster that is moving
 _SCANNED = 256
 
 Key = tuple[int, str]  # id of the logical cluster, name of the definition
+# (path of the logical cluster, function, payload) → what it makes of it; WorkerPool.run is one.
+Run = Callable[[str, str, bytes], Awaitable[bytes]]
 
 
 class _Queue:
@@ -101,7 +106,9 @@ class CustomDefinitions:
         self._going: dict[tuple[int, str], str] = {}
         # What `_settle` has written and not seen yet, by its revision: looking at it once more would change nothing.
         self._own: set[int] = set()
+        self.run_job: Run | None = None  # None: there are no workers, and large definitions are settled here
         self._names = _Queue(self._settle, shard)
+        self._large = _Queue(self._settle_large, shard)  # nobody's names wait for a worker of somebody else's
         self._deletions = _Queue(self._terminate, shard)
         shard.store.on_commit(self._see)
 
@@ -123,6 +130,7 @@ class CustomDefinitions:
         await self._look_through()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._names.run())
+            tasks.create_task(self._large.run())
             tasks.create_task(self._deletions.run())
 
     async def _look_through(self) -> None:
@@ -154,7 +162,11 @@ class CustomDefinitions:
 
     async def _settle(self, cluster: LogicalCluster, name: str) -> None:
         index = self._custom.index(cluster)
-        obj = self._pending(cluster, name)
+        value = self._shard.store.pending(cluster, CRDS, "", name)
+        if value is not None and self.run_job is not None and len(value) > loop_time.LARGE_BYTES:
+            self._large.add((cluster.id, name))
+            return
+        obj = None if value is None else orjson.loads(envelope.body(value))
         if obj is None:
             for key in [k for k, v in self._going.items() if v == name and k[0] == cluster.id]:
                 del self._going[key]
@@ -165,6 +177,29 @@ class CustomDefinitions:
             status = self._decide(index, obj)
             if status != obj.get("status"):
                 await self._commit(cluster, {**obj, "status": status}, is_settled=True)
+
+    async def _settle_large(self, cluster: LogicalCluster, name: str) -> None:
+        """As `_settle`, with the work done beside the loop. What has changed meanwhile is looked at anew."""
+        store, run = self._shard.store, self.run_job
+        value, index = store.pending(cluster, CRDS, "", name), self._custom.index(cluster)
+        if value is None or run is None:
+            self._names.add((cluster.id, name))
+            return
+        group, own = summary_of(value).group, index.definitions.get(name)
+        claims = index.claims.get(group)
+        names, now = own.summary.names if own else None, timestamp(self._shard.now_us())
+        counted = _counts(claims)
+        payload = pickle.dumps(Asked(value, self._builtin.get(group, ()), claims, names, now), 5)
+        answer = await run(cluster.path, JOB, payload)
+        found: Settled = pickle.loads(answer)  # noqa: S301 - made by our own process
+        if found.is_deleting:
+            self._deletions.add((cluster.id, name))
+        elif found.put is not None:
+            now_there = store.pending(cluster, CRDS, "", name)
+            if now_there == value and _counts(self._custom.index(cluster).claims.get(group)) == counted:
+                await self._write(cluster, found.put, is_settled=True)
+            else:
+                self._names.add((cluster.id, name))
 
     def _decide(self, index: Index, obj: Object) -> Object:
         group, name = obj["spec"]["group"], obj["metadata"]["name"]
@@ -223,10 +258,18 @@ class CustomDefinitions:
             value = store.pending(cluster, CRDS, "", name)
             assert value is not None
             write = remove_of(self._stored, "", name, value)
-        pending = store.commit(cluster, (write,))
+        await self._write(cluster, write, is_settled)
+
+    async def _write(self, cluster: LogicalCluster, write: Put | Remove, is_settled: bool) -> None:
+        pending = self._shard.store.commit(cluster, (write,))
         if is_settled:
             self._own.add(pending.revision)
         try:
             await durable(pending.group)
         finally:
             self._own.discard(pending.revision)
+
+
+def _counts(claims: Claims | None) -> tuple[dict[str, int], dict[str, int]] | None:
+    """What others are called, as it is now."""
+    return None if claims is None else (dict(claims.resources), dict(claims.kinds))

@@ -52,7 +52,7 @@ class Catalog:
         own = provided.document_digests()
         self._hashes |= {path: document_hash_of(path, api_set, digests) for path, digests in own.items()}
         self._openapi = OpenApiDocuments(api_set)
-        self._custom_openapi = CustomOpenApi(api_set)
+        self.custom_openapi = CustomOpenApi(api_set)
         self.custom: CustomCatalog | None = None  # until there is a store to follow
         self.remote: RemoteApis | None = None
         self._callouts: Callouts | None = None
@@ -224,12 +224,14 @@ class Catalog:
 
     def openapi_of(
         self,
+        account: str,
         builtin: Sequence[Resource],
         definitions: Sequence[tuple[Definition, Object]],
         path: str,
         if_none_match: str,
     ) -> Document | Coroutine[Any, Any, Document | None] | None:
-        """OpenAPI of these types alone. None: there is nothing at that path."""
+        """OpenAPI of these types alone, built on the account of the logical cluster `account`. None: there is nothing at
+        that path."""
         api_set = chosen_set(self.api_set, builtin)
         own = [(each, obj) for definition, obj in definitions for each in definition.resources.values()]
         places = {V2, *map(group_version_path, builtin), *(group_version_path(each) for each, _ in own)}
@@ -243,13 +245,15 @@ class Catalog:
         known = unless_known(Document(200, b"", f'"{hash_}"'), if_none_match)
         if known.code == 304:
             return known
-        return self._built_of(api_set, [obj for _, obj in definitions], path, hash_)
+        return self._built_of(account, api_set, [obj for _, obj in definitions], path, hash_)
 
-    async def _built_of(self, api_set: str, documents: Sequence[Object], path: str, hash_: str) -> Document:
-        async def described() -> bytes:
-            return orjson.dumps(documents)
+    async def _built_of(
+        self, account: str, api_set: str, documents: Sequence[Object], path: str, hash_: str
+    ) -> Document:
+        async def described(head: bytes) -> bytes:
+            return head + orjson.dumps(documents)
 
-        body = await self._custom_openapi.get(path, hash_, described, api_set)
+        body = await self.custom_openapi.get(account, path, hash_, described, api_set)
         return Document(200, body, f'"{hash_}"')
 
     def _with_remote_openapi(self, cluster: LogicalCluster | None, body: bytes) -> bytes:
@@ -292,7 +296,9 @@ class Catalog:
     async def _built_custom(self, cluster: LogicalCluster, found: Index, path: str, hash_: str) -> Document:
         custom = self.custom
         assert custom is not None
-        body = await self._custom_openapi.get(path, hash_, lambda: custom.documents(cluster, found.described(path)))
+        body = await self.custom_openapi.get(
+            cluster.path, path, hash_, lambda head: custom.documents(cluster, found.described(path), head)
+        )
         return Document(200, body, f'"{hash_}"')
 
     def convert(self, obj: Object, wanted: Resource) -> Object:

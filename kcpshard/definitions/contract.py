@@ -159,6 +159,7 @@ class Catalog(Protocol):
 
     def openapi_of(
         self,
+        account: str,
         builtin: Sequence[Resource],
         definitions: Sequence[tuple[Any, Object]],
         path: str,

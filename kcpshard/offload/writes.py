@@ -6,6 +6,7 @@ if any of it is not what it was, the proposal is void and the verb is run anew, 
 update anew after a conflict. So a proposal is committed only if the loop would have come to it in that very turn.
 """
 
+import asyncio
 import inspect
 import logging
 import pickle
@@ -33,6 +34,7 @@ from kcpshard.workers.pool import JobFailed
 
 _log = logging.getLogger(__name__)
 
+_LARGE_BYTES = 512 * 1024  # half a millisecond for each copy
 _ATTEMPTS = 5  # as kube-apiserver retries a conflict
 _FUNCTION = "kcpshard.offload.replica:write_job"
 # What may be read, and is read again. The clock and the revision of the moment decide nothing.
@@ -64,7 +66,13 @@ class OffloadedWrites:
             except JobFailed as error:
                 _log.error("a write failed in a worker: %s", error)
                 raise
+            is_large = len(result) > _LARGE_BYTES
+            if is_large:  # putting its pieces together has cost this turn of the loop enough, and so will the next step
+                await asyncio.sleep(0)
             proposal: Proposal | NotHere = pickle.loads(result)  # noqa: S301 - made by our own process
+            del result
+            if is_large:
+                await asyncio.sleep(0)
             if isinstance(proposal, NotHere):
                 _log.warning("a large write is worked out on the loop: %s", proposal.why)
                 return await _here(shard, request)

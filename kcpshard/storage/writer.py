@@ -26,8 +26,9 @@ from kcpshard.storage.contract import KeyValueBatch, KeyValueEngine, LogicalClus
 
 _log = logging.getLogger(__name__)
 EXIT_SYNC_FAILED = 74  # EX_IOERR
-# RocksDB resumes by itself after a full disk, never after one of these; a new process has descriptors again.
+_LARGE = 4  # times the size at which a batch is written early
 _ANNOUNCED_A_TURN = 48  # commits, or the last group's more: 40 µs each with watches and controllers
+# RocksDB resumes by itself after a full disk, never after one of these; a new process has descriptors again.
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
 
@@ -213,7 +214,17 @@ class Writer:
         """A commit is complete in the gathering group; it is written early if the batch has grown large."""
         group.commits.append(commit)
         group.newest = commit.revision
-        if group.batch.size > self._batch_bytes and not self._is_one_batch:
+        size = group.batch.size
+        if size <= self._batch_bytes or self._is_one_batch:
+            return
+        if size > self._batch_bytes * _LARGE:
+            # One large commit: gathering it has taken milliseconds of this turn, writing it takes as many of another.
+            asyncio.get_running_loop().call_soon(self._write_grown, group)
+        else:
+            self.write_now()
+
+    def _write_grown(self, group: WriteGroup) -> None:
+        if self._gathering is group:
             self.write_now()
 
     @contextmanager

@@ -37,7 +37,7 @@ def view_document(shard: Shard, request: pb.Request) -> Answer | Coroutine[Any, 
     path = request.name.partition("?")[0].rstrip("/")
     builtin, definitions = _claimed(shard, found), _definitions(shard, cluster, export, found)
     if path.startswith("/openapi/"):
-        openapi = shard.catalog.openapi_of(builtin, definitions, path, request.if_none_match)
+        openapi = shard.catalog.openapi_of(export.path, builtin, definitions, path, request.if_none_match)
         return _later(openapi) if isinstance(openapi, Coroutine) else _answer(openapi)
     own = [each for definition, _ in definitions for each in definition.resources.values()]
     own.sort(key=lambda r: (r.group, version_priority(r.version), r.plural))

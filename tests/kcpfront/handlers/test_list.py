@@ -1,9 +1,12 @@
 import gzip
 import json
 
+import pytest
+
 from kcpfront.protobuf.decoding import decode_object
 from kcpshard.api.errors import Expired
 from kcpshard.rpc.contract import Result
+from kcpshard.workers.loop_turns import LoopTurns
 from tests.kcpfront.fake_router import FakeRouter
 from tests.kcpfront.http_client import HttpClient
 
@@ -119,3 +122,17 @@ async def test_a_custom_resource_under_a_built_in_name_is_json(client: HttpClien
     router.objects = {"a": ITEM, "b": {"data": 7}}
     answer = await client.get(PATH, Accept=PROTOBUF)
     assert answer.json()["items"] == [ITEM, {"data": 7}]
+
+
+async def test_between_the_pieces_of_a_long_list_it_is_others_turn(
+    client: HttpClient, router: FakeRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[str] = []
+
+    async def turn(_turns: LoopTurns, key: str) -> None:
+        turns.append(key)
+
+    monkeypatch.setattr(LoopTurns, "turn", turn)
+    router.pieces = [b'{"a":1}', b',{"b":2}', b',{"c":3}']
+    assert len((await client.get("/clusters/root:a" + PATH)).json()["items"]) == 3
+    assert turns == ["root:a"] * 3

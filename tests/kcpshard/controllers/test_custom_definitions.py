@@ -4,21 +4,34 @@ from typing import Any
 
 import pytest
 
+from kcpshard.api import loop_time
 from kcpshard.controllers.custom_definitions import CustomDefinitions
+from kcpshard.controllers.definition_statuses import JOB, settle_job
 from kcpshard.definitions.catalog import Catalog
 from tests.contracts.api_client import ApiClient, memory_shard
 from tests.contracts.custom_types import CRDS, WIDGETS, crd, widget
 
 
-@pytest.fixture
-async def client() -> AsyncIterator[ApiClient]:
+@pytest.fixture(params=[False, True], ids=["on the loop", "beside it"])
+async def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ApiClient]:
     found = ApiClient(memory_shard())
     assert isinstance(found.shard.catalog, Catalog)
+    controller = CustomDefinitions(found.shard, found.shard.catalog)
+    if request.param:
+        monkeypatch.setattr(loop_time, "LARGE_BYTES", 0)
+        controller.run_job = beside
     async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(CustomDefinitions(found.shard, found.shard.catalog).run())
+        task = tasks.create_task(controller.run())
         yield found
         task.cancel()
     await found.shard.store.close()
+
+
+async def beside(_path: str, function: str, payload: bytes) -> bytes:
+    assert function == JOB
+    for _ in range(3):  # others write meanwhile
+        await asyncio.sleep(0)
+    return settle_job(payload)
 
 
 async def conditions(client: ApiClient, name: str = "widgets.example.com") -> dict[str, tuple[str, str]]:

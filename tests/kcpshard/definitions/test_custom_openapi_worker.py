@@ -1,51 +1,52 @@
-import asyncio
+import zlib
 
 import orjson
 import pytest
 
-from kcpshard.definitions.custom_openapi_worker import CustomOpenApi
+from kcpshard.api.errors import ServiceUnavailable
+from kcpshard.definitions.custom_openapi_worker import CustomOpenApi, build_job
+from kcpshard.workers.pool import WorkerPool
 from tests.contracts.custom_types import crd
 
 PATH = "/openapi/v3/apis/example.com/v1"
 
 
+async def definitions(head: bytes) -> bytes:
+    obj = crd()
+    obj["status"] = {"acceptedNames": {**obj["spec"]["names"], "listKind": "WidgetList"}}
+    return head + orjson.dumps([obj])
+
+
 @pytest.mark.process
-async def test_documents_are_built_once() -> None:
-    asked = []
+async def test_documents_are_built_once_in_a_worker() -> None:
+    pool, asked = WorkerPool(), list[tuple[str, str]]()
 
-    async def definitions() -> bytes:
-        asked.append(1)
-        obj = crd()
-        obj["status"] = {"acceptedNames": {**obj["spec"]["names"], "listKind": "WidgetList"}}
-        return orjson.dumps([obj])
+    async def run(key: str, function: str, payload: bytes) -> bytes:
+        asked.append((key, function))
+        return await pool.run(key, function, payload)
 
-    worker = CustomOpenApi("minimal")
+    documents = CustomOpenApi("minimal")
+    documents.run = run
     try:
-        first = await worker.get(PATH, "h", definitions)
+        first = await documents.get("root:a", PATH, "h", definitions)
         assert "com.example.v1.Widget" in orjson.loads(first)["components"]["schemas"]
-        assert await worker.get(PATH, "h", definitions) == first
-        assert asked == [1]
+        assert await documents.get("root:b", PATH, "h", definitions) == first
+        assert [key for key, _ in asked] == ["root:a"]
     finally:
-        await worker.close()
+        await pool.close()
 
 
-@pytest.mark.process
-@pytest.mark.parametrize("pause_s", [0.0, 0.2])
-async def test_a_process_that_has_died_is_replaced(pause_s: float) -> None:
-    async def definitions() -> bytes:
-        obj = crd()
-        obj["status"] = {"acceptedNames": {**obj["spec"]["names"], "listKind": "WidgetList"}}
-        return orjson.dumps([obj])
+async def test_without_workers_the_same() -> None:
+    found = await CustomOpenApi("minimal").get("root:a", PATH, "h", definitions)
+    assert zlib.decompress(build_job(await definitions(f"minimal {PATH}\n".encode()))) == found
 
-    worker = CustomOpenApi("minimal")
-    try:
-        first = await worker.get(PATH, "h", definitions)
-        assert worker._process is not None
-        worker._process.kill()
-        await asyncio.sleep(pause_s)
-        assert await worker.get(PATH, "another", definitions) == first
-        worker._process.stdin.close()  # type: ignore[union-attr]
-        await asyncio.sleep(0)
-        assert await worker.get(PATH, "a third", definitions) == first
-    finally:
-        await worker.close()
+
+async def test_nothing_is_kept_of_a_failed_attempt() -> None:
+    documents = CustomOpenApi("minimal")
+
+    async def changing(_head: bytes) -> bytes:
+        raise ServiceUnavailable("a definition is changing")
+
+    with pytest.raises(ServiceUnavailable):
+        await documents.get("root:a", PATH, "h", changing)
+    assert await documents.get("root:a", PATH, "h", definitions)

@@ -190,3 +190,17 @@ async def test_what_gathered_behind_a_slow_sync_is_announced_in_portions() -> No
     parts.sync.release()
     await asyncio.sleep(0)
     assert parts.writer.durable == 101
+
+
+async def test_a_large_commit_is_written_in_a_turn_of_its_own() -> None:
+    """Gathering it has held the loop already."""
+    parts = Parts(batch_bytes=10)
+    small = parts.write(1)  # so that a sync is under way
+    await asyncio.sleep(0)
+    large = parts.write(2, b"large", 1000)
+    assert parts.engine.get("objects", b"large") is None and parts.writer.newest_group() is large
+    await asyncio.sleep(0)
+    assert parts.engine.get("objects", b"large") is not None
+    parts.sync.release()
+    parts.sync.release()
+    assert small.is_durable and large.is_durable
