@@ -230,7 +230,7 @@ class Catalog:
         path: str,
         if_none_match: str,
     ) -> Document | Coroutine[Any, Any, Document | None] | None:
-        """OpenAPI of these types alone, built on the account of the logical cluster `account`. None: there is nothing at
+        """OpenAPI of these types alone, built on the account of that logical cluster. None: there is nothing at
         that path."""
         api_set = chosen_set(self.api_set, builtin)
         own = [(each, obj) for definition, obj in definitions for each in definition.resources.values()]
