@@ -56,6 +56,7 @@ class EmbeddedCluster(NamedTuple):
     authority: str  # PEM of the CA that signed the server's certificate
     authority_file: Path
     kubeconfig: Path  # mode 0600; goes with the server
+    sync_address: str = ""  # where agents of physical clusters find its shard
 
 
 # A test's webhooks are in its own process.
@@ -141,7 +142,7 @@ class EmbeddedServer:
             file = self._directory / f"{path.replace(':', '.')}.kubeconfig"
             _write_private(file, yaml.safe_dump(self._document(path), sort_keys=False).encode())
             url = f"{self.url}/clusters/{path}"
-            found = EmbeddedCluster(path, url, self.token, self.authority, self.authority_file, file)
+            found = EmbeddedCluster(path, url, self.token, self.authority, self.authority_file, file, self.sync_address)
             self._clusters[path] = found
         return found
 

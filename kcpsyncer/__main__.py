@@ -30,6 +30,8 @@ def arguments(given: list[str]) -> argparse.Namespace:
     controllers.add_argument("--resources-to-sync", nargs="*", default=default.resources, metavar="RESOURCE[.GROUP]")
     controllers.add_argument("--auto-publish-apis", action="store_true", help="offer negotiated APIs at once")
     controllers.add_argument("--logical-clusters", nargs="*", default=default.logical_clusters, metavar="PATH")
+    controllers.add_argument("--sync", action="append", default=[], metavar="ADDRESS", help="of shards, for agents")
+    controllers.add_argument("--sync-authority", type=Path, metavar="FILE", help="whom agents elsewhere know shards by")
     agent = commands.add_parser("agent", help="serve one physical cluster from within, by calling the fronts")
     agent.add_argument("--kubeconfig", type=Path, required=True, help="of the logical cluster, with a bootstrap token")
     agent.add_argument("--logical-cluster", required=True, metavar="PATH", help="where the Cluster is registered")
@@ -57,7 +59,14 @@ def main() -> int:
     if found.command == "agent":
         asyncio.run(_serve(_agent(found, access).run))
         return 0
-    settings = Settings(tuple(found.resources_to_sync), found.auto_publish_apis, tuple(found.logical_clusters))
+    authority = found.sync_authority.read_text() if found.sync_authority else ""
+    settings = Settings(
+        tuple(found.resources_to_sync),
+        found.auto_publish_apis,
+        tuple(found.logical_clusters),
+        sync=tuple(found.sync),
+        sync_authority=authority,
+    )
     asyncio.run(_serve(ControllerProcess(access, settings).run))
     return 0
 

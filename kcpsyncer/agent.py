@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from kcpshard.rpc import shard_pb2 as pb
 from kcpsyncer import capacity
 from kcpsyncer.controllers.import_changes import import_changes
 from kcpsyncer.foreign_apis import ForeignApis
-from kcpsyncer.imported_apis import CLUSTER_API_VERSION, GROUP, IMPORTS, LOCATION_LABEL, VERSION
+from kcpsyncer.imported_apis import CLUSTER_API_VERSION, GROUP, IMPORTS, VERSION
 from kcpsyncer.kube_client import Failure, KubeClient, resource_path
 from kcpsyncer.kubeconfig import Access
+from kcpsyncer.stream.feed import Place
+from kcpsyncer.stream.upstream import Upstream
 from kcpsyncer.synchronisation import Synchronisation
 
 _log = logging.getLogger(__name__)
@@ -29,6 +32,8 @@ LEASE_S = 15
 IMPORT_S = 20.0
 CAPACITY_S = 30.0
 LEAVING_S = 10.0
+_IMPORTS = f"{IMPORTS}.{GROUP}"
+_OURS = Place("clusters.cluster.example.dev", "", "")
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Agent:
     def __init__(
         self,
         registered: Registered,
-        upstream: KubeClient,
+        upstream: Upstream,
         downstream: KubeClient,
         resources: Sequence[str],
         holder: str,
@@ -65,12 +70,13 @@ class Agent:
         self._apis = ForeignApis(downstream)
         self._fault = ""  # of the physical cluster
         self._import_fault = ""
-        self._sync = Synchronisation(registered.path, registered.name, registered.uid, upstream, downstream)
+        self._sync = Synchronisation(registered.name, registered.uid, upstream, downstream)
 
     async def run(self) -> None:
-        if not self._calls:
-            await self._prepare()
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._upstream.run())
+            if not self._calls:
+                await self._prepare()
             tasks.create_task(_forever(self._beat, HEARTBEAT_S, "heartbeat"))
             tasks.create_task(_forever(self._import, IMPORT_S, "import of APIs"))
             tasks.create_task(_forever(self._measure, CAPACITY_S, "capacity"))
@@ -85,16 +91,17 @@ class Agent:
         await self._sync.remove_everything()
 
     async def _wait_for_the_end(self) -> None:
-        path = resource_path("cluster.example.dev", "v1alpha1", "clusters", "", self._registered.name)
-        while True:
-            try:
-                found = await self._upstream.get(path)
-            except Failure:
-                found = {"metadata": {}}  # nobody knows
-            metadata = (found or {}).get("metadata") or {}
+        gone = asyncio.Event()
+
+        def look(_path: str, place: Place) -> None:
+            metadata = (self._upstream.get(_OURS._replace(name=self._registered.name)) or {}).get("metadata") or {}
             if metadata.get("deletionTimestamp") and metadata.get("uid") == self._registered.uid:
-                return
-            await asyncio.sleep(HEARTBEAT_S)
+                gone.set()
+
+        self._upstream.listeners.append(look)
+        await self._upstream.wait_until_synced()
+        look("", _OURS)
+        await gone.wait()
 
     async def _depart(self) -> None:
         if not self._has_left:
@@ -175,7 +182,8 @@ class Agent:
             return
         self._import_fault = ""
         path = resource_path(GROUP, VERSION, IMPORTS)
-        present, _ = await self._upstream.list(path, {"labelSelector": f"{LOCATION_LABEL}={self._registered.name}"})
+        await self._upstream.wait_until_synced()
+        present = [found for each in self._upstream.places([_IMPORTS]) if (found := self._upstream.get(each))]
         changes = import_changes(apis, self._registered.metadata, present)
         for made in changes.create:
             await self._upstream.create(path, made)
@@ -198,6 +206,10 @@ async def _forever(step: Any, period_s: float, what: str) -> None:
         except Exception:  # noqa: BLE001 - one part never stops another
             _log.exception("%s failed", what)
         await asyncio.sleep(period_s)
+
+
+def sync_agent(registered: Registered, holder: str) -> pb.SyncAgent:
+    return pb.SyncAgent(cluster=registered.path, name=registered.name, uid=registered.uid, holder=holder)
 
 
 def access_key(access: Access) -> tuple[str, ...]:

@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kcpsyncer.agent import Agent, Registered
+from kcpshard.rpc.transport import TlsFiles
+from kcpsyncer.agent import Agent, Registered, sync_agent
 from kcpsyncer.agent_credentials import AgentCredentials
-from kcpsyncer.kube_client import Failure, KubeClient
+from kcpsyncer.kube_client import Failure, KubeClient, resource_path
 from kcpsyncer.kubeconfig import Access, Unusable
+from kcpsyncer.stream.upstream import Shards, Upstream
 
 _log = logging.getLogger(__name__)
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -70,12 +72,26 @@ class AgentProcess:
             delay_s = min(delay_s * 2, MAX_RETRY_S)
 
     async def _serve(self, access: Access, downstream: KubeClient, seconds: float) -> None:
-        async with KubeClient(access, manager="kcp-syncer") as upstream:
-            agent = Agent(
-                self._registered, upstream, downstream, self._resources, f"agent-{os.uname().nodename}", calls=True
-            )
-            try:
-                async with asyncio.timeout(max(seconds, 1.0)):
-                    await agent.run()
-            except TimeoutError:
-                return  # time for fresh credentials
+        async with KubeClient(access, manager="kcp-syncer") as client:
+            shards = await self._shards(client, access)
+        holder = f"agent-{os.uname().nodename}"
+        upstream = Upstream(sync_agent(self._registered, holder), shards, holder)
+        agent = Agent(self._registered, upstream, downstream, self._resources, holder, calls=True)
+        try:
+            async with asyncio.timeout(max(seconds, 1.0)):
+                await agent.run()
+        except TimeoutError:
+            return  # time for fresh credentials
+
+    async def _shards(self, client: KubeClient, access: Access) -> Shards:
+        """Where some are is written at our Cluster; those tell where the others are. Raises Failure."""
+        found = await client.get(
+            resource_path("cluster.example.dev", "v1alpha1", "clusters", "", self._registered.name)
+        )
+        told = ((found or {}).get("status") or {}).get("sync") or {}
+        addresses = told.get("addresses") or ()
+        if not addresses:
+            raise Failure(0, "NotReady", "it is not known yet where the shards are")
+        authority = told.get("certificateAuthority") or ""
+        tls = TlsFiles(access.certificate.encode(), access.key.encode(), authority.encode()) if authority else None
+        return Shards(addresses, tls)

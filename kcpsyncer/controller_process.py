@@ -16,6 +16,7 @@ from kcpsyncer.membership import Membership
 from kcpsyncer.offered_clusters import OfferedClusters
 from kcpsyncer.served_clusters import ServedClusters
 from kcpsyncer.settings import Settings
+from kcpsyncer.stream.upstream import Shards
 
 _log = logging.getLogger(__name__)
 MEMBERS = "system:controllers"  # the logical cluster that holds the replicas' leases
@@ -48,7 +49,7 @@ class ControllerProcess:
             background = [tasks.create_task(membership.run())]
             if self._settings.everywhere:
                 background.append(tasks.create_task(self._served.run()))
-            agents = AgentPool(tasks, self._name)
+            agents = AgentPool(tasks, self._name, Shards(self._settings.sync))
             ready()
             background.append(tasks.create_task(self._divide(membership, agents, tasks)))
             await stop.wait()

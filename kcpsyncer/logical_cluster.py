@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from kcpshard.schema.pulled_apis import PulledApi
+from kcpshard.rpc.transport import is_unix
 from kcpsyncer.agent import FAULT_ANNOTATION, LEFT_ANNOTATION, NAMESPACE, SILENT, Registered
 from kcpsyncer.agent_admission import AgentAdmission
 from kcpsyncer.agent_pool import AgentPool
@@ -176,18 +176,13 @@ class LogicalCluster:
         if (pulls or found.access is not None) and FINALIZER not in (cluster["metadata"].get("finalizers") or ()):
             await self._set_finalizers(cluster, [*(cluster["metadata"].get("finalizers") or ()), FINALIZER])
         if pulls:
-            await self._admission.admit(
-                cluster, [api for api in self._served(name) if api.group_resource in found.synced]
-            )
+            await self._admission.admit(cluster)
         if found.access is None:
             self._agents.stop(registered)
         else:
-            self._agents.run(registered, found.access, self._client, resources)
+            self._agents.run(registered, found.access, resources)
         await self._write_status(cluster, found)
         return LOOK_AGAIN_S
-
-    def _served(self, location: str) -> list[PulledApi]:
-        return [api_of(each) for each in self._imports.objects.values() if each["spec"].get("location") == location]
 
     async def _source(self, cluster: Object, client: KubeClient) -> Source:
         """`client` speaks to the logical cluster where it is registered."""
@@ -234,7 +229,7 @@ class LogicalCluster:
         if not found.release:
             assert found.access is not None
             try:
-                await self._agents.leave(registered, found.access, self._client, resources)
+                await self._agents.leave(registered, found.access, resources)
             except Failure as failure:
                 _log.info("%s cannot be left yet: %s", registered.name, failure)
                 await self._write_status(cluster, found)
@@ -273,7 +268,7 @@ class LogicalCluster:
             await self._offers.hold(self._path, provider, dict(offer.cluster))
             if found.access is not None:
                 self._services.reach(registered.name, found.access)
-                self._agents.run(registered, found.access, self._client, resources)
+                self._agents.run(registered, found.access, resources)
         if offer.cluster is not None and offer.is_allowed:
             wanted = mirror(provider, offer.cluster, is_inherited(cluster))
             if not is_like(cluster, wanted):
@@ -305,7 +300,7 @@ class LogicalCluster:
         if FINALIZER in (cluster["metadata"].get("finalizers") or ()):
             if found.access is not None:
                 try:
-                    await self._agents.leave(registered, found.access, self._client, resources)
+                    await self._agents.leave(registered, found.access, resources)
                 except Failure as failure:
                     _log.info("%s cannot be left yet: %s", registered.name, failure)
                     return LEAVING_S
@@ -338,8 +333,17 @@ class LogicalCluster:
             wanted["conditions"] = conditions
         if list(found.synced) != (status.get("syncedResources") or []):
             wanted["syncedResources"] = list(found.synced)
+        if is_pull(cluster) and (sync := self._sync()) != (status.get("sync") or {}):
+            wanted["sync"] = sync
         if wanted:
             await self._client.merge(f"{_CLUSTERS}/{cluster['metadata']['name']}/status", {"status": wanted})
+
+    def _sync(self) -> Object:
+        """What an agent must know to find us: on the network, if we are there."""
+        network = [word for each in self._settings.sync for word in each.split() if not is_unix(word)]
+        if network:
+            return {"addresses": network, "certificateAuthority": self._settings.sync_authority}
+        return {"addresses": list(self._settings.sync)} if self._settings.sync else {}
 
     # --- negotiation
 

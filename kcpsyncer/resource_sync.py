@@ -9,10 +9,8 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from kcpshard.api.pod_references import references
-from kcpsyncer.companions import Companions
 from kcpsyncer.events import event
-from kcpsyncer.informer import Informer, Key, key_of
+from kcpsyncer.informer import Informer, Key
 from kcpsyncer.kube_client import Failure, KubeClient, resource_path
 from kcpsyncer.namespace_mapping import NAMESPACE_ANNOTATION, Origin, downstream_namespace
 from kcpsyncer.placed_objects import (
@@ -27,6 +25,8 @@ from kcpsyncer.placed_objects import (
     namespace_object,
     status_up,
 )
+from kcpsyncer.stream.feed import Place
+from kcpsyncer.stream.upstream import Type, Upstream
 from kcpsyncer.work_queue import WorkQueue
 
 _log = logging.getLogger(__name__)
@@ -43,6 +43,10 @@ class Carried(NamedTuple):
     plural: str
     has_status: bool
 
+    @property
+    def type(self) -> Type:
+        return Type(self.group, self.version, self.plural)
+
 
 @dataclass
 class Way:
@@ -51,10 +55,8 @@ class Way:
     origin: Origin
     cluster: str
     owner: str
-    upstream: KubeClient
+    upstream: Upstream
     downstream: KubeClient
-    namespaces: Informer
-    companions: Companions
     made: set[str] = field(default_factory=set)  # namespaces that are known to be there
 
 
@@ -62,7 +64,7 @@ class ResourceSync:
     def __init__(self, carried: Carried, way: Way) -> None:
         self._carried, self._way = carried, way
         path = resource_path(carried.group, carried.version, carried.plural)
-        self._up = Informer(way.upstream, path, self._up_changed, {"labelSelector": f"{PLACED}={way.cluster}"})
+        self._type = carried.type.group_resource
         self._down = Informer(way.downstream, path, self._down_changed, {"labelSelector": f"{OWNER}={way.owner}"})
         self._queue: WorkQueue[Key] = WorkQueue(self._do, workers=8, refused=self._refused)
         self._settled: dict[Key, tuple[str, str, int]] = {}  # hash, uid and generation of what is known to be in place
@@ -71,27 +73,31 @@ class ResourceSync:
 
     async def run(self) -> None:
         """Until cancelled."""
+        upstream = self._way.upstream
+        upstream.listeners.append(self._up_changed)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._up.run())
                 tasks.create_task(self._down.run())
-                await self._up.synced.wait()
+                await upstream.wait_until_synced(self._carried.type)
                 await self._down.synced.wait()
+                for place in upstream.places([self._type]):
+                    self._queue.add((place.namespace, place.name))
                 tasks.create_task(self._tell())
                 await self._queue.run()
         finally:
-            for key in self._up.objects:
-                self._way.companions.need((self._carried, key), key[0], set())
+            upstream.listeners.remove(self._up_changed)
 
     @property
     def is_at_rest(self) -> bool:
         """Everything has been looked at since the start."""
-        return self._up.synced.is_set() and self._down.synced.is_set() and not len(self._queue)
+        synced = self._way.upstream.is_synced(self._carried.type) and self._down.synced.is_set()
+        return synced and not len(self._queue)
 
     # --- what has changed
 
-    def _up_changed(self, old: Object | None, new: Object | None) -> None:
-        self._queue.add(key_of(new or old or {}))
+    def _up_changed(self, path: str, place: Place) -> None:
+        if place.type == self._type and path == self._way.origin.path:
+            self._queue.add((place.namespace, place.name))
 
     def _down_changed(self, old: Object | None, new: Object | None) -> None:
         if (key := _upstream_key(new or old or {})) is not None:
@@ -99,12 +105,17 @@ class ResourceSync:
 
     # --- one object
 
+    def _up(self, key: Key) -> Object | None:
+        found = self._way.upstream.get(Place(self._type, *key))
+        return {"apiVersion": _api_version(self._carried), **found} if found is not None else None
+
     async def _do(self, key: Key) -> float | None:
-        up = self._up.objects.get(key)
+        up = self._up(key)
         live = self._down.objects.get((downstream_namespace(self._way.origin, key[0]), key[1]))
         if up is None or up["metadata"].get("deletionTimestamp"):
             return await self._remove(key, live)
-        self._way.companions.need((self._carried, key), key[0], references(up))
+        if (up["metadata"].get("labels") or {}).get(PLACED) != self._way.cluster:
+            return None  # taken along for others: see companions
         if live is not None and live["metadata"].get("deletionTimestamp"):
             return TERMINATING_S
         wanted = desired(up, self._way.origin, self._way.owner)
@@ -115,7 +126,6 @@ class ResourceSync:
         return None
 
     async def _remove(self, key: Key, live: Object | None) -> float | None:
-        self._way.companions.need((self._carried, key), key[0], set())
         self._settled.pop(key, None)
         self._told.pop(key, None)
         if live is None:
@@ -198,12 +208,16 @@ class ResourceSync:
             await asyncio.sleep(1)
             while self._telling:
                 key = self._telling.pop()
-                if (up := self._up.objects.get(key)) is not None and key in self._told:
+                if (up := self._up(key)) is not None and key in self._told:
                     made = event(up, "SyncFailed", f"{self._way.cluster}: {self._told[key]}", self._way.cluster)
                     try:
                         await self._way.upstream.create(resource_path("", "v1", "events", key[0]), made)
                     except Failure as failure:
                         _log.info("an event cannot be written: %s", failure)
+
+
+def _api_version(carried: Carried) -> str:
+    return f"{carried.group}/{carried.version}" if carried.group else carried.version
 
 
 def _identity(live: Object) -> tuple[str, int]:

@@ -13,3 +13,5 @@ class Settings:
     logical_clusters: tuple[str, ...] = ("root", "admin", "user")
     # Whether all others where Clusters are defined are served too, with clusters that are offered to them.
     everywhere: bool = True
+    sync: tuple[str, ...] = ()  # where shards take agents' streams, as in the map
+    sync_authority: str = ""  # PEM: whom agents on the network know shards by

@@ -9,18 +9,20 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, NamedTuple
 
-from kcpsyncer.companions import Companions
+from kcpsyncer.companions import Carrier, Companions
 from kcpsyncer.conditions import status_of
-from kcpsyncer.imported_apis import GROUP, IMPORTS, LOCATION_LABEL, VERSION, api_of
-from kcpsyncer.informer import Informer
+from kcpsyncer.imported_apis import GROUP, IMPORTS, api_of
 from kcpsyncer.kube_client import Failure, KubeClient, resource_path
 from kcpsyncer.namespace_mapping import NAMESPACE_ANNOTATION, Origin
 from kcpsyncer.placed_objects import OWNER
 from kcpsyncer.resource_sync import Carried, ResourceSync, Way
+from kcpsyncer.stream.feed import Place
+from kcpsyncer.stream.upstream import Upstream
 
 _log = logging.getLogger(__name__)
 Object = dict[str, Any]
 SWEEP_S = 30.0
+_IMPORTS = f"{IMPORTS}.{GROUP}"
 
 
 class _Running(NamedTuple):
@@ -29,59 +31,46 @@ class _Running(NamedTuple):
 
 
 class Synchronisation:
-    """`run` until cancelled. `path`, `name` and `uid` are the Cluster's; `uid` marks what is ours downstream."""
+    """`run` until cancelled. `name` and `uid` are the Cluster's; `uid` marks what is ours downstream."""
 
-    def __init__(self, path: str, name: str, uid: str, upstream: KubeClient, downstream: KubeClient) -> None:
-        self._path, self._name, self._uid = path, name, uid
+    def __init__(self, name: str, uid: str, upstream: Upstream, downstream: KubeClient) -> None:
+        self._name, self._uid = name, uid
         self._upstream, self._downstream = upstream, downstream
-        selector = {"labelSelector": f"{LOCATION_LABEL}={name}"}
-        self._imports = Informer(
-            upstream, resource_path(GROUP, VERSION, IMPORTS), lambda *_: self._wake.set(), selector
-        )
         self._wake = asyncio.Event()
         self._running: dict[Carried, _Running] = {}
-        self._way: Way | None = None
 
     async def run(self) -> None:
-        way = await self._found_way()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._imports.run())
-            tasks.create_task(way.namespaces.run())
-            tasks.create_task(way.companions.run())
-            tasks.create_task(self._sweep_often(way))
-            await self._imports.synced.wait()
-            while True:
-                self._wake.clear()
-                self._adjust(way, tasks)
-                await self._wake.wait()
+        await self._upstream.wait_until_synced()
+        home = self._upstream.home
+        assert home is not None  # it is synced
+        origin = Origin(home.path, home.incarnation)
+        way = Way(origin, self._name, self._uid, self._upstream, self._downstream)
+        companions = Companions(Carrier(origin, self._name, self._uid), self._upstream, self._downstream)
+        self._upstream.listeners.append(self._changed)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(companions.run())
+                tasks.create_task(self._sweep_often(way, companions))
+                while True:
+                    self._wake.clear()
+                    self._adjust(way, tasks)
+                    await self._wake.wait()
+        finally:
+            self._upstream.listeners.remove(self._changed)
 
-    async def _found_way(self) -> Way:
-        while True:
-            try:
-                default = await self._upstream.get("/api/v1/namespaces/default")
-            except Failure:
-                default = None
-            if default is not None:
-                break
-            await asyncio.sleep(1)  # the logical cluster is being born, or cannot be reached
-        origin = Origin(self._path, default["metadata"]["uid"])
-        self._way = Way(
-            origin,
-            self._name,
-            self._uid,
-            self._upstream,
-            self._downstream,
-            Informer(self._upstream, "/api/v1/namespaces"),
-            Companions(origin, self._uid, self._upstream, self._downstream),
-        )
-        return self._way
+    def _changed(self, _path: str, place: Place) -> None:
+        if place.type == _IMPORTS:
+            self._wake.set()
 
     # --- types
 
     def _wanted(self) -> dict[Carried, bool]:
         """Every namespaced type that the cluster serves, and whether it is offered and accepted."""
         found = {}
-        for each in self._imports.objects.values():
+        for place in self._upstream.places([_IMPORTS]):
+            each = self._upstream.get(place)
+            if each is None:
+                continue
             api = api_of(each)
             conditions = (each.get("status") or {}).get("conditions")
             good = all(status_of(conditions, kind) == "True" for kind in ("Compatible", "Available"))
@@ -92,6 +81,7 @@ class Synchronisation:
     def _adjust(self, way: Way, tasks: asyncio.TaskGroup) -> None:
         """What is no longer offered is left as it is, both sides."""
         wanted = {carried for carried, good in self._wanted().items() if good}
+        self._upstream.subscribe(carried.type for carried in wanted)
         for carried in self._running.keys() - wanted:
             _log.info("%s is no longer synchronised with %s", carried.plural, self._name)
             self._running.pop(carried).task.cancel()
@@ -102,22 +92,25 @@ class Synchronisation:
 
     # --- what is left over
 
-    async def _sweep_often(self, way: Way) -> None:
+    async def _sweep_often(self, way: Way, companions: Companions) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
             try:
-                await self._sweep(way)
+                await self._sweep(way, companions)
             except Failure as failure:
                 _log.info("left-overs on %s: %s", self._name, failure)
 
-    async def _sweep(self, way: Way) -> None:
-        if all(self._wanted().values()) and all(each.sync.is_at_rest for each in self._running.values()):
-            await way.companions.sweep()
-        if not way.namespaces.synced.is_set():
+    async def _sweep(self, way: Way, companions: Companions) -> None:
+        """Namespaces come with what is placed in them: of those that have not come nothing is needed."""
+        at_rest = all(each.sync.is_at_rest for each in self._running.values()) and companions.is_at_rest
+        if not (all(self._wanted().values()) and at_rest):
             return
+        await companions.sweep()
+        needed = {place.name for place in self._upstream.places(["namespaces"])}
         for namespace in await self._ours("/api/v1/namespaces"):
             origin = (namespace["metadata"].get("annotations") or {}).get(NAMESPACE_ANNOTATION)
-            if origin and way.namespaces.get(origin) is None:
+            if origin and origin not in needed:
+                way.made.discard(namespace["metadata"]["name"])
                 await self._remove("/api/v1/namespaces", namespace)
 
     async def remove_everything(self) -> None:

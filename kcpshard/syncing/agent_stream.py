@@ -42,6 +42,8 @@ BATCH_BYTES = 256 * 1024
 PIECE_BYTES = 256 * 1024  # of an object
 BATCH_OBJECTS = 256
 MAX_REQUESTS = 128
+OBJECT_OVERHEAD = 200  # what an object costs of the agent's credit besides its JSON
+_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - the type of a Secret
 MAX_TYPES = 200
 MAX_KNOWN = 100_000  # logical clusters that an agent may name
 COMPANIONS = frozenset({"secrets", "configmaps", "serviceaccounts", "namespaces"})
@@ -71,6 +73,7 @@ class _Read(NamedTuple):
     revision: int
     json: bytes | None
     companions: frozenset[Place] = frozenset()
+    is_companion: bool = False
 
 
 _NOTHING = _Read(0, None)
@@ -226,18 +229,14 @@ class AgentStream:
 
     def _add(self, out: pb.SyncDownBatch, place: Place, may_have: bool) -> int:
         cluster = self._shard.store.cluster_by_id(place.cluster_id)
-        is_companion = place.group_resource in COMPANIONS and place.group_resource not in self._types
         try:
-            found = _NOTHING if cluster is None else self._read(cluster, place, is_companion)
+            found = _NOTHING if cluster is None else self._read(cluster, place)
         except (NotOwned, ApiError):
-            found = _NOTHING  # on its way to another shard, which will name it
-            if cluster is not None:
-                self._feed.named(place, 0)
-                return 0
+            self._feed.named(place, 0)  # on its way to another shard, which will name it
+            return 0
         if cluster is not None and found.json is not None:
             self._announce(cluster)
-        if not is_companion:
-            self._feed.need(place, found.companions)
+        self._feed.need(place, found.companions)
         made = pb.SyncObject(
             cluster_id=place.cluster_id,
             group=_group(place),
@@ -245,46 +244,52 @@ class AgentStream:
             namespace=place.namespace,
             name=place.name,
             revision=found.revision,
-            companion=is_companion,
+            companion=found.is_companion,
         )
         json = found.json
         if json is not None and may_have and found.revision <= self._resumed_from and place.cluster_id in self._known:
             made.unchanged, json = True, None
-        size = 200 + len(json or b"")
+        size = OBJECT_OVERHEAD + len(json or b"")
         self._feed.named(place, size)
         _append(out, made, json)
         return size
 
-    def _read(self, cluster: LogicalCluster, place: Place, is_companion: bool) -> _Read:
+    def _read(self, cluster: LogicalCluster, place: Place) -> _Read:
         """Raises NotConverted, NotOwned."""
-        shard = self._shard
-        shard.ownership.check(cluster.path)
-        type_ = _COMPANION_TYPES[place.group_resource] if is_companion else self._types.get(place.group_resource)
-        if type_ is None or (is_companion and not self._feed.is_needed(place)):
+        self._shard.ownership.check(cluster.path)
+        if (type_ := self._types.get(place.group_resource)) is not None:
+            found = self._read_placed(cluster, place, type_)
+            if found.json is not None:
+                return found
+        if self._feed.is_needed(place):
+            return self._read_companion(cluster, place)
+        return _NOTHING
+
+    def _read_placed(self, cluster: LogicalCluster, place: Place, type_: pb.SyncType) -> _Read:
+        read = _value(self._shard, cluster, place, type_)
+        if read is None or not self._is_for_us(cluster, place, envelope.labels(read[1])):
             return _NOTHING
-        resource = shard.catalog.find(cluster, type_.group, type_.version, type_.resource)
-        if resource is None:
-            return _NOTHING
-        value = _durable(shard, cluster, resource, place)
-        if value is None:
-            return _NOTHING
-        revision = envelope.revision(value)
-        if not is_companion and not self._is_for_us(cluster, place, envelope.labels(value)):
-            return _Read(revision, None)
-        json = served_body(shard, resource, value)
-        document = orjson.loads(json)
-        if is_companion:
-            portable = document.get("type") != "kubernetes.io/service-account-token"
-            return _Read(revision, json if portable else None)
+        resource, value = read
+        json, revision = served_body(self._shard, resource, value), envelope.revision(value)
         if place.group_resource in OWN_TYPES:
             return _Read(revision, json)
         needed = {
             Place(cluster.id, each.plural, place.namespace, each.name)
-            for each in references({"kind": resource.kind, **document})
+            for each in references({"kind": resource.kind, **orjson.loads(json)})
         }
         if place.namespace:
             needed.add(Place(cluster.id, "namespaces", "", place.namespace))
         return _Read(revision, json, frozenset(needed))
+
+    def _read_companion(self, cluster: LogicalCluster, place: Place) -> _Read:
+        read = _value(self._shard, cluster, place, _COMPANION_TYPES[place.group_resource])
+        if read is None:
+            return _NOTHING
+        resource, value = read
+        json = served_body(self._shard, resource, value)
+        if place.group_resource == "secrets" and orjson.loads(json).get("type") == _TOKEN:
+            return _NOTHING  # means nothing elsewhere
+        return _Read(envelope.revision(value), json, frozenset(), True)
 
     def _is_for_us(self, cluster: LogicalCluster, place: Place, labels: Mapping[str, str]) -> bool:
         subject = subject_of(place, labels)
@@ -375,15 +380,19 @@ class AgentStream:
         }
 
 
-def _durable(shard: Shard, cluster: LogicalCluster, resource: Resource, place: Place) -> bytes | None:
-    """Without waiting for what is being written: its commit will name it again."""
+def _value(shard: Shard, cluster: LogicalCluster, place: Place, type_: pb.SyncType) -> tuple[Resource, bytes] | None:
+    """The durable state, without waiting for what is being written: its commit will name it again."""
+    resource = shard.catalog.find(cluster, type_.group, type_.version, type_.resource)
+    if resource is None:
+        return None
     store, stored = shard.store, resource.storage_resource or resource
+    group_resource, retention = stored.group_resource, stored.retention
     try:
-        return store.get(cluster, stored.group_resource, place.namespace, place.name)
+        value = store.get(cluster, group_resource, place.namespace, place.name)
     except NotDurable:
-        return store.get_at(
-            cluster, stored.group_resource, place.namespace, place.name, store.durable_revision, stored.retention
-        )
+        revision = store.durable_revision
+        value = store.get_at(cluster, group_resource, place.namespace, place.name, revision, retention)
+    return (resource, value) if value is not None else None
 
 
 def _append(out: pb.SyncDownBatch, made: pb.SyncObject, json: bytes | None) -> None:

@@ -8,8 +8,6 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from kcpshard.api.pod_references import Reference
-
 Object = dict[str, Any]
 Raw = Mapping[str, Any]
 RBAC = "rbac.authorization.k8s.io"
@@ -40,45 +38,17 @@ def bootstrap_rights() -> list[Object]:
     ]
 
 
-def agent_rights(cluster: Raw, synced: Sequence[str]) -> list[Object]:
-    """`synced`: group resources. Secrets are in `companion_rights`."""
+def agent_rights(cluster: Raw) -> list[Object]:
+    """To know its own Cluster, and to renew its certificate. All else goes over its stream (kcpshard/syncing/gate)."""
     name, uid = cluster["metadata"]["name"], cluster["metadata"]["uid"]
     rules = [
         _rule("cluster.example.dev", ["clusters"], _READ, [name]),
-        _rule("cluster.example.dev", ["clusters/status"], ["get", "patch"], [name]),
-        _rule("apiresource.kcp.dev", ["apiresourceimports"], [*_READ, *_WRITE]),
         _rule("certificates.k8s.io", ["certificatesigningrequests"], ["create", "get"]),
-        _rule("", ["namespaces"], _READ),
-        _rule("", ["events"], ["create"]),
     ]
-    for each in synced:
-        plural, _, group = each.partition(".")
-        rules.append(_rule(group, [plural], _READ))
-        rules.append(_rule(group, [f"{plural}/status"], ["update"]))
-    lease = [
-        _rule("coordination.k8s.io", ["leases"], ["get", "patch", "update"], [name]),
-        _rule("coordination.k8s.io", ["leases"], ["create"]),
-    ]
-    role, user = role_name(name), username(uid)
-    return [
-        _role("ClusterRole", role, rules),
-        _binding("ClusterRoleBinding", role, "ClusterRole", "User", user),
-        _role("Role", role, lease, LEASE_NAMESPACE),
-        _binding("RoleBinding", role, "Role", "User", user, LEASE_NAMESPACE),
-    ]
-
-
-def companion_rights(cluster: Raw, namespace: str, references: Iterable[Reference]) -> list[Object]:
-    """In a namespace with placed objects: to read what they refer to, by name."""
-    name, uid = cluster["metadata"]["name"], cluster["metadata"]["uid"]
-    names: dict[str, set[str]] = {}
-    for reference in references:
-        names.setdefault(reference.plural, set()).add(reference.name)
-    rules = [_rule("", [plural], _READ, sorted(found)) for plural, found in sorted(names.items())]
     role = role_name(name)
     return [
-        _role("Role", role, rules, namespace),
-        _binding("RoleBinding", role, "Role", "User", username(uid), namespace),
+        _role("ClusterRole", role, rules),
+        _binding("ClusterRoleBinding", role, "ClusterRole", "User", username(uid)),
     ]
 
 

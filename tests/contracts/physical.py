@@ -78,7 +78,9 @@ class World:
 @contextlib.asynccontextmanager
 async def working(upstream: EmbeddedCluster, auto_publish: bool = True, *others: str) -> AsyncIterator[World]:
     access = parse(kubeconfig_of(upstream))
-    settings = Settings(("deployments.apps",), auto_publish, (upstream.path, *others), everywhere=False)
+    settings = Settings(
+        ("deployments.apps",), auto_publish, (upstream.path, *others), everywhere=False, sync=(upstream.sync_address,)
+    )
     process = ControllerProcess(access, settings, "controllers-test")
     stop = asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from kcpfront.embedding import EmbeddedCluster, EmbeddedServer
-from kcpsyncer.agent import FAULT_ANNOTATION, NAMESPACE, Agent, Registered
+from kcpsyncer.agent import FAULT_ANNOTATION, NAMESPACE, Agent, Registered, sync_agent
 from kcpsyncer.definitions import definitions
 from kcpsyncer.imported_apis import GROUP, IMPORTS, VERSION
 from kcpsyncer.kube_client import KubeClient, resource_path
 from kcpsyncer.kubeconfig import Access, parse
+from kcpsyncer.stream.upstream import Shards, Upstream
 from tests.contracts.physical import CLUSTERS, CRDS, eventually
 
 _IMPORTS = resource_path(GROUP, VERSION, IMPORTS)
@@ -25,8 +26,9 @@ async def agent(upstream: EmbeddedCluster, physical: Access) -> AsyncIterator[Ku
         body: dict[str, Any] = {"apiVersion": "cluster.example.dev/v1alpha1", "kind": "Cluster", "spec": {}}
         cluster = await eventually(lambda: up.create(CLUSTERS, {**body, "metadata": {"name": "east"}}))
         registered = Registered(upstream.path, "east", cluster["metadata"]["uid"])
+        upstream_ = Upstream(sync_agent(registered, "holder"), Shards((upstream.sync_address,)), "test")
         async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(Agent(registered, up, down, ["deployments.apps"], "holder").run())
+            running = tasks.create_task(Agent(registered, upstream_, down, ["deployments.apps"], "holder").run())
             try:
                 yield up
             finally:

@@ -1,13 +1,13 @@
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from kcpsyncer import agent_pool
 from kcpsyncer.agent import Registered
 from kcpsyncer.agent_pool import AgentPool
-from kcpsyncer.kube_client import KubeClient
 from kcpsyncer.kubeconfig import Access
+from kcpsyncer.stream.upstream import Shards
 from tests.virtual_time import run
 
 ACCESS = Access("https://east", "", "t")
@@ -44,7 +44,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def drive(steps: Any) -> list[str]:
     async def main() -> None:
         async with asyncio.TaskGroup() as tasks:
-            pool = AgentPool(tasks, "holder")
+            pool = AgentPool(tasks, "holder", Shards(()))
             for step in steps:
                 step(pool)
                 await asyncio.sleep(5)
@@ -56,7 +56,7 @@ def drive(steps: Any) -> list[str]:
 
 
 def start(registered: Registered, access: Access = ACCESS, *resources: str) -> Any:
-    return lambda pool: pool.run(registered, access, cast(KubeClient, None), resources)
+    return lambda pool: pool.run(registered, access, resources)
 
 
 def test_namesakes_are_different_clusters() -> None:

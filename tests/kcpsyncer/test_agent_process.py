@@ -103,13 +103,14 @@ async def test_from_joining_to_leaving(upstream_server: EmbeddedServer, physical
 
             # no more than that
             async with KubeClient(await certified(down, world.up._access)) as ours:
-                assert await ours.get(f"{SECRETS}/wanted") is not None
-                assert await refused(ours.get(f"{SECRETS}/other")) and await refused(ours.list(SECRETS))
+                assert await refused(ours.get(f"{SECRETS}/wanted")) and await refused(ours.list(SECRETS))
+                assert await refused(ours.get(f"{UP}/web"))
                 assert await refused(ours.merge(f"{UP}/web", {"spec": {"replicas": 9}}))
                 assert await refused(ours.delete(f"{UP}/web"))
                 assert await refused(ours.merge(f"{CLUSTERS}/inside", {"spec": {"cordon": True}}))
                 assert await refused(ours.create("/api/v1/namespaces", {"metadata": {"name": "mine"}}))
-                assert await ours.list(resource_path(GROUP, VERSION, IMPORTS))
+                assert await refused(ours.list(resource_path(GROUP, VERSION, IMPORTS)))
+                assert await ours.get(f"{CLUSTERS}/inside")
 
             await world.up.delete(f"{CLUSTERS}/inside")
             await eventually(lambda: is_gone_above(world, f"{CLUSTERS}/inside"))

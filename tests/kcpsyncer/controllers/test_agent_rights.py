@@ -7,14 +7,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from kcpshard.api.pod_references import Reference
 from kcpsyncer.controllers.agent_rights import (
     CLUSTER_ANNOTATION,
     GROUP,
     SIGNER,
     agent_rights,
     asked_uid,
-    companion_rights,
     is_undecided,
     may_have,
     path_of,
@@ -69,20 +67,12 @@ def test_what_is_decided_is_left_alone() -> None:
     assert not is_undecided(request(signerName="example.dev/other")) and not is_undecided(request("jane"))
 
 
-def test_rights_are_of_that_cluster_and_those_types() -> None:
-    role, binding, lease, _ = agent_rights(CLUSTER, ["deployments.apps", "pods"])
+def test_rights_are_to_know_itself_and_to_renew() -> None:
+    role, binding = agent_rights(CLUSTER)
     assert binding["subjects"][0]["name"] == username("u1")
-    verbs = {(rule["resources"][0], tuple(rule["verbs"])) for rule in role["rules"]}
-    assert ("deployments/status", ("update",)) in verbs and ("pods", ("get", "list", "watch")) in verbs
-    assert not any("secrets" in rule["resources"] for rule in role["rules"])
-    assert not any("*" in rule["verbs"] + rule["resources"] for rule in role["rules"])
-    assert path_of(lease) == "/apis/rbac.authorization.k8s.io/v1/namespaces/kcp-system/roles/kcp:syncer:east"
-
-
-def test_companions_are_named() -> None:
-    role, binding = companion_rights(CLUSTER, "shop", [Reference("secrets", "Secret", "s")])
     assert role["rules"] == [
-        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"], "resourceNames": ["s"]}
-    ]
-    assert binding["roleRef"]["kind"] == "Role" and binding["metadata"]["namespace"] == "shop"
-    assert companion_rights(CLUSTER, "shop", [])[0]["rules"] == []
+        {"apiGroups": ["cluster.example.dev"], "resources": ["clusters"], "verbs": ["get", "list", "watch"],
+         "resourceNames": ["east"]},
+        {"apiGroups": ["certificates.k8s.io"], "resources": ["certificatesigningrequests"], "verbs": ["create", "get"]},
+    ]  # fmt: skip
+    assert path_of(role) == "/apis/rbac.authorization.k8s.io/v1/clusterroles/kcp:syncer:east"
