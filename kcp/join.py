@@ -20,7 +20,7 @@ from kcp import member as members
 from kcp.authentication import authentication_options, front_arguments
 from kcp.directory_lock import DirectoryLock, lock_directory
 from kcp.files import make_private_directory, write_private
-from kcp.installation import first_start_undone
+from kcp.installation import MAX_SHARDS, first_start_undone
 from kcp.listening import reserve
 from kcp.member import Member
 from kcp.output import Refused
@@ -222,6 +222,9 @@ def _shard_program(member: Member, options: Options) -> Program:
         arguments += [f"--{listener}-socket", str(run / f"{listener}.sock")]
     for peer in member.shards:
         arguments += ["--peer", peer]
+    host, port = split_address(member.listen)
+    if port + MAX_SHARDS <= 65535:
+        arguments += ["--sync-listen", join_address(host, port + MAX_SHARDS)]
     arguments += ["--listen", member.listen, "--tls-directory", str(member.tls_directory)]
     return Program(member.name, (*arguments, *options.logging.options()))
 

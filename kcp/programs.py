@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from kcp.installation import Installation
+from kcp.installation import MAX_SHARDS, Installation
 
 # -P keeps the current directory off the module path: whoever can write there must not become us.
 PYTHON = (sys.executable, "-P", "-m")
@@ -33,13 +33,17 @@ class Logging:
 
 
 class InternalAddresses(NamedTuple):
-    """Where this machine's shards listen for processes on other machines: joining at `port`, shard N at `port` + N."""
+    """Where this machine's shards listen for processes on other machines: joining at `port`, shard N at `port` + N, and
+    for agents of physical clusters MAX_SHARDS above that."""
 
     host: str
     port: int
 
     def shard(self, number: int) -> str:
         return join_address(self.host, self.port + number)
+
+    def agents(self, number: int) -> str:
+        return join_address(self.host, self.port + MAX_SHARDS + number)
 
     def joining(self) -> str:
         return join_address(self.host, self.port)
@@ -92,7 +96,8 @@ def shard_program(
     arguments += authentication
     if internal := internal_addresses(installation):
         directory = installation.tls_directory(f"shard-{number}")
-        arguments += ["--listen", internal.shard(number), "--tls-directory", str(directory)]
+        arguments += ["--listen", internal.shard(number), "--sync-listen", internal.agents(number)]
+        arguments += ["--tls-directory", str(directory)]
         if number == min(installation.numbers):
             arguments += ["--join-listen", internal.joining(), "--pki", str(installation.pki)]
     return Program(f"shard-{number}", (*arguments, *logging.options()), stage=1)
@@ -156,8 +161,14 @@ def controllers_program(installation: Installation, logging: Logging, options: S
         "controllers",
         "--kubeconfig",
         str(installation.controllers_kubeconfig),
-        *options,
     ]
+    internal = internal_addresses(installation)
+    for number in installation.numbers:
+        address = f"unix:{shard_socket(installation, number, 'sync')}"
+        arguments += ["--sync", f"{address} {internal.agents(number)}" if internal else address]
+    if internal:
+        arguments += ["--sync-authority", str(installation.pki / "internal-ca.crt")]
+    arguments += options
     return Program("controllers", (*arguments, *logging.options()), stage=-1, late=True)
 
 

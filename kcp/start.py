@@ -407,8 +407,8 @@ def _endpoint(options: Options, reserved: Reservation) -> str:
 def _internal(host: str, port: int) -> str:
     if host in credentials.ANY_ADDRESS:
         raise Refused("--internal-listen needs an address or name by which other machines reach this one")
-    if not 0 < port <= 65535 - MAX_SHARDS:
-        raise Refused(f"--internal-listen needs a port between 1 and {65535 - MAX_SHARDS}: shard N listens N above it")
+    if not 0 < port <= (most := 65535 - 2 * MAX_SHARDS):
+        raise Refused(f"--internal-listen needs a port between 1 and {most}: shard N listens N above it")
     return join_address(host, port)
 
 

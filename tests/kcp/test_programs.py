@@ -36,7 +36,10 @@ def test_a_shard_is_told_its_place() -> None:
 def test_the_first_shard_of_several_machines_lets_others_join() -> None:
     made = replace(MADE, internal_listen="10.0.0.1:7000")
     first, second = (options(shard_program(made, n, Logging(), True).arguments) for n in (1, 2))
-    assert " --accept-clock --listen 10.0.0.1:7001 --tls-directory /x/.kcp/tls/shard-1" in first
+    assert (
+        " --accept-clock --listen 10.0.0.1:7001 --sync-listen 10.0.0.1:8000 --tls-directory /x/.kcp/tls/shard-1"
+        in first
+    )
     assert " --join-listen 10.0.0.1:7000 --pki /x/.kcp/pki " in first + " "
     assert " --listen 10.0.0.1:7002" in second
     assert "--join-listen" not in second
@@ -66,9 +69,13 @@ def test_backups_are_made_while_shards_serve() -> None:
 
 def test_the_multi_cluster_controllers_come_last_and_go_first() -> None:
     program = controllers_program(MADE, Logging(), ("--auto-publish-apis",))
-    assert "kcpsyncer controllers --kubeconfig /x/.kcp/controllers.kubeconfig --auto-publish-apis" in " ".join(
-        program.arguments
+    assert options(program.arguments).startswith(
+        "kcpsyncer controllers --kubeconfig /x/.kcp/controllers.kubeconfig --sync unix:/x/.kcp/run/shard-1/sync.sock"
     )
+    assert "--auto-publish-apis" in program.arguments and "--sync-authority" not in program.arguments
+    program = controllers_program(replace(MADE, internal_listen="10.0.0.1:7000"), Logging())
+    assert "unix:/x/.kcp/run/shard-1/sync.sock 10.0.0.1:8000" in program.arguments
+    assert options(program.arguments).count("--sync-authority /x/.kcp/pki/internal-ca.crt") == 1
     assert program.late and program.stage < front_program(MADE, 1, "127.0.0.1:1", Logging()).stage
 
 
