@@ -80,8 +80,10 @@ class Synchronisation:
 
     def _adjust(self, way: Way, tasks: asyncio.TaskGroup) -> None:
         """What is no longer offered is left as it is, both sides."""
-        wanted = {carried for carried, good in self._wanted().items() if good}
-        self._upstream.subscribe(carried.type for carried in wanted)
+        served = self._wanted()
+        # Of those that are not good now too: what their objects need must not be taken for left over.
+        self._upstream.subscribe(carried.type for carried in served)
+        wanted = {carried for carried, good in served.items() if good}
         for carried in self._running.keys() - wanted:
             _log.info("%s is no longer synchronised with %s", carried.plural, self._name)
             self._running.pop(carried).task.cancel()
@@ -101,15 +103,15 @@ class Synchronisation:
                 _log.info("left-overs on %s: %s", self._name, failure)
 
     async def _sweep(self, way: Way, companions: Companions) -> None:
-        """Namespaces come with what is placed in them: of those that have not come nothing is needed."""
+        """What earlier runs left, once everything that there is has come."""
         at_rest = all(each.sync.is_at_rest for each in self._running.values()) and companions.is_at_rest
-        if not (all(self._wanted().values()) and at_rest):
+        if not (self._running and all(self._wanted().values()) and at_rest):
             return
         await companions.sweep()
         needed = {place.name for place in self._upstream.places(["namespaces"])}
         for namespace in await self._ours("/api/v1/namespaces"):
             origin = (namespace["metadata"].get("annotations") or {}).get(NAMESPACE_ANNOTATION)
-            if origin and origin not in needed:
+            if origin and origin not in needed and not await self._upstream.has_namespace(origin):
                 way.made.discard(namespace["metadata"]["name"])
                 await self._remove("/api/v1/namespaces", namespace)
 

@@ -32,10 +32,11 @@ class AgentFeed:
         self._dirty[place] = False
 
     def name_all(self, what: Hashable, places: Mapping[Place, bool]) -> None:
-        """Name each of them, also those that have not changed; True: the agent may have it."""
-        for place, may_have in places.items():
+        """Name each of them and what they need, also what has not changed; True: the agent may have it."""
+        everything = {**dict.fromkeys(self._users, True), **places}
+        for place, may_have in everything.items():
             self._dirty[place] = self._dirty.get(place, True) and may_have
-        self._marks.append(Mark(what, set(places)))
+        self._marks.append(Mark(what, set(everything)))
 
     def next(self) -> tuple[Place, bool] | None:
         """Without taking it. None: nothing, or no credit."""

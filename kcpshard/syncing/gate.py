@@ -44,9 +44,13 @@ def check(request: pb.Request, agent: pb.SyncAgent, stored: Stored) -> None:
 
 
 def _may(request: pb.Request, agent: pb.SyncAgent, stored: Stored) -> bool:
-    if request.verb not in _WRITES or request.view or request.impersonation or request.forwarded or request.more:
+    if request.view or request.impersonation or request.forwarded or request.more:
         return False
     what = (request.group, request.resource)
+    if request.verb == pb.GET and what == ("", "namespaces"):
+        return request.cluster == agent.cluster and not request.subresource  # is it still there
+    if request.verb not in _WRITES:
+        return False
     if request.cluster == agent.cluster and (answer := _own(request, what, agent, stored)) is not None:
         return answer
     if what == ("", "events") or what == ("events.k8s.io", "events"):

@@ -158,6 +158,16 @@ class Upstream:
 
     # --- requests, in the logical cluster of our Cluster
 
+    async def has_namespace(self, name: str) -> bool:
+        """Also one that is being deleted. Raises Failure if that cannot be found out."""
+        try:
+            await self._ask(pb.GET, f"/api/v1/namespaces/{name}", None)
+        except Failure as failure:
+            if failure.is_gone:
+                return False
+            raise
+        return True
+
     async def create(self, path: str, obj: Object) -> Object:
         return await self._ask(pb.CREATE, path, obj)
 
@@ -178,8 +188,10 @@ class Upstream:
             if not failure.is_gone:
                 raise
 
-    async def _ask(self, verb: "pb.Verb.ValueType", path: str, body: Object, **more: Any) -> Object:
-        request = pb.Request(verb=verb, cluster=self.path, body=orjson.dumps(body), **place_of(path), **more)
+    async def _ask(self, verb: "pb.Verb.ValueType", path: str, body: Object | None, **more: Any) -> Object:
+        request = pb.Request(verb=verb, cluster=self.path, **place_of(path), **more)
+        if body is not None:
+            request.body = orjson.dumps(body)
         if not request.field_manager:
             request.field_manager = MANAGER
         stream = await self._home_stream()

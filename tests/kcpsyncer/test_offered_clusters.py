@@ -13,6 +13,7 @@ from kcpsyncer.kubeconfig import parse
 from kcpsyncer.logical_cluster import LogicalCluster
 from kcpsyncer.offered_clusters import OfferedClusters
 from kcpsyncer.settings import Settings
+from kcpsyncer.stream.upstream import Shards
 from tests.contracts.physical import CLUSTERS, CRDS, DEPLOYMENTS, UP, World, deployment, eventually, working
 
 Object = dict[str, Any]
@@ -162,7 +163,7 @@ async def test_a_kubeconfig_of_a_tenant_is_not_used(
         OfferedClusters(lambda path: client_of(tenant, path)) as offers,
         asyncio.TaskGroup() as tasks,
     ):
-        agents = AgentPool(tasks, "test")
+        agents = AgentPool(tasks, "test", Shards(()))
         settings = Settings(("deployments.apps",), logical_clusters=("root",))
         running = tasks.create_task(LogicalCluster(tenant.path, client, settings, agents, offers).run())
         for made in definitions():

@@ -60,6 +60,20 @@ def test_companions_are_named_as_long_as_somebody_needs_them() -> None:
     assert feed.next() == (SECRET, False) and not feed.is_needed(SECRET)
 
 
+def test_companions_are_named_again_with_everything_else() -> None:
+    feed = AgentFeed()
+    feed.credit_bytes = 1000
+    feed.need(WEB, [SECRET])
+    feed.named(SECRET, 1)
+    feed.name_all("again", {WEB: True})
+    feed.named(WEB, 1)
+    feed.named(SECRET, 1)
+    assert feed.reached() == ["again"]
+    feed.name_all("again", {WEB: True})
+    feed.named(WEB, 1)
+    assert feed.reached() == [] and feed.next() == (SECRET, True)
+
+
 def test_a_logical_cluster_leaves() -> None:
     feed = AgentFeed()
     feed.credit_bytes = 1000

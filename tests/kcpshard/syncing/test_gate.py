@@ -51,6 +51,7 @@ ADMIN: dict[str, Any] = {"cluster": "root:admin"}
         asked(pb.UPDATE, "apiresourceimports.apiresource.kcp.dev", "ours", "", IMPORT, **ADMIN),
         asked(pb.DELETE, "apiresourceimports.apiresource.kcp.dev", "ours", "", **ADMIN),
         asked(pb.CREATE, "namespaces", "", "", {"metadata": {"name": "kcp-system"}}, **ADMIN),
+        asked(pb.GET, "namespaces", "shop", "", **ADMIN),
     ],
     ids=lambda r: f"{r.verb} {r.resource}/{r.subresource}",
 )
@@ -65,6 +66,8 @@ FOREIGN = {**IMPORT, "spec": {"location": "west"}}
     "request_",
     [
         asked(pb.GET, "secrets", "s"),
+        asked(pb.GET, "namespaces", "shop", ""),
+        asked(pb.LIST, "namespaces", "", "", **ADMIN),
         asked(pb.LIST, "deployments.apps"),
         asked(pb.UPDATE, "deployments.apps", "web"),
         asked(pb.DELETE, "deployments.apps", "web"),
