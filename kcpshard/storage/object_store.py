@@ -307,6 +307,8 @@ class Store:
         group = self._writer.gather()
         for fork_id in [cluster.id, *self._forks.of.get(cluster.id, ())]:
             self._forks.end(group, fork_id)
+        if failpoints.armed:
+            failpoints.reach("clusters.burial")
         self._clusters.bury(cluster, self._now_us(), group)
         group.when_durable(lambda: self._tell_removal(cluster))
         return group
@@ -315,6 +317,8 @@ class Store:
         self._removal_listeners.append(listener)
 
     def _tell_removal(self, cluster: LogicalCluster) -> None:
+        if failpoints.armed:
+            failpoints.reach("clusters.buried")
         for listener in self._removal_listeners:
             listener(cluster)
 

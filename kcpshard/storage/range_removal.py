@@ -1,77 +1,88 @@
-"""Takes away what is left of a logical cluster that has moved away, or of a copy that came to nothing; in slices.
+"""Takes away all that is stored under the id of a logical cluster, in slices: one that has died, one that has moved
+away, a copy that came to nothing.
 
-`departed∕id` is written first and removed last, so that a shard which died in between goes on where it was.
+Which it is stands in `meta` (`dead`∕id, `departed`∕id): written first and removed last, so that a shard which died in
+between goes on where it was. Single deletions, not range deletes: thousands of these in the memtable make every read
+slow.
 """
 
 import asyncio
+import time
+from collections.abc import Callable
 
 from kcpshard import failpoints
 from kcpshard.storage import keyspace
 from kcpshard.storage.contract import KeyValueEngine
 from kcpshard.storage.writer import WriteGroup, Writer
 
-_SLICE = 128  # keys removed in one group: under a millisecond of the loop, but for values of megabytes
+_SLICE_S = 0.002  # of the loop
+_PAGE = 128
+_FAMILIES = (keyspace.OBJECTS, keyspace.VERSIONS, keyspace.LOG)
+
+Also = Callable[[WriteGroup, str, bytes, bytes], None]
+"""What else goes with a key: group, column family, key, value."""
 
 
 class RangeRemoval:
-    def __init__(self, engine: KeyValueEngine, writer: Writer) -> None:
-        self._engine, self._writer = engine, writer
+    """`also` is told of each key of objects and log. `last` adds to the group that ends it; `failpoint` is reached
+    after each slice that has been written."""
 
-    def unlisted(self) -> set[int]:
-        """Ids of ranges that are to be removed or belong to a copy: no logical cluster answers for them."""
-        found: set[int] = set()
-        for prefix in (keyspace.ARRIVING, keyspace.DEPARTED):
-            for key in self._writer.scan_meta(prefix, keyspace.after_prefix(prefix), keyspace.MAX_CHANGES):
-                found.add(int.from_bytes(key[len(prefix) :], "big"))
-        return found
+    def __init__(
+        self,
+        engine: KeyValueEngine,
+        writer: Writer,
+        also: Also,
+        last: Callable[[WriteGroup, int], None],
+        failpoint: str,
+    ) -> None:
+        self._engine, self._writer, self._also, self._last, self._failpoint = engine, writer, also, last, failpoint
 
-    def begin(self, group: WriteGroup, cluster_id: int) -> None:
-        """From now on it is to be removed, over a restart too; in the batch that unlinks it."""
-        self._writer.put_meta(group, keyspace.departed_key(cluster_id), b"")
-
-    def types(self, cluster_id: int) -> list[str]:
-        """The group resources of which the range holds objects: one look into it for each."""
-        prefix = keyspace.number(cluster_id)
-        start, end, found = prefix, keyspace.after_prefix(prefix), list[str]()
-        while pairs := self._engine.scan(keyspace.OBJECTS, start, end, 1):
-            raw = pairs[0][0][8 : pairs[0][0].index(b"\0", 8)]
-            found.append(raw.decode())
-            start = prefix + raw + b"\1"
-        return found
-
-    async def run(self, cluster_id: int) -> int:
-        """Remove everything of that id, then the mark; returns how many keys went."""
+    async def run(self, cluster_id: int) -> tuple[int, WriteGroup] | None:
+        """How many keys went, and the group with which that is durable. None: the disk takes nothing."""
         removed = 0
-        prefix = keyspace.number(cluster_id)
-        for family in (keyspace.OBJECTS, keyspace.VERSIONS, keyspace.LOG):
-            removed += await self._clear(family, prefix)
-        for meta in (keyspace.OWNERS, keyspace.REMOVED):
-            removed += await self._clear(keyspace.META, meta + prefix)
-        group = self._writer.gather()
-        self._writer.put_meta(group, keyspace.departed_key(cluster_id), None)
-        await self._writer.settled(group)
-        return removed
-
-    async def _clear(self, family: str, prefix: bytes) -> int:
-        removed, end = 0, keyspace.after_prefix(prefix)
-        while True:
+        while self._writer.refused is None:
+            deadline = time.perf_counter() + _SLICE_S
             self._writer.write_now()  # what gathers may be of this range, and is not seen by a scan
-            pairs = self._engine.scan(family, prefix, end, _SLICE)
-            if not pairs:
-                return removed
             group = self._writer.gather()
-            for key, _ in pairs:
-                group.batch.delete(family, key)
-                if family == keyspace.LOG:
-                    self._leave_order(group, key)
-            removed += len(pairs)
+            try:
+                count, is_done = self._slice(group, cluster_id, deadline)
+                if is_done:
+                    self._last(group, cluster_id)
+            except Exception:
+                self._writer.abandon(group)
+                raise
+            removed += count
             self._writer.write_now()
             if failpoints.armed:
-                failpoints.reach("moves.clearing")
-            await self._writer.settled(group)
+                failpoints.reach(self._failpoint)
+            if is_done:
+                return removed, group
             await asyncio.sleep(0)
+        return None
 
-    def _leave_order(self, group: WriteGroup, key: bytes) -> None:
-        order = self._engine.get(keyspace.ORDER, key[8:16])
-        if order is not None and order[:8] == key[:8]:
-            group.batch.delete(keyspace.ORDER, key[8:16])
+    def _slice(self, group: WriteGroup, cluster_id: int, deadline: float) -> tuple[int, bool]:
+        """How many keys of it go with the group, and whether those were all."""
+        prefix, removed = keyspace.number(cluster_id), 0
+        for family in _FAMILIES:
+            start = prefix
+            while True:
+                pairs = self._engine.scan(family, start, keyspace.after_prefix(prefix), _PAGE)
+                for key, value in pairs:
+                    group.batch.delete(family, key)
+                    if family != keyspace.VERSIONS:
+                        self._also(group, family, key, value)
+                removed += len(pairs)
+                if len(pairs) < _PAGE:
+                    break
+                if time.perf_counter() > deadline:
+                    return removed, False
+                start = pairs[-1][0] + b"\0"
+        for index in (keyspace.OWNERS, keyspace.REMOVED):
+            first = index + prefix
+            while keys := self._writer.scan_meta(first, keyspace.after_prefix(first), _PAGE):
+                for key in keys:
+                    self._writer.put_meta(group, key, None)
+                removed += len(keys)
+                if time.perf_counter() > deadline:
+                    return removed, False
+        return removed, True

@@ -14,7 +14,7 @@ from kcpshard.storage.clusters import Clusters
 from kcpshard.storage.compaction import Compaction
 from kcpshard.storage.contract import Group, KeyValueEngine, LogicalCluster
 from kcpshard.storage.range_removal import RangeRemoval
-from kcpshard.storage.writer import Writer
+from kcpshard.storage.writer import WriteGroup, Writer
 
 ARRIVED = b"arrived/"  # + id; of the keys that are others' own
 
@@ -30,10 +30,10 @@ class Transfers:
     ) -> None:
         self._engine, self._writer, self._clusters, self._clock = engine, writer, clusters, clock
         self._compaction = compaction
-        self._removal = RangeRemoval(engine, writer)
+        self._removal = RangeRemoval(engine, writer, self._leave_order, self._end_removal, "moves.clearing")
         self.fences: dict[int, Fence] = {}
         self.on_complete: Callable[[int], None] = lambda _revision: None  # told the revision of each that has come
-        self.unlisted = self._removal.unlisted()
+        self.unlisted = self._stored_unlisted()
         compaction.spared.update(self.unlisted)
 
     # --- leaving
@@ -79,20 +79,48 @@ class Transfers:
         put(group, keyspace.path_key(cluster.path), None)
         for key in (keyspace.name_key, keyspace.usage_key, keyspace.content_key):
             put(group, key(cluster.id), None)
-        for group_resource in self._removal.types(cluster.id):
+        for group_resource in self._types(cluster.id):
             put(group, keyspace.count_key(group_resource, cluster.prefix), None)
-        self._removal.begin(group, cluster.id)
+        self._writer.put_meta(group, keyspace.departed_key(cluster.id), b"")
         self._clusters.forget(cluster)
         self._unlist(cluster.id)
         return group
 
     async def clear(self, cluster_id: int) -> int:
         """Remove its range; returns how many keys went. Raises ReadOnly."""
-        removed = await self._removal.run(cluster_id)
+        done = await self._removal.run(cluster_id)
+        if done is None:
+            assert self._writer.refused is not None, "why it did not go on"
+            raise self._writer.refused
+        removed, group = done
+        await self._writer.settled(group)
         self.unlisted.discard(cluster_id)
         self.fences.pop(cluster_id, None)
         self._compaction.expose(cluster_id)
         return removed
+
+    def _leave_order(self, group: WriteGroup, family: str, key: bytes, _value: bytes) -> None:
+        if family == keyspace.LOG:
+            order = self._engine.get(keyspace.ORDER, key[8:16])
+            if order is not None and order[:8] == key[:8]:
+                group.batch.delete(keyspace.ORDER, key[8:16])
+
+    def _end_removal(self, group: WriteGroup, cluster_id: int) -> None:
+        self._writer.put_meta(group, keyspace.departed_key(cluster_id), None)
+
+    def _stored_unlisted(self) -> set[int]:
+        """Ids of ranges that are to be removed or belong to a copy: no logical cluster answers for them."""
+        return {progress.cluster_id for progress in self.arrivals()}.union(self.departed())
+
+    def _types(self, cluster_id: int) -> list[str]:
+        """The group resources of which the range holds objects: one look into it for each."""
+        prefix = keyspace.number(cluster_id)
+        start, end, found = prefix, keyspace.after_prefix(prefix), list[str]()
+        while pairs := self._engine.scan(keyspace.OBJECTS, start, end, 1):
+            raw = pairs[0][0][8 : pairs[0][0].index(b"\0", 8)]
+            found.append(raw.decode())
+            start = prefix + raw + b"\1"
+        return found
 
     # --- coming
 
@@ -119,7 +147,7 @@ class Transfers:
         """The copy is not wanted: it is to be cleared."""
         group = self._writer.gather()
         self._writer.put_meta(group, keyspace.arriving_key(cluster_id), None)
-        self._removal.begin(group, cluster_id)
+        self._writer.put_meta(group, keyspace.departed_key(cluster_id), b"")
         return group
 
     def complete(self, arrival: Arrival, summary: Summary) -> LogicalCluster:

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import random
+import shutil
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine
@@ -19,6 +20,8 @@ from kcp.keeper import ask_keeper
 from kcp.output import Refused
 from kcpshard.placement.shard_map import KEEPER_CLUSTER
 from kcpshard.rpc import shard_pb2 as pb
+from tests.robustness.lives import STEPS as LIFE_STEPS
+from tests.robustness.lives import Lives, left_over
 from tests.robustness.phases import Deaths, Load, Phase
 from tests.robustness.run import stopping
 from tests.robustness.tier import Tier
@@ -31,6 +34,8 @@ STEPS = (
 SETTINGS = {"KCP_SHARD_SETTINGS": "departed_grace_s=0.5"}
 SHARDS = 3
 SETTLE_S = 90.0
+CLEARED_S = 20.0  # the dead are cleared five seconds after their end
+DEATHS_WITHIN_S = 120.0
 
 
 class Mover:
@@ -145,13 +150,37 @@ async def deaths(
         await asyncio.to_thread(tier.wait_ready)
         await phase.begin(group)
         moving = group.create_task(keep(mover, phase, 0.3))
-        await died.reach(wanted, 60)
+        await died.reach(wanted, DEATHS_WITHIN_S)
         moving.cancel()
         await asyncio.to_thread(tier.restart)
         await asyncio.to_thread(tier.wait_shards)
         breaches = await mover.settled()
         breaches += await phase.end()
     print(f"    {step}: {died.count} deaths, {mover.asked} moves asked", flush=True)
+    return breaches if died.count >= wanted else [*breaches, f"{step}: only {died.count} deaths"]
+
+
+async def deletions(tier: Tier, load: Load, step: str, wanted: int, chance: random.Random) -> list[str]:
+    """Workspaces are made, filled and deleted while shards die at that step; nothing of them may be left."""
+    tier.stop()
+    share = "0.02" if step in ("clusters.birth", "clusters.born") else "0.1"
+    await asyncio.to_thread(tier.start, {"KCP_FAILPOINTS": f"{step}=kill%{share}"}, False)
+    async with asyncio.TaskGroup() as group:
+        died = Deaths(tier, "shard")
+        phase = Phase(tier, load, "lives-" + step.replace(".", "-"))
+        await asyncio.to_thread(tier.wait_ready)
+        await phase.begin(group)
+        lives = Lives(phase.traffic, step.replace(".", "-"))
+        phase.clients += [group.create_task(lives.run(number)) for number in range(3)]
+        await died.reach(wanted, DEATHS_WITHIN_S)
+        await asyncio.to_thread(tier.restart)
+        await asyncio.to_thread(tier.wait_shards)
+        breaches = await phase.end()
+    await asyncio.sleep(CLEARED_S)
+    tier.stop()
+    breaches += await asyncio.to_thread(left_over, tier)
+    tier.start()
+    print(f"    {step}: {died.count} deaths, {lives.ended} of {len(lives.paths)} workspaces came and went", flush=True)
     return breaches if died.count >= wanted else [*breaches, f"{step}: only {died.count} deaths"]
 
 
@@ -195,6 +224,9 @@ async def run(args: argparse.Namespace, directory: Path) -> list[str]:
         if "keeper" in args.phases:
             for step in args.steps.split(","):
                 breaches += await deaths(tier, load, step, args.deaths, chance, keep_moving_role, "keeper")
+        if "deletions" in args.phases:
+            for step in args.lives.split(","):
+                breaches += await deletions(tier, load, step, max(args.deaths, 5), chance)
         tier.stop()
         breaches += tier.crashes()
     return breaches
@@ -202,8 +234,9 @@ async def run(args: argparse.Namespace, directory: Path) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--phases", default="calm,restarts,deaths,keeper")
+    parser.add_argument("--phases", default="calm,restarts,deaths,keeper,deletions")
     parser.add_argument("--steps", default=",".join(STEPS))
+    parser.add_argument("--lives", default=",".join(LIFE_STEPS), help="steps of births and deletions")
     parser.add_argument("--deaths", type=int, default=3, help="at each step")
     parser.add_argument("--restarts", type=int, default=9)
     parser.add_argument("--clusters", type=int, default=4)
@@ -217,6 +250,9 @@ def main() -> int:
         breaches = asyncio.run(run(args, Path(directory)))
         if breaches:
             print((Path(directory) / "kcp.log").read_text(errors="replace")[-20_000:], flush=True)
+            if args.out:
+                args.out.mkdir(parents=True, exist_ok=True)
+                shutil.copy(Path(directory) / "kcp.log", args.out)
     print(f"{len(breaches)} breaches in all", flush=True)
     for breach in breaches[-20:]:
         print(f"    {breach}", flush=True)

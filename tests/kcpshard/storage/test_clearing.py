@@ -3,7 +3,7 @@
 import pytest
 
 from kcpshard.settings import Settings
-from kcpshard.storage import clearing, keyspace
+from kcpshard.storage import clearing, keyspace, range_removal
 from kcpshard.storage.clusters import DELETING
 from kcpshard.storage.contract import Compacted
 from kcpshard.storage.memory_engine import MemoryEngine
@@ -60,7 +60,7 @@ async def test_the_path_is_free_at_once_and_the_keys_go_later() -> None:
 
 
 async def test_many_objects_go_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clearing, "_SLICE_S", 0.0)
+    monkeypatch.setattr(range_removal, "_SLICE_S", 0.0)
     world = World()
     id_ = await dead(world, "root:a", 1_000)
     world.now_us += clearing.SETTLE_US + 1

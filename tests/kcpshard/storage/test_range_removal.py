@@ -1,10 +1,9 @@
 import pytest
 
 from kcpshard import failpoints
-from kcpshard.storage import keyspace
+from kcpshard.storage import keyspace, range_removal
 from kcpshard.storage.memory_engine import MemoryEngine
 from kcpshard.storage.object_store import Store
-from kcpshard.storage.range_removal import RangeRemoval
 from kcpshard.storage.verification import violations
 from tests.contracts.moved_cluster import keys_of
 from tests.contracts.store_contract import START_US, born, durable
@@ -19,7 +18,8 @@ def interrupt() -> None:
     raise Interrupted
 
 
-async def test_a_removal_that_was_cut_short_is_finished_after_a_restart() -> None:
+async def test_a_removal_that_was_cut_short_is_finished_after_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(range_removal, "_SLICE_S", 0.0)
     engine = MemoryEngine()
     store = Store(engine, 1, lambda: START_US)
     cluster = await born(store, "root:a", [put(f"o{n}") for n in range(400)])
@@ -48,8 +48,7 @@ async def test_the_types_of_a_range() -> None:
     store = Store(engine, 1, lambda: START_US)
     puts = [put("a"), put("b"), put("c", group_resource="events"), put("d", group_resource="events.x.io")]
     cluster = await born(store, "root:a", puts)
-    removal = RangeRemoval(engine, store._writer)
-    assert removal.types(cluster.id) == ["configmaps", "events", "events.x.io"]
-    assert removal.types(cluster.id + 1) == []
+    assert store.transfers._types(cluster.id) == ["configmaps", "events", "events.x.io"]
+    assert store.transfers._types(cluster.id + 1) == []
     assert keyspace.departed_key(cluster.id) not in store._writer.meta
     await store.close()
