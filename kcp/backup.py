@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ import click
 from kcp import backup_sets
 from kcp.backup_sets import INSTALLATION, BackupSet, DamagedSet, ShardPart, StoredFile
 from kcp.backup_stores import BackupStore, Missing, open_store
+from kcp.current_map import current_map, dialler
 from kcp.files import make_private_directory, write_private
 from kcp.installation import Installation, first_start_undone
 from kcp.output import Refused, os_sentence, output_option, render
@@ -200,29 +201,6 @@ async def _opened(client: Any) -> "pb.OpenCheckpointResponse | Exception":
     except (Unreachable, RefusedByShard) as error:
         return error
     return found
-
-
-def dialler(made: Installation) -> Callable[[str], Any]:
-    from kcpshard.rpc.transport import dial, read_tls_directory
-
-    tls = read_tls_directory(str(made.tls_directory("admin"))) if made.internal_listen else None
-    return lambda address: dial(address, tls)
-
-
-async def current_map(made: Installation) -> "pb.ShardMap":
-    """From the first shard of this machine that answers."""
-    from kcp.programs import shard_socket
-    from kcpshard.rpc.placement_client import MapFollower, Unreachable
-    from kcpshard.rpc.placement_client import Refused as RefusedByShard
-
-    follower = MapFollower(dialler(made), "kcp")
-    for number in made.numbers:
-        try:
-            async for message in follower.follow(f"unix:{shard_socket(made, number, 'admin')}", 0):
-                return message
-        except (Unreachable, RefusedByShard):
-            continue
-    raise Refused(f"no shard of {made.root} answers: is it running?")
 
 
 async def _stored(

@@ -1,9 +1,10 @@
-"""Asks the shard of this machine that keeps the shard map, which the first shard of an installation does."""
+"""Asks the shard that keeps the shard map: one of this machine, or, where the role has gone to another, that one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from kcp.current_map import current_map, dialler
 from kcp.installation import Installation
 from kcp.output import Refused
 from kcp.programs import shard_socket
@@ -31,10 +32,16 @@ async def ask_keeper(made: Installation, ask: "Callable[[PlacementClient], Await
 async def _ask_all(made: Installation, ask: "Callable[[PlacementClient], Awaitable[Answer]]") -> Answer | None:
     from kcpshard.rpc.placement_client import NotKeeper, PlacementClient, Unreachable
     from kcpshard.rpc.placement_client import Refused as RefusedByShard
-    from kcpshard.rpc.transport import dial
 
-    for number in made.numbers:
-        client = PlacementClient(dial(f"unix:{shard_socket(made, number, 'admin')}", None))
+    dial = dialler(made)
+    for number in (*made.numbers, 0):
+        address = f"unix:{shard_socket(made, number, 'admin')}" if number else await _elsewhere(made)
+        if not address:
+            continue
+        try:
+            client = PlacementClient(dial(address))
+        except ValueError:  # this machine has no credentials for it
+            continue
         try:
             return await ask(client)
         except (NotKeeper, Unreachable):
@@ -44,3 +51,16 @@ async def _ask_all(made: Installation, ask: "Callable[[PlacementClient], Awaitab
         finally:
             await client.close()
     return None
+
+
+async def _elsewhere(made: Installation) -> str:
+    """Where the map says that it is kept; empty: nobody can tell, or it is one of ours that did not answer just now."""
+    from kcpshard.placement.shard_map import KEEPER_CLUSTER, entry_of, owner_of
+
+    try:
+        found = await current_map(made)
+    except Refused:
+        return ""
+    number = owner_of(found, KEEPER_CLUSTER)
+    entry = None if number in made.numbers else entry_of(found, number)
+    return entry.admin_address if entry else ""

@@ -11,11 +11,11 @@ from typing import Any
 import click
 
 from kcp import installation as installations
+from kcp.current_map import current_map, dialler
 from kcp.directory_lock import holder_of
 from kcp.installation import Installation
 from kcp.keeper import ask_keeper
 from kcp.output import Refused, Row, output_option, render
-from kcp.programs import shard_socket
 from kcp.start import root_option
 
 
@@ -168,26 +168,6 @@ def installed(root: Path) -> Installation:
 
 async def _rows(made: Installation) -> list[Row]:
     from kcpshard.placement.shard_rows import shard_rows
-    from kcpshard.rpc import shard_pb2 as pb
-    from kcpshard.rpc.placement_client import MapFollower, Unreachable
-    from kcpshard.rpc.placement_client import Refused as RefusedByShard
-    from kcpshard.rpc.transport import dial, read_tls_directory
 
-    tls = read_tls_directory(str(made.tls_directory("admin"))) if made.internal_listen else None
-
-    def connect(address: str) -> Any:
-        return dial(address, tls)
-
-    async def current_map() -> pb.ShardMap:
-        """From the first shard of this machine that answers."""
-        follower = MapFollower(connect, "kcp")
-        for number in made.numbers:
-            try:
-                async for message in follower.follow(f"unix:{shard_socket(made, number, 'admin')}", 0):
-                    return message
-            except (Unreachable, RefusedByShard):
-                continue
-        raise Refused(f"no shard of {made.root} answers: is it running?")
-
-    found = await shard_rows(await current_map(), connect)
+    found = await shard_rows(await current_map(made), dialler(made))
     return [{key: None if value == -1 else value for key, value in row._asdict().items()} for row in found]

@@ -14,9 +14,10 @@ from click.testing import CliRunner
 
 from kcp import backup, credentials, installation
 from kcp.__main__ import main
-from kcp.backup import chosen, content_faults, current_map, delete_outlived, due_s, make_set, read_sets, restore_set
+from kcp.backup import chosen, content_faults, delete_outlived, due_s, make_set, read_sets, restore_set
 from kcp.backup_sets import FILES, BackupSet, file_key
 from kcp.backup_stores import DirectoryStore
+from kcp.current_map import current_map
 from kcp.installation import Installation
 from kcp.output import Refused
 from kcp.programs import shard_socket
