@@ -14,6 +14,7 @@ from kcpshard.rpc import shard_pb2 as pb
 from kcpsyncer import capacity
 from kcpsyncer.controllers.import_changes import import_changes
 from kcpsyncer.foreign_apis import ForeignApis
+from kcpsyncer.free_capacity import free
 from kcpsyncer.imported_apis import CLUSTER_API_VERSION, GROUP, IMPORTS, VERSION
 from kcpsyncer.kube_client import Failure, KubeClient, resource_path
 from kcpsyncer.kubeconfig import Access
@@ -32,6 +33,7 @@ LEASE_S = 15
 IMPORT_S = 20.0
 CAPACITY_S = 30.0
 LEAVING_S = 10.0
+FIRST_RETRY_S = 1.0
 _IMPORTS = f"{IMPORTS}.{GROUP}"
 _OURS = Place("clusters.cluster.example.dev", "", "")
 
@@ -152,17 +154,20 @@ class Agent:
         return ""
 
     async def _measure(self) -> None:
-        try:
-            version = (await self._downstream.request("GET", "/version")).get("gitVersion") or ""
-            nodes, _ = await self._downstream.list("/api/v1/nodes")
-        except Failure:
-            return  # the heartbeat tells
+        version = (await self._downstream.request("GET", "/version")).get("gitVersion") or ""
+        nodes, _ = await self._downstream.list("/api/v1/nodes")
         status = {
             "version": version,
             "nodes": sum(capacity.is_usable(node) for node in nodes),
             "capacity": capacity.totals(nodes, "capacity"),
             "allocatable": capacity.totals(nodes, "allocatable"),
         }
+        try:
+            pods, _ = await self._downstream.list("/api/v1/pods")
+            status["free"] = free(nodes, pods)
+        except Failure as failure:
+            if failure.code != 403:  # who gave us no right to see pods has placement do without
+                raise
         obj = {
             "apiVersion": CLUSTER_API_VERSION,
             "kind": "Cluster",
@@ -194,18 +199,21 @@ class Agent:
 
 
 async def _forever(step: Any, period_s: float, what: str) -> None:
-    said = ""
+    """What fails is tried again soon, then ever more slowly up to its period."""
+    said, retry_s = "", FIRST_RETRY_S
     while True:
+        pause_s = min(retry_s, period_s)
+        retry_s *= 2
         try:
             await step()
-            said = ""
+            said, retry_s, pause_s = "", FIRST_RETRY_S, period_s
         except Failure as failure:
             if str(failure) != said:
                 said = str(failure)
                 _log.warning("%s: %s", what, failure)
         except Exception:  # noqa: BLE001 - one part never stops another
             _log.exception("%s failed", what)
-        await asyncio.sleep(period_s)
+        await asyncio.sleep(pause_s)
 
 
 def sync_agent(registered: Registered, holder: str) -> pb.SyncAgent:

@@ -113,7 +113,7 @@ def physical_rules(joining: Joining) -> list[Object]:
     rules: list[Object] = [
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": _ALL},
         {"apiGroups": [""], "resources": ["secrets", "configmaps", "serviceaccounts"], "verbs": _ALL},
-        {"apiGroups": [""], "resources": ["nodes"], "verbs": _READ},
+        {"apiGroups": [""], "resources": ["nodes", "pods"], "verbs": _READ},  # what is free
         {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": _READ},
     ]
     for each in joining.resources:

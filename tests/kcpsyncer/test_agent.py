@@ -48,6 +48,9 @@ async def test_it_tells_that_it_lives_and_what_there_is(
     access = parse(physical.kubeconfig.read_text())
     async with KubeClient(access) as down:
         await down.create("/api/v1/nodes", node)
+        container = {"name": "c", "image": "i", "resources": {"requests": {"cpu": "1500m"}}}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [container]}}
+        await down.create("/api/v1/namespaces/default/pods", pod)
     async with agent(upstream_server.create_cluster(), access) as up:
         lease = await eventually(lambda: up.get(LEASE))
         assert lease["spec"]["holderIdentity"] == "holder" and lease["metadata"]["annotations"][FAULT_ANNOTATION] == ""
@@ -59,7 +62,8 @@ async def test_it_tells_that_it_lives_and_what_there_is(
         async def measured() -> Any:
             return ((await up.get(f"{CLUSTERS}/east")) or {}).get("status")
 
-        assert (await eventually(measured))["allocatable"] == {"cpu": "4"}
+        status = await eventually(measured)
+        assert status["allocatable"] == {"cpu": "4"} and status["free"] == {"cpu": "2500m"}
 
 
 async def test_a_cluster_that_does_not_answer_is_told(upstream_server: EmbeddedServer) -> None:
