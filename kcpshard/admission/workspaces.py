@@ -48,6 +48,9 @@ def _admit_new(attributes: Attributes, identity: Identity, is_privileged: bool) 
     meta, spec = obj["metadata"], obj.setdefault("spec", {})
     if spec.get("mount"):
         raise _refusal(attributes, "spec.mount: workspaces that are served elsewhere are not supported")
+    if spec.get("location"):
+        text = "the shard follows from the path; an administrator of the installation moves it (kcp move)"
+        raise _refusal(attributes, f"spec.location: {text}")
     if not is_privileged:
         for member in ("cluster", "URL"):
             if spec.get(member):

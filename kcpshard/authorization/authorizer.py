@@ -16,6 +16,7 @@ import orjson
 
 from kcpshard.api.errors import Unauthorized
 from kcpshard.api.requests import Identity, decode_identity
+from kcpshard.authorization import inheritance
 from kcpshard.authorization.attributes import Attributes, refused
 from kcpshard.authorization.bootstrap import BootstrapObject, bootstrap_objects
 from kcpshard.authorization.configuration import NODE, RBAC
@@ -101,6 +102,16 @@ class Authorizer:
             if type(entry) is _Entry:
                 entry.policy.forget()
             self._tell(heir)
+
+    def inherits(self, cluster: LogicalCluster) -> bool:
+        """Whether rights of others are known to hold there too."""
+        entry = cluster.cached.get(_CACHED)
+        return type(entry) is _Entry and bool(entry.policy.ancestors)
+
+    def conflicts(self, cluster: LogicalCluster) -> list[str]:
+        """What its own rights hide of those it inherits. Raises NotDurable, ServiceUnavailable."""
+        policy = self._policy(cluster)
+        return inheritance.conflicts(policy.own, policy.ancestors)
 
     def template_role(self, place: Place) -> tuple[Rule, ...] | None:
         """One that every logical cluster begins with."""
@@ -286,6 +297,8 @@ class Authorizer:
             loading.when_durable(lambda: setattr(entry, "loading", None))
             loading.when_durable(lambda: self._keep(cluster, own))
             loading.go_on()
+        if ancestors:
+            self._tell(cluster)  # nobody has looked at them since they were forgotten
         return entry
 
     def _keep(self, cluster: LogicalCluster, own: Layer) -> None:

@@ -56,3 +56,22 @@ def role(ancestors: Sequence[Ancestor], place: Place) -> tuple[Rule, ...] | None
         if found is not None:
             return found
     return None
+
+
+def conflicts(own: Layer, ancestors: Sequence[Ancestor]) -> list[str]:
+    """What of the ancestors' a local object of the same name hides, though it says something else; sorted."""
+    found = set[str]()
+    for ancestor in ancestors:
+        layer = ancestor.layer()
+        for place, rules in layer.roles.items():
+            if not place[0] and own.roles.get(place, rules) != rules:
+                found.add(f"ClusterRole {place[1]} is defined here and in an ancestor")
+        for place, binding in layer.bindings.items():
+            local = own.bindings.get(place)
+            if not place[0] and local is not None and _grant(local) != _grant(binding):
+                found.add(f"ClusterRoleBinding {place[1]} is defined here and in an ancestor")
+    return sorted(found)
+
+
+def _grant(binding: Binding) -> tuple[str, Place, frozenset[Subject]]:
+    return binding.role_kind, binding.role, frozenset(binding.subjects)

@@ -30,7 +30,19 @@ from kcpshard.storage.clusters import TERMINATING as STOPPED
 from kcpshard.storage.contract import Group, LogicalCluster, NotDurable, ReadOnly, Remove, ScanItem
 from kcpshard.storage.durability import durable
 from kcpshard.tenancy import logical_clusters, workspace_status
-from kcpshard.tenancy.names import APIS, CORE, FINALIZER, LOGICAL_CLUSTERS, NAME, TENANCY, VERSION, WORKSPACES
+from kcpshard.tenancy.names import (
+    APIS,
+    CORE,
+    FINALIZER,
+    INHERITED,
+    INHERITED_RIGHTS,
+    LOGICAL_CLUSTERS,
+    NAME,
+    RBAC,
+    TENANCY,
+    VERSION,
+    WORKSPACES,
+)
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.workspace_ends import LOGICAL_CLUSTER, release
 from kcpshard.verbs.writes import put_of, remove_of
@@ -42,12 +54,13 @@ _ASK_S = 10.0
 _CHILDREN = 8  # workspaces that end in a loop turn: about 2 ms
 # Not before everything else has gone, in this order.
 _LAST = ("namespaces", *sorted(RIGHTS), CRDS)
-DEFINITIONS = ("definitions",)
+DEFINITIONS, OTHER_RIGHTS = ("definitions",), ("rights",)
 _WORKSPACES = (TENANCY, VERSION, "workspaces")
 
 
 class LogicalClusters:
-    """Keys are the name of the LogicalCluster, and DEFINITIONS where what it defines or inherits has changed."""
+    """Keys are the name of the LogicalCluster, DEFINITIONS where what it defines or inherits has changed, and
+    OTHER_RIGHTS where what it grants has."""
 
     name = CONTROLLER
 
@@ -57,6 +70,7 @@ class LogicalClusters:
         self._shard, self._store = shard, shard.store
         self._client = SystemClient(shard, CONTROLLER)
         self._types = ResourceTypes(shard.catalog)
+        shard.authorizer.on_change(self._see_rights)
         self._strays: dict[int, int] = {}  # of those that are nearly gone: objects of no type that is served
         self._ends = ClusterEnds(shard)
         self._held: set[int] = set()  # ids of those whose end waits for objects; bounded by how many there are
@@ -76,6 +90,10 @@ class LogicalClusters:
         cluster = self._store.cluster_by_id(cluster_id)
         return cluster is None or group_resource in _LAST or self._store.count(cluster, group_resource) == 0
 
+    def _see_rights(self, cluster: LogicalCluster) -> None:
+        if self._shard.authorizer.inherits(cluster):
+            self._add(self.name, cluster.id, OTHER_RIGHTS)
+
     def _see_definition(self, cluster_id: int) -> None:
         cluster = self._store.cluster_by_id(cluster_id)
         for heir in self._shard.catalog.heirs(cluster.path) if cluster is not None else ():
@@ -85,9 +103,10 @@ class LogicalClusters:
         found = self._pending(cluster)
         if found is None:
             return 0
-        if key == DEFINITIONS:
-            if APIS in ((found.get("spec") or {}).get("inherit") or ()):
-                await self._say_conflicts(cluster, found)
+        if key in (DEFINITIONS, OTHER_RIGHTS):
+            what, condition = (APIS, INHERITED) if key == DEFINITIONS else (RBAC, INHERITED_RIGHTS)
+            if what in ((found.get("spec") or {}).get("inherit") or ()):
+                await self._say_conflicts(cluster, found, condition)
             return 0
         is_ending = found["metadata"].get("deletionTimestamp") and not (found.get("status") or {}).get("terminators")
         if is_ending and (group := self._ends.at_once(cluster, found)) is not None:
@@ -100,8 +119,9 @@ class LogicalClusters:
         await self._tell(found)
         return 0
 
-    async def _say_conflicts(self, cluster: LogicalCluster, found: Object) -> None:
-        new = workspace_status.with_inheritance(found, self._shard.catalog.conflicts(cluster), self._time())
+    async def _say_conflicts(self, cluster: LogicalCluster, found: Object, condition: str) -> None:
+        of = self._shard.catalog.conflicts if condition == INHERITED else self._shard.authorizer.conflicts
+        new = workspace_status.with_inheritance(found, of(cluster), self._time(), condition)
         newest = self._pending(cluster)
         if new["status"] != found.get("status") and newest == found:
             await durable(self._store.commit(cluster, (put_of(self._type(cluster), new, ""),)).group)

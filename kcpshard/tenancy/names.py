@@ -22,7 +22,7 @@ TERMINATING, DELETING = "Terminating", "Deleting"
 
 SCHEDULED, INITIALIZED, CONTENT_DELETED = "WorkspaceScheduled", "WorkspaceInitialized", "WorkspaceContentDeleted"
 
-INHERITED = "InheritedAPIsServed"
+INHERITED, INHERITED_RIGHTS = "InheritedAPIsServed", "InheritedRBACHolds"
 
 ROOT = "root"
 RBAC, APIS, AUTHENTICATION = "RBAC", "APIs", "Authentication"  # what may be inherited

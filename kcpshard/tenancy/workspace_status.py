@@ -60,13 +60,15 @@ def with_content_left(logical_cluster: Object, message: str, time: str) -> Objec
     return found
 
 
-def with_inheritance(logical_cluster: Object, conflicts: Sequence[str], time: str) -> Object:
-    """The LogicalCluster, saying which definitions of its ancestors do not count in it."""
+def with_inheritance(
+    logical_cluster: Object, conflicts: Sequence[str], time: str, condition: str = INHERITED
+) -> Object:
+    """The LogicalCluster, saying which definitions (or rights) of its ancestors do not count in it."""
     found = {**logical_cluster, "status": dict(logical_cluster.get("status") or {})}
     if conflicts:
-        _set(found["status"], INHERITED, "False", time, "Conflict", "; ".join(conflicts[:_MAX_CONFLICTS]))
+        _set(found["status"], condition, "False", time, "Conflict", "; ".join(conflicts[:_MAX_CONFLICTS]))
     else:
-        _set(found["status"], INHERITED, "True", time)
+        _set(found["status"], condition, "True", time)
     return found
 
 

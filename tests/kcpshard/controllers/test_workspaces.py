@@ -185,3 +185,10 @@ async def test_only_the_system_makes_logical_clusters(tree: Tree) -> None:
     made = await system.create("/apis/core.kcp.io/v1alpha1/logicalclusters", body)
     assert made["status"]["phase"] == "Ready"
     assert (await system.do("POST", "/apis/core.kcp.io/v1alpha1/logicalclusters", body)).code == 409
+
+
+async def test_who_chooses_a_place_is_told_who_does(tree: Tree) -> None:
+    made = workspace("a", "universal")
+    made["spec"]["location"] = {"selector": {"matchLabels": {"name": "shard-2"}}}
+    reply = await tree.root.do("POST", WORKSPACES, made)
+    assert reply.code == 403 and "kcp move" in reply.json["message"]

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from kcpshard.api.requests import Identity
-from tests.contracts.workspace_tree import RBAC, TYPES, WORKSPACES, Tree, binding, tree, workspace
+from tests.contracts.workspace_tree import LOGICAL_CLUSTER, RBAC, TYPES, WORKSPACES, Tree, binding, tree, workspace
 
 __all__ = ["tree"]
 
@@ -173,3 +173,25 @@ async def test_objects_of_types_that_nobody_serves_any_more_go_with_the_rest(tre
     async with asyncio.timeout(20):
         while (await tree.root.do("GET", f"{WORKSPACES}/a")).code != 404:
             await asyncio.sleep(0.01)
+
+
+async def test_what_local_rights_hide_is_told(tree: Tree) -> None:
+    await tree.allow("root", "ann", "", "configmaps", "list")
+    await heir(tree, ["RBAC"])
+    inside = tree.at("root:a")
+
+    async def told() -> Any:
+        """After somebody whose rights are looked at has asked."""
+        await tree.as_user("root:a", ANN).do("GET", MAPS)
+        await tree.settle()
+        found = (await inside.get(LOGICAL_CLUSTER))["status"].get("conditions", ())
+        return next((each for each in found if each["type"] == "InheritedRBACHolds"), None)
+
+    assert (await told())["status"] == "True"
+    other = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}
+    await inside.create(f"{RBAC}/clusterroles", {"metadata": {"name": "ann-configmaps"}, "rules": [other]})
+    found = await told()
+    assert (found["status"], found["reason"]) == ("False", "Conflict")
+    assert found["message"] == "ClusterRole ann-configmaps is defined here and in an ancestor"
+    assert (await inside.do("DELETE", f"{RBAC}/clusterroles/ann-configmaps")).code == 200
+    assert (await told())["status"] == "True"
