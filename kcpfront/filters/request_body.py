@@ -24,32 +24,32 @@ _SHOWN_BYTES = 30
 MAX_ANONYMOUS_BYTES = 64 * 1024
 
 
-async def read_object(exchange: Exchange, workers: WorkerPool | None = None) -> None:
-    """The body of a create, update or delete. Without `workers` everything is read here."""
+async def read_object(exchange: Exchange, workers: WorkerPool | None = None, most: int = MAX_BODY_BYTES) -> None:
+    """The body of a create, update or delete, of at most so many bytes. Without `workers` everything is read here."""
     chosen = BODY_TYPES.get(media_type(exchange.headers.get("Content-Type")))
     is_delete = exchange.method == "DELETE"
     kind = _DELETE_OPTIONS if is_delete else _kind_of(exchange)
     if chosen is None or (chosen is PROTOBUF and kind is None):
         raise _unknown_format()
-    body = await _read(exchange)
+    body = await _read(exchange, most)
     await _take(exchange, body, chosen, kind, is_delete, workers)
 
 
-async def read_patch(exchange: Exchange, workers: WorkerPool | None = None) -> int:
+async def read_patch(exchange: Exchange, workers: WorkerPool | None = None, most: int = MAX_BODY_BYTES) -> int:
     """The body of a patch and its kind, a PatchType. Patches of other media types are refused."""
     kind = PATCH_TYPES.get(media_type(exchange.headers.get("Content-Type")))
     if kind is None:
         raise UnsupportedMediaType("415: Unsupported Media Type")
-    body = await _read(exchange)
+    body = await _read(exchange, most)
     await _take(exchange, body, YAML if kind == 4 else JSON, None, False, workers)
     return kind
 
 
-async def _read(exchange: Exchange) -> bytes:
+async def _read(exchange: Exchange, most: int) -> bytes:
     """Strangers' large bodies are refused by their declared length, or after MAX_ANONYMOUS_BYTES, before they take our
     memory and time: hardly anybody lets them write at all, which only the shard can tell."""
     if exchange.identity != ANONYMOUS_IDENTITY:
-        return await exchange.read_body(MAX_BODY_BYTES)
+        return await exchange.read_body(most)
     try:
         return await exchange.read_body(MAX_ANONYMOUS_BYTES)
     except RequestEntityTooLarge:

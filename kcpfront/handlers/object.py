@@ -1,13 +1,15 @@
 """Requests about one object, and deletecollection: one call, one answer."""
 
+import asyncio
 from typing import Any
 
 import orjson
 
 from kcpfront import options
+from kcpfront.body_limits import BodyLimits, Key
 from kcpfront.exchange import Exchange, Reply
 from kcpfront.filters.authentication import Authenticator
-from kcpfront.filters.request_body import read_object, read_patch
+from kcpfront.filters.request_body import MAX_BODY_BYTES, read_object, read_patch
 from kcpfront.handlers.connecting import USE_CONNECTION, ConnectingHandler
 from kcpfront.negotiation import PLAIN, TABLE, negotiate
 from kcpfront.rendering import reply_of
@@ -24,6 +26,13 @@ _REPEATED = frozenset(("command", "ports"))
 CONNECTIONS = frozenset(("attach", "exec", "log", "portforward", "proxy"))
 
 
+_TOO_LARGE = 413
+
+
+def _key(exchange: Exchange) -> Key:
+    return (exchange.info.cluster, exchange.identity, exchange.impersonation)
+
+
 class ObjectHandler:
     """get, create, update, patch, delete, deletecollection: the shapes are the same, the message differs."""
 
@@ -32,6 +41,7 @@ class ObjectHandler:
     ) -> None:
         self._caller, self._authenticator, self._workers = caller, authenticator, workers
         self._connecting = connecting
+        self._body_limits, self._now = BodyLimits(), asyncio.get_running_loop().time
         self.verbs = {
             "get": self.get,
             "create": self.create,
@@ -53,7 +63,7 @@ class ObjectHandler:
     async def create(self, exchange: Exchange) -> Reply:
         request = options.new_request(exchange, pb.CREATE)
         options.set_write_options(request, exchange.info, "CreateOptions")
-        await read_object(exchange, self._workers)
+        await read_object(exchange, self._workers, self._most(exchange))
         self._take_body(exchange, request)
         if exchange.info.resource == "tokenreviews":
             request.token_review = await self._review(exchange.body)
@@ -62,7 +72,7 @@ class ObjectHandler:
     async def update(self, exchange: Exchange) -> Reply:
         request = options.new_request(exchange, pb.UPDATE)
         options.set_write_options(request, exchange.info, "UpdateOptions")
-        await read_object(exchange, self._workers)
+        await read_object(exchange, self._workers, self._most(exchange))
         self._take_body(exchange, request)
         return await self._ask(exchange, request)
 
@@ -70,7 +80,7 @@ class ObjectHandler:
         request = options.new_request(exchange, pb.PATCH)
         if not exchange.info.name:  # before the media type: there is no collection to patch
             return await self._ask(exchange, request)
-        request.patch_type = pb.PatchType.ValueType(await read_patch(exchange, self._workers))
+        request.patch_type = pb.PatchType.ValueType(await read_patch(exchange, self._workers, self._most(exchange)))
         options.set_write_options(request, exchange.info, "PatchOptions")
         options.check_apply(request)
         self._take_body(exchange, request)
@@ -113,6 +123,9 @@ class ObjectHandler:
         if headers.get("Content-Length") not in (None, "0") or headers.get("Transfer-Encoding") is not None:
             await read_object(exchange, self._workers)
 
+    def _most(self, exchange: Exchange) -> int:
+        return self._body_limits.of(_key(exchange), MAX_BODY_BYTES, self._now())
+
     def _take_body(self, exchange: Exchange, request: pb.Request) -> None:
         request.body = exchange.body
         if exchange.duplicate_fields:
@@ -130,6 +143,8 @@ class ObjectHandler:
             exchange.flow = flow_headers(result.flow)
         if exchange.audit is not None:
             exchange.audit.told(result.audit, result.body if result.info is None else b"")
+        if result.code == _TOO_LARGE:
+            self._body_limits.learn(_key(exchange), result.body, self._now())
         is_object = result.info is None and not (result.warnings or result.retry_after_s or result.content_type)
         if shown is PLAIN and is_object and not wants_pretty(exchange):
             return Reply(result.code, result.body)

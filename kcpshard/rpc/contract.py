@@ -23,7 +23,6 @@ class Result(NamedTuple):
     etag: str = ""
     content_type: str = ""
     retry_after_s: int = 0
-    settings_revision: int = 0
     audit: bytes = b""  # JSON, see Response.audit; only of a request with an audit id
     flow: bytes = b""  # see Response.flow
 

@@ -190,7 +190,6 @@ def result_of(response: pb.Response, body: bytes, info: ListInfo | None) -> Resu
         response.etag,
         response.content_type,
         response.retry_after_s,
-        response.settings_revision,
         response.audit,
         response.flow,
     )

@@ -501,7 +501,6 @@ class Response(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     CONTENT_TYPE_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_S_FIELD_NUMBER: _builtins.int
-    SETTINGS_REVISION_FIELD_NUMBER: _builtins.int
     AUDIT_FIELD_NUMBER: _builtins.int
     FLOW_FIELD_NUMBER: _builtins.int
     HEAD_FIELD_NUMBER: _builtins.int
@@ -521,8 +520,6 @@ class Response(_message.Message):
     content_type: _builtins.str
     """of a DOCUMENT, if not application/json"""
     retry_after_s: _builtins.int
-    settings_revision: _builtins.int
-    """revision of the logical cluster's settings that fronts cache"""
     audit: _builtins.bytes
     """JSON: decision, effective user and annotations, for the front's audit record"""
     flow: _builtins.bytes
@@ -549,14 +546,13 @@ class Response(_message.Message):
         etag: _builtins.str = ...,
         content_type: _builtins.str = ...,
         retry_after_s: _builtins.int = ...,
-        settings_revision: _builtins.int = ...,
         audit: _builtins.bytes = ...,
         flow: _builtins.bytes = ...,
         head: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["list", b"list"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "body", b"body", "code", b"code", "columns", b"columns", "content_type", b"content_type", "etag", b"etag", "flow", b"flow", "head", b"head", "id", b"id", "list", b"list", "more", b"more", "moved_to", b"moved_to", "retry_after_s", b"retry_after_s", "settings_revision", b"settings_revision", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "body", b"body", "code", b"code", "columns", b"columns", "content_type", b"content_type", "etag", b"etag", "flow", b"flow", "head", b"head", "id", b"id", "list", b"list", "more", b"more", "moved_to", b"moved_to", "retry_after_s", b"retry_after_s", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

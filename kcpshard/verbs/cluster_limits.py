@@ -11,6 +11,7 @@ from typing import NamedTuple
 import orjson
 
 from kcpshard.api import client_authorities
+from kcpshard.api.body_limit import body_too_large
 from kcpshard.api.errors import Forbidden, RequestEntityTooLarge, TooManyRequests
 from kcpshard.api.events import Commit
 from kcpshard.api.requests import Request, decode_identity
@@ -29,6 +30,7 @@ class Limits(NamedTuple):
     objects: int = 1_000_000
     bytes: int = 16 << 30  # of objects as they are stored, without the log
     objectBytes: int = 3 << 20  # of one object
+    bodyBytes: int = 3 << 20  # of what a request sends, as JSON
     requests: int = 1_024  # in flight on its shard: waiting for a sync, a webhook, a worker, a turn
     watches: int = 16_384  # open on its shard
     weight: int = 100  # percent of the usual share of a loop's time, and of the turns of who waits for it
@@ -110,6 +112,13 @@ def check_write(
     grows = size > len(envelope.body(previous)) if previous is not None else True
     if grows and stored_bytes + size > limits.bytes:
         raise _exceeded(put, "bytes", stored_bytes, limits.bytes)
+
+
+def check_body(store: ObjectStore, cluster: LogicalCluster | None, body: bytes) -> None:
+    """Raise RequestEntityTooLarge if the logical cluster takes no such body."""
+    limit = _DEFAULT.bodyBytes if cluster is None else limits_of(store, cluster).bodyBytes
+    if len(body) > limit:
+        raise body_too_large(limit)
 
 
 def check_watch(store: ObjectStore, path: str, open_watches: int) -> None:

@@ -17,6 +17,7 @@ from kcpshard.tenancy.names import CORE
 from kcpshard.verbs import access, export_view, impersonation, usual_gets, webhook_waiting
 from kcpshard.verbs.authorize import authorize
 from kcpshard.verbs.binding import bind
+from kcpshard.verbs.cluster_limits import check_body
 from kcpshard.verbs.connections import CONNECTIONS, connect
 from kcpshard.verbs.create import create
 from kcpshard.verbs.cut import cut_here
@@ -67,6 +68,7 @@ _VERBS: tuple[Callable[[Shard, Request], Outcome], ...] = (
     forward,
 )
 # Verbs whose request names a resource, and is not forwarded.
+_WITH_BODIES = frozenset((pb.CREATE, pb.UPDATE, pb.PATCH))
 _OF_RESOURCES = frozenset(range(pb.GET, pb.DOCUMENT)) | {pb.HISTORY}
 
 
@@ -140,6 +142,8 @@ def _of_many(shard: Shard, request: pb.Request) -> Outcome:
 
 
 def _begin(shard: Shard, request: pb.Request, is_exporter: bool = False) -> Outcome:
+    if request.verb in _WITH_BODIES:
+        check_body(shard.store, shard.store.pending_cluster(request.cluster), request.body)
     if (group := request.group) and group not in KUBERNETES_GROUPS and request.verb in _OF_RESOURCES:
         check_local(shard, request)
         if not is_exporter:

@@ -3,6 +3,7 @@ import json
 import orjson
 import pytest
 
+from kcpshard.api.body_limit import body_too_large
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.contract import Result
 from tests.kcpfront.fake_router import FakeRouter
@@ -95,3 +96,11 @@ async def test_a_table_asks_for_columns(client: HttpClient, router: FakeRouter) 
     answer = await client.get(PATH + "/a", Accept="application/json;as=Table;v=v1;g=meta.k8s.io")
     assert router.requests[0].want_columns
     assert answer.json()["rows"][0]["cells"] == ["a", "ConfigMap"]
+
+
+async def test_what_a_shard_refused_for_its_size_is_refused_unread(client: HttpClient, router: FakeRouter) -> None:
+    router.answer = lambda _: Result(413, body_too_large(20).body())
+    for _ in range(2):
+        reply = await client.request("POST", PATH, BODY)
+        assert reply.code == 413
+    assert len(router.requests) == 1

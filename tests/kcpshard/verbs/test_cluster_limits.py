@@ -63,6 +63,25 @@ async def test_the_size_of_one_object_is_limited() -> None:
     assert (await client.do("POST", CONFIGMAPS, configmap("b", {"x": "y" * 1000}))).code == 201
 
 
+async def test_the_size_of_what_is_sent_is_limited() -> None:
+    client = limited()
+    await client.create(CONFIGMAPS, configmap("a"))
+    await limit(client, bodyBytes="2Ki")
+    reply = await client.do("PATCH", f"{CONFIGMAPS}/a", {"data": {"x": "y" * 3000}}, MERGE)
+    assert reply.code == 413 and reply.json["details"]["causes"] == [{"reason": "BodyLimit", "message": "2048"}]
+    assert (await client.do("PATCH", f"{CONFIGMAPS}/a", {"data": {"x": "y" * 1000}}, MERGE)).code == 200
+    assert (await client.do("DELETE", f"{OWN}/kcp-limits")).code == 200, "an administrator gets out of it"
+    assert (await client.do("PATCH", f"{CONFIGMAPS}/a", {"data": {"x": "y" * 3000}}, MERGE)).code == 200
+
+
+async def test_strangers_are_not_told_of_limits() -> None:
+    client = limited()
+    await client.create(CONFIGMAPS, configmap("a"))
+    await limit(client, bodyBytes="2Ki")
+    stranger = ApiClient(client.shard, identity=Identity("s", "s", ("system:authenticated",)))
+    assert (await stranger.do("POST", CONFIGMAPS, configmap("b", {"x": "y" * 3000}))).code == 403
+
+
 async def test_a_tenant_reads_its_limits_and_cannot_change_them() -> None:
     client = limited()
     await client.create(CONFIGMAPS, configmap("a"))
