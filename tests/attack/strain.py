@@ -4,6 +4,7 @@ Times are compared in turns on one connection, so that what else the machine doe
 """
 
 import json
+import random
 import ssl
 import statistics
 import threading
@@ -19,10 +20,12 @@ from tests.attack.wire import Wire
 
 _MAPS = "/api/v1/namespaces/default/configmaps"
 _WRITES = 60
-PAIRS = 400
-# How often the slower of two is the slower one: 0.5 is a coin; an attacker who gets this from 400 pairs learns a bit in
-# some ten requests. The machine's own unrest stays well under it.
-TELLING = 0.62
+PAIRS, MOST_PAIRS = 400, 3200
+# What must be told if it is there, and what is let pass: a few dozen microseconds are within one answer's own unrest,
+# and whoever may ask a million times learns them of any server.
+TOLD_S, IGNORED_S = 300e-6, 60e-6
+# A difference that chance makes in one of a hundred exchanges is none; it has to come twice besides.
+SHUFFLES, CHANCE = 300, 0.01
 FLOODERS, FLOOD_S = 24, 6.0
 # What a neighbour's flood may make of an answer on two busy cores. Without fair turns it is seconds, or a refusal.
 BLOCKED_S = 1.0
@@ -80,13 +83,17 @@ class Pair(NamedTuple):
     other: str
 
 
-def timing(siege: Siege, pairs: int = PAIRS) -> Iterator[str]:
-    """Whether times tell what answers do not: an object there or not, a collection full or empty."""
+def timing(siege: Siege) -> Iterator[str]:
+    """Whether times tell what answers do not: an object there or not, a collection full or empty.
+
+    A difference counts if it is there twice, with the same sign. Whether the clock would have shown one is found out on
+    the very same measurements: with TOLD_S more on one side it must.
+    """
     victim, home = f"/clusters/{siege.names.victim}", f"/clusters/{siege.names.attacker}"
     account = _wire(siege, "account of the attacker")
-    share = told(account, f"{home}/apis/rbac.authorization.k8s.io/v1/clusterroles", f"{home}{_MAPS}/first", pairs // 4)
-    if share <= TELLING:
-        yield f"the clock is too coarse: it does not tell what the attacker may know ({share:.2f})"
+    known = _measured(account, f"{home}/apis/rbac.authorization.k8s.io/v1/clusterroles", f"{home}{_MAPS}/first")
+    if verdict(*known) <= 0:
+        yield "the clock is too coarse: it does not tell what the attacker may know"
     questions = [
         Pair("the logical cluster exists", f"{victim}{_MAPS}/x", f"/clusters/{siege.names.phantom}{_MAPS}/x"),
         Pair("an object exists", f"{victim}/api/v1/namespaces/default/secrets/{MARKER}-key", f"{victim}{_absent}"),
@@ -101,26 +108,62 @@ def timing(siege: Siege, pairs: int = PAIRS) -> Iterator[str]:
     for name in ("nobody", "account of the attacker", "administrator of the attacker's, known to the installation"):
         wire = _wire(siege, name)
         for question in questions:
-            share = told(wire, question.one, question.other, pairs)
-            print(f"  {name}, {question.what}: {share:.2f}", flush=True)
-            if abs(share - 0.5) > TELLING - 0.5:
-                yield f"{name}: times tell whether {question.what} ({share:.2f} of {pairs} pairs)"
+            ones, others = _measured(wire, question.one, question.other)
+            first = verdict(ones, others)
+            told = f"{_low(ones) * 1e6:.0f} and {_low(others) * 1e6:.0f} µs of {len(ones)} pairs"
+            print(f"  {name}, {question.what}: {told}", flush=True)
+            if not is_sharp(ones, others):
+                yield f"{name}, {question.what}: the clock is too coarse to tell {TOLD_S * 1e6:.0f} µs ({told})"
+            elif first and verdict(*_measured(wire, question.one, question.other)) * first > 0:
+                yield f"{name}: times tell whether {question.what} ({told})"
 
 
 _absent = f"/api/v1/namespaces/default/secrets/{MARKER}-kex"
 
 
-def told(wire: Wire, one: str, other: str, pairs: int) -> float:
-    """In which share of pairs `one` took longer. The order within a pair changes, so that nothing follows from it."""
-    longer = 0.0
-    for number in range(pairs + 10):
-        if number % 2:
-            first, second = _took(wire, one), _took(wire, other)
-        else:
-            second, first = _took(wire, other), _took(wire, one)
-        if number >= 10:  # connections and caches are warm
-            longer += 1.0 if first > second else 0.5 if first == second else 0.0
-    return longer / pairs
+def verdict(ones: Sequence[float], others: Sequence[float]) -> int:
+    """1: `ones` took longer, -1: less long, 0: nothing can be told.
+
+    Noise only ever adds to a time, so what is compared is the lower part of each; how far apart two such figures of the
+    same thing are by chance is found out by exchanging the two of a pair at random.
+    """
+    found, rng = _low(ones) - _low(others), random.Random(len(ones))
+    as_far = 0
+    for _ in range(SHUFFLES):
+        flips = [rng.random() < 0.5 for _ in ones]
+        left = [other if flip else one for one, other, flip in zip(ones, others, flips, strict=True)]
+        right = [one if flip else other for one, other, flip in zip(ones, others, flips, strict=True)]
+        as_far += abs(_low(left) - _low(right)) >= abs(found)
+    if as_far > SHUFFLES * CHANCE or abs(found) < IGNORED_S:
+        return 0
+    return 1 if found > 0 else -1
+
+
+def is_sharp(ones: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether these measurements would have told a difference of TOLD_S, on either side."""
+    later = verdict([time + TOLD_S for time in ones], others)
+    return later > 0 and verdict(ones, [time + TOLD_S for time in others]) < 0
+
+
+def _low(times: Sequence[float]) -> float:
+    return sorted(times)[len(times) // 5]
+
+
+def _measured(wire: Wire, one: str, other: str) -> tuple[list[float], list[float]]:
+    """Times in turns, until they are sharp or there are MOST_PAIRS. The order within a pair changes, so that nothing
+    follows from it."""
+    ones: list[float] = []
+    others: list[float] = []
+    while len(ones) < MOST_PAIRS and not (ones and is_sharp(ones, others)):
+        for number in range(PAIRS + 10):
+            if number % 2:
+                first, second = _took(wire, one), _took(wire, other)
+            else:
+                second, first = _took(wire, other), _took(wire, one)
+            if number >= 10:  # connections and caches are warm
+                ones.append(first)
+                others.append(second)
+    return ones, others
 
 
 def _took(wire: Wire, target: str) -> float:
@@ -168,7 +211,8 @@ def _under(
             wire.ask(flood())
         wire.close()
 
-    times, codes = [], []
+    times: list[float] = []
+    codes: list[int] = []
     with ThreadPoolExecutor(FLOODERS) as pool:
         done = [pool.submit(one, number) for number in range(FLOODERS)]
         ends = time.monotonic() + FLOOD_S
