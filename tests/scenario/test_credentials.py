@@ -116,6 +116,11 @@ def test_certificates_for_one_logical_cluster(kubectl: Kubectl, kubeconfig: Path
     assert whoami(kubectl, *nobody, USER, *shown) == "jane"
     assert "Unauthorized" in kubectl("auth", "whoami", *nobody, OTHER, *shown, code=1).stderr
     kubectl("delete", "csr", "jane", USER)
+    kubectl("create", "-f", "-", USER, text=json.dumps({**document, "spec": spec}))
+    kubectl("certificate", "deny", "jane", USER)
+    assert "Denied" in kubectl("get", "csr", "jane", USER).stdout
+    assert not kubectl(*ask).stdout, "what is denied is not signed"
+    kubectl("delete", "csr", "jane", USER)
     assert Path(key).read_text().splitlines()[1] not in logs(tier)
 
 
