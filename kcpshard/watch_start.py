@@ -4,7 +4,7 @@ Decides like the verbs do: ownership, logical cluster, resource type, selectors,
 NotOwned, NotDurable, `NotReached` (ask again when this shard has got there). Leaves reading and queues to `watch_link`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
@@ -229,6 +229,7 @@ class _ResourceForm(Form):
             self.fields, self.needs_previous = self._served_fields, True
             if self.waits:
                 self.labels = self._served_labels
+                self.together = partial(_together, shard, resource)
 
     def _served_labels(self, value: bytes) -> Mapping[str, str]:
         """A webhook may change them."""
@@ -328,6 +329,15 @@ def _as_stored(json: bytes) -> bytes:
 
 def _convert(shard: Shard, resource: Resource, json: bytes) -> bytes:
     return orjson.dumps(shard.catalog.convert(orjson.loads(json), resource))
+
+
+def _together(shard: Shard, resource: Resource, values: Sequence[bytes], reason: NotConverted) -> NotConverted:
+    """All that the webhook would be asked for one by one."""
+    others = [v for v in values if envelope.has_body(v) and envelope.api_version(v) != resource.api_version]
+    if len(others) < 2:
+        return reason
+    objects = [orjson.loads(envelope.body(value)) for value in others]
+    return NotConverted(partial(shard.catalog.prepare, objects, resource))
 
 
 def _only_names(fields: FieldSelector, name: str) -> bool:

@@ -119,6 +119,15 @@ def after_create(shard: Shard, target: Target, request: Request, obj: Object, gi
     return managed_fields.encode(found)
 
 
+def of_form(shard: Shard, request: Request, form: Resource, obj: Object) -> list[Object]:
+    """The entries of what is created and never stored: bindings, reviews, requests for tokens."""
+    view = View(form.api_version, field_schema(form), _NOTHING, lambda _obj, _version: None, _NOTHING)
+    zero = {**_zero(form.schema)} if isinstance(form.schema, Schema) else {}
+    old = {**zero, "apiVersion": form.api_version, "kind": form.kind, "metadata": {}}
+    now = timestamp(shard.now_us())
+    return managed_fields.encode(managed_fields.after_update(old, obj, {}, manager_of(request, form), view, now))
+
+
 def after_update(shard: Shard, target: Target, request: Request, new: Object, old: Object, given: Any) -> list[Object]:
     """The entries of `new`, which has none itself, after an update of `old`."""
     kept = old["metadata"].get("managedFields")

@@ -166,7 +166,8 @@ def _invalid(faults: list[FieldError]) -> Invalid:
 
 
 def _metadata_faults(meta: Object) -> list[FieldError]:
-    return [invalid("metadata", meta, "must be empty")] if meta else []
+    given = {key: value for key, value in meta.items() if key != "managedFields"}
+    return [invalid("metadata", given, "must be empty")] if given else []
 
 
 def _attribute_faults(spec: Object) -> list[FieldError]:

@@ -15,8 +15,11 @@ from kcpshard.api.errors import ApiError
 from kcpshard.api.objects import Object
 from kcpshard.api.requests import Request
 from kcpshard.definitions.contract import Resource
+from kcpshard.verbs import field_managers
 from kcpshard.verbs.shard import Shard
 from kcpshard.verbs.target import Target
+
+_UNMANAGED = frozenset(("Eviction",))
 
 
 class Written:
@@ -43,6 +46,8 @@ class Written:
             False, form, True,
         )  # fmt: skip
         self._warnings: Sequence[str] = ()
+        if operation == CREATE and form is not None and form.kind not in _UNMANAGED:
+            obj["metadata"]["managedFields"] = field_managers.of_form(shard, request, form, obj)
 
     def __enter__(self) -> Self:
         return self

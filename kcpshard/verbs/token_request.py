@@ -29,7 +29,17 @@ _DEFAULT_S, _MIN_S, _MAX_S = 3_600, 600, 1 << 32
 # What the projected volumes of old clients ask for: they may not read the file again, so that the token lives on and
 # only warns. As kube-apiserver.
 _EXTENDED_S = 3_607
-_KEPT = ("name", "generateName", "namespace", "uid", "labels", "annotations", "ownerReferences", "finalizers")
+_KEPT = (
+    "name",
+    "generateName",
+    "namespace",
+    "uid",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+)
 
 
 def create_token(shard: Shard, request: Request) -> Answer:

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from kcpshard.api.events import Change, Commit, EventType
+from kcpshard.api.unconverted import NotConverted
 from kcpshard.watch.history import History
 from kcpshard.watch.selection import EVENT_TYPES, Selection
 
@@ -111,13 +112,11 @@ class Cursor(Generic[C]):
         items = source.scan(
             self.cluster, self.group_resource, selection.namespace, self.revision, after, limit, self.retention
         )
-        events, size = [], 0
-        for item in items:
-            namespace, name, value = item.namespace, item.name, item.value
-            size += len(value)
-            if selection.covers(namespace, name) and (selection.plain or selection.selects(namespace, name, value)):
-                json = selection.form.render(value)
-                events.append(Occurrence(EventType.ADDED, self.revision, json, encode_position(namespace, name)))
+        try:
+            events, size = self._shown(items)
+        except NotConverted as reason:
+            covered = [item.value for item in items if selection.covers(item.namespace, item.name)]
+            raise selection.form.together(covered, reason) from None
         if limit == self.limit and len(items) == limit:
             self.after = (items[-1].namespace, items[-1].name)
             self._adapt(size)
@@ -125,26 +124,47 @@ class Cursor(Generic[C]):
         self.phase = Phase.REPLAY
         return Step(events, initial_done=self.revision)
 
+    def _shown(self, items: Sequence[Item]) -> tuple[list[Occurrence], int]:
+        """The first state's events, and how many bytes were looked at."""
+        selection, events, size = self.selection, list[Occurrence](), 0
+        for item in items:
+            namespace, name, value = item.namespace, item.name, item.value
+            size += len(value)
+            if selection.covers(namespace, name) and (selection.plain or selection.selects(namespace, name, value)):
+                json = selection.form.render(value)
+                events.append(Occurrence(EventType.ADDED, self.revision, json, encode_position(namespace, name)))
+        return events, size
+
     def _replay(self, source: Source[C], history: History) -> Step:
         commits = self._read(source, history)
         if not commits:
             self.revision = source.durable_revision
             return Step([], caught_up=True)
-        events, size = [], 0
+        try:
+            events, size = self._changes(commits, source)
+        except NotConverted as reason:
+            covered = [change for commit in commits for change in commit.changes if self._covers(change)]
+            raise self.selection.form.together([change.value for change in covered], reason) from None
+        self.revision = commits[-1].revision
+        self._adapt(size)
+        return Step(events)
+
+    def _covers(self, change: Change) -> bool:
+        return change.group_resource == self.group_resource and self.selection.covers(change.namespace, change.name)
+
+    def _changes(self, commits: Sequence[Commit], source: Source[C]) -> tuple[list[Occurrence], int]:
+        """Their events, and how many bytes were looked at."""
+        events, size = list[Occurrence](), 0
         for commit in commits:
             for change in commit.changes:
                 size += len(change.value)
-                if change.group_resource != self.group_resource:
-                    continue
-                if not self.selection.covers(change.namespace, change.name):
+                if not self._covers(change):
                     continue
                 change = self._whole(change, source)
                 if outcome := self.selection.outcome(change):
                     shown = self.selection.show(change, outcome)
                     events.append(Occurrence(EVENT_TYPES[outcome], change.revision, shown))
-        self.revision = commits[-1].revision
-        self._adapt(size)
-        return Step(events)
+        return events, size
 
     def _whole(self, change: Change, source: Source[C]) -> Change:
         """With the state before it as it was, if the form cannot be judged by a header."""

@@ -5,12 +5,13 @@ or under another schema.
 Leaves to `cursor` and `bucket` which changes to look at.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Protocol
 
 from kcpshard.api.events import Change, EventType
 from kcpshard.api.selectors import FieldSelector, LabelSelector
+from kcpshard.api.unconverted import NotConverted
 
 
 class ValueReader(Protocol):
@@ -25,19 +26,35 @@ class ValueReader(Protocol):
     def body_at(self, value: bytes, at_revision: int, /) -> bytes: ...
 
 
+def _alone(_values: Sequence[bytes], reason: NotConverted) -> NotConverted:
+    return reason
+
+
 class Form:
     """How objects of one resource type look to a watcher: the JSON as stored, or converted where versions differ.
 
     One instance per resource, so that watchers of the same form are told apart from others by identity.
     """
 
-    __slots__ = ("api_version", "convert", "fields", "fingerprint", "labels", "needs_previous", "reader", "waits")
+    __slots__ = (
+        "api_version",
+        "convert",
+        "fields",
+        "fingerprint",
+        "labels",
+        "needs_previous",
+        "reader",
+        "together",
+        "waits",
+    )
 
     def __init__(
         self, reader: ValueReader, api_version: str, convert: Callable[[bytes], bytes], fingerprint: int = 0
     ) -> None:
         self.reader, self.api_version, self.convert = reader, api_version, convert
         self.waits = False  # whether `convert` may raise NotConverted: such a watch is served by a cursor for ever
+        # Where one of several states has to be waited for: NotConverted of all of them.
+        self.together: Callable[[Sequence[bytes], NotConverted], NotConverted] = _alone
         self.fingerprint = fingerprint  # of the schema that stored JSON must have been written under; 0: any
         # By what selectors judge a state. Headers say it, unless the form is not the stored one.
         self.labels, self.fields = reader.labels, reader.fields
