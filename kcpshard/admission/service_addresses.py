@@ -60,7 +60,7 @@ def admit(attributes: "Attributes") -> None:
             or [*_give_ports(attributes, spec, before)]
         )
     elif spec.get("type") != "ExternalName":
-        faults = [*address_faults(spec)]
+        faults = [*address_faults(spec, before.get("clusterIPs") or ())]
     if faults:
         raise object_invalid("", "Service", attributes.name, faults)
     _note(attributes, _addresses_of(spec), _addresses_of(before))
@@ -126,7 +126,7 @@ def _set_families(spec: Object, before: Object, served: Sequence[str]) -> Iterat
     is_bare = spec.get("clusterIP") == "None" and not spec.get("selector")
     if spec.get("ipFamilyPolicy") is None:
         spec["ipFamilyPolicy"] = before.get("ipFamilyPolicy") or ("RequireDualStack" if is_bare else _SINGLE)
-    faults = [*address_faults(spec)] or [*_count_faults(spec, before, served)]
+    faults = [*address_faults(spec, before.get("clusterIPs") or ())] or [*_count_faults(spec, before, served)]
     if not faults and not is_bare:
         faults = [*_unserved(spec, served)]
     yield from faults

@@ -222,34 +222,6 @@ async def test_a_webhook_is_asked_for_many_objects_at_once() -> None:
         running.cancel()
 
 
-async def test_a_webhook_is_asked_for_many_objects_at_once() -> None:
-    sizes: list[int] = []
-
-    def answering(review: dict[str, Any]) -> Any:
-        sizes.append(len(review["request"]["objects"]))
-        return converting.answer(review)
-
-    async with converting.converting(answering) as it, asyncio.TaskGroup() as tasks:
-        for number in range(20):
-            await it.client.create(converting.ENDPOINTS_V1, converting.ending("v1", f"n{number:02}"))
-        sizes.clear()
-        hello = pb.Hello(protocol=PROTOCOL, process="shard-1", shard=1)
-        service = WatchService(it.client.shard, lambda: hello, None, tasks.create_task)
-        client = WatchClient(LocalWatchTransport(service), "front-1")
-        running = tasks.create_task(client.run())
-        reader = Reader()
-        start = pb.StartWatch(
-            cluster="root", group="example.com", version="v2", resource="endings", initial=True,
-            identity=it.client.identity.encode(),
-        )  # fmt: skip
-        client.watch(start, reader)
-        async with asyncio.timeout(60):
-            while not any(entry.startswith("initial") for entry in reader.log):
-                await asyncio.sleep(0.01)
-        assert sum(sizes) == 20 and len(sizes) < 5
-        running.cancel()
-
-
 async def test_watches_of_a_logical_cluster_are_counted_and_let_in(tier: WatchTier) -> None:
     asked: list[tuple[str, bytes]] = []
 

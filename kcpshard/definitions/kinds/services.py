@@ -205,8 +205,9 @@ def _port_twice(spec: Object, ports: list[Object]) -> Faults:
         numbers.add(key)
 
 
-def address_faults(spec: Object) -> Faults:
-    """What is wrong with addresses and families is told alone: without them nothing can be allocated."""
+def address_faults(spec: Object, known: Sequence[str] = ()) -> Faults:
+    """What is wrong with addresses and families is told alone: without them nothing can be allocated. `known` are the
+    addresses before, whose form is not judged again."""
     one, several = spec.get("clusterIP", ""), spec.get("clusterIPs") or []
     path = "spec.clusterIPs"
     if one and not several:
@@ -221,7 +222,7 @@ def address_faults(spec: Object) -> Faults:
     if (policy := spec.get("ipFamilyPolicy")) is not None:
         supported = ("PreferDualStack", "RequireDualStack", "SingleStack")
         yield from checks.supported("spec.ipFamilyPolicy", policy, supported)
-    faults = list(_single_faults(several, path))
+    faults = list(_single_faults(several, path, known))
     yield from faults
     if len(several) > 2:
         yield invalid(path, several, "may only hold up to 2 values")
@@ -229,11 +230,11 @@ def address_faults(spec: Object) -> Faults:
         yield from _family_faults(spec, several, path)
 
 
-def _single_faults(several: Sequence[str], path: str) -> Faults:
+def _single_faults(several: Sequence[str], path: str, known: Sequence[str]) -> Faults:
     for place, address in enumerate(several):
-        if place or address != "None":
+        if (place or address != "None") and address not in known:
             yield from checks.address(f"{path}[{place}]", address)
-        elif len(several) > 1:
+        elif not place and address == "None" and len(several) > 1:
             yield invalid(path, several, "'None' must be the first and only value")
 
 

@@ -1,6 +1,6 @@
 from typing import Any
 
-from tests.contracts.api_client import ApiClient, memory_shard
+from tests.contracts.api_client import MERGE, ApiClient, memory_shard
 from tests.contracts.full_cluster import full_cluster
 
 SERVICES = "/api/v1/namespaces/made/services"
@@ -73,3 +73,12 @@ async def test_a_health_check_port_is_chosen_and_kept() -> None:
         assert 30_000 <= port < 32_768 and port != made["spec"]["ports"][0]["nodePort"]
         await client.patch(f"{SERVICES}/a", {"metadata": {"labels": {"a": "b"}}})
         assert (await client.get(f"{SERVICES}/a"))["spec"]["healthCheckNodePort"] == port
+
+
+async def test_the_form_of_addresses_that_were_there_is_not_judged_again() -> None:
+    async with full_cluster() as client:
+        await client.create(
+            SERVICES, {"metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}], "clusterIP": "None"}}
+        )
+        found = await client.do("PATCH", f"{SERVICES}/a", {"spec": {"clusterIPs": ["None", "None"]}}, MERGE)
+        assert [cause["field"] for cause in found.json["details"]["causes"]] == ["spec.clusterIPs"]

@@ -82,14 +82,3 @@ async def test_what_is_created_and_never_stored_has_managers_too() -> None:
         assert (entry["operation"], entry["apiVersion"]) == ("Update", "authorization.k8s.io/v1")
         fields = {"f:spec": {"f:resourceAttributes": {".": {}, "f:resource": {}, "f:verb": {}}}}
         assert entry["fieldsV1"] == fields and "subresource" not in entry
-
-
-async def test_what_is_created_and_never_stored_has_managers_too() -> None:
-    """As kube-apiserver answers a review and a request for a token; an Eviction has none."""
-    async with full_cluster() as client:
-        spec = {"resourceAttributes": {"verb": "get", "resource": "pods"}}
-        review = await client.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {"spec": spec})
-        (entry,) = review["metadata"]["managedFields"]
-        assert (entry["operation"], entry["apiVersion"]) == ("Update", "authorization.k8s.io/v1")
-        fields = {"f:spec": {"f:resourceAttributes": {".": {}, "f:resource": {}, "f:verb": {}}}}
-        assert entry["fieldsV1"] == fields and "subresource" not in entry
