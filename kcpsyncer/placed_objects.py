@@ -60,6 +60,24 @@ def namespace_object(origin: Origin, namespace: str, owner: str) -> Object:
     }
 
 
+def beside_autoscaler(wanted: Object, live: Raw | None) -> Object:
+    """Without the number of replicas, if an autoscaler of the cluster has set it: the two would go on for ever. What a
+    person has scaled there is drift like any other."""
+    if live is None or "replicas" not in (wanted.get("spec") or {}) or not _is_autoscaled(live):
+        return wanted
+    spec = {key: value for key, value in wanted["spec"].items() if key != "replicas"}
+    return {**wanted, "spec": spec}
+
+
+def _is_autoscaled(live: Raw) -> bool:
+    for entry in live["metadata"].get("managedFields") or ():
+        by_person = str(entry.get("manager") or "").startswith("kubectl")
+        owns = "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+        if entry.get("subresource") == "scale" and owns and not by_person:
+            return True
+    return False
+
+
 def is_ours(down: Raw, owner: str) -> bool:
     return (down["metadata"].get("labels") or {}).get(OWNER) == owner
 

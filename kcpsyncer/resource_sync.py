@@ -19,6 +19,7 @@ from kcpsyncer.placed_objects import (
     MANAGER,
     OWNER,
     PLACED,
+    beside_autoscaler,
     desired,
     is_in_place,
     is_ours,
@@ -118,7 +119,7 @@ class ResourceSync:
             return None  # taken along for others: see companions
         if live is not None and live["metadata"].get("deletionTimestamp"):
             return TERMINATING_S
-        wanted = desired(up, self._way.origin, self._way.owner)
+        wanted = beside_autoscaler(desired(up, self._way.origin, self._way.owner), live)
         live = await self._put(key, up, wanted, live)
         if self._carried.has_status:
             await self._report(up, live)

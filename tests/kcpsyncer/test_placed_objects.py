@@ -6,6 +6,7 @@ from kcpshard.api.pod_references import Reference
 from kcpsyncer.namespace_mapping import Origin
 from kcpsyncer.placed_objects import (
     HASH,
+    beside_autoscaler,
     companion,
     desired,
     is_in_place,
@@ -101,3 +102,17 @@ def test_companions() -> None:
     secret = {**account, "type": "Opaque", "data": {"a": "Yg=="}}
     assert companion(secret, Reference("secrets", "Secret", "robot"), ORIGIN, "me")["data"] == {"a": "Yg=="}
     assert is_portable(secret) and not is_portable({"type": "kubernetes.io/service-account-token"})
+
+
+def scaled(manager: str, subresource: str = "scale") -> dict[str, Any]:
+    fields = {"f:spec": {"f:replicas": {}}}
+    entry = {"manager": manager, "subresource": subresource, "operation": "Update", "fieldsV1": fields}
+    return {"metadata": {"managedFields": [entry]}, "spec": {"replicas": 9}}
+
+
+def test_an_autoscaler_downstream_is_not_fought() -> None:
+    wanted: dict[str, Any] = {"spec": {"replicas": 2, "template": {}}}
+    assert beside_autoscaler(wanted, scaled("kube-controller-manager"))["spec"] == {"template": {}}
+    for live in (None, scaled("kubectl"), scaled("kube-controller-manager", ""), {"metadata": {}}):
+        assert beside_autoscaler(wanted, live) is wanted
+    assert beside_autoscaler({"data": {}}, scaled("hpa")) == {"data": {}}

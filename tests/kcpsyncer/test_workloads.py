@@ -10,7 +10,7 @@ import pytest
 
 import kcpfront
 from kcpfront.embedding import EmbeddedServer
-from kcpsyncer.kube_client import Failure, KubeClient
+from kcpsyncer.kube_client import MERGE, Failure, KubeClient
 from kcpsyncer.kubeconfig import parse
 from kcpsyncer.workloads import is_workload
 from tests.contracts.physical import CLUSTERS, CRDS, DEPLOYMENTS, UP, World, deployment, eventually, working
@@ -259,3 +259,33 @@ async def test_what_has_no_replicas_is_whole_in_each_cluster(
 
 async def _is(count: Any, wanted: int) -> bool:
     return bool(await count() == wanted)
+
+
+async def test_autoscalers(upstream_server: EmbeddedServer, physical_server: EmbeddedServer) -> None:
+    """One upstream scales the whole; one in a physical cluster scales its part, and is left alone."""
+    async with working(upstream_server.create_cluster()) as world:
+        await two_clusters(world, physical_server, "east", "west")
+        await world.up.create(UP, root(4))
+        await eventually(lambda: divided(world, east=2, west=2))
+        await world.up.merge(f"{UP}/web/scale", {"spec": {"replicas": 6}})
+        await eventually(lambda: divided(world, east=3, west=3))
+
+        async def below(name: str) -> Object | None:
+            found, _ = await world.down[name].list(DEPLOYMENTS)
+            return next((each for each in found if each["spec"]["replicas"] in (3, 7)), None)
+
+        live = await eventually(lambda: below("east"))
+        metadata = live["metadata"]
+        path = f"/apis/apps/v1/namespaces/{metadata['namespace']}/deployments/{metadata['name']}"
+        query = {"fieldManager": "kube-controller-manager"}
+        await world.down["east"].request("PATCH", f"{path}/scale", {"spec": {"replicas": 7}}, query, MERGE)
+        template = {"spec": {"template": {"metadata": {"labels": {"more": "yes"}}}}}
+        await world.up.merge(f"{UP}/web", template)
+
+        async def carried() -> bool:
+            found = await world.down["east"].get(path)
+            return found is not None and "more" in found["spec"]["template"]["metadata"]["labels"]
+
+        await eventually(carried)
+        found = await world.down["east"].get(path)
+        assert found is not None and found["spec"]["replicas"] == 7
