@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ import kcpfront
 from kcpsyncer.definitions import definitions
 from kcpsyncer.kube_client import Failure, KubeClient, resource_path
 from kcpsyncer.kubeconfig import Access, parse
-from kcpsyncer.placement.model import ClusterState
+from kcpsyncer.placement.decision import place
+from kcpsyncer.placement.model import ClusterState, Policy, Workload
 from kcpsyncer.placement.pod_requests import request_of
 from kcpsyncer.placement.workload_step import View, step
 from tests.clients.tier import Tier
@@ -149,12 +149,20 @@ async def seen(server: Physical) -> AsyncIterator[Seen]:
 # --- the figures
 
 
+class Figures(dict[str, float]):
+    """Told as soon as they are there."""
+
+    def tell(self, name: str, value: float) -> None:
+        self[name] = value
+        print(f"{name:55} {value:9.3f} s", flush=True)
+
+
 def share(values: list[float], part: float) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, math.ceil(part * len(ordered)) - 1)]
 
 
-async def changes(up: KubeClient, server: Physical, count: int, rounds: int) -> dict[str, float]:
+async def changes(up: KubeClient, server: Physical, count: int, rounds: int, figures: Figures) -> None:
     """A change of one workload that is in every cluster, and a status on its way back."""
     firsts, lasts, backs = [], [], []
     async with seen(server) as found:
@@ -179,13 +187,11 @@ async def changes(up: KubeClient, server: Physical, count: int, rounds: int) -> 
             lasts.append(max(found.when(mark)) - began)
             backs.append(await status_back(up, server, found, number))
             await asyncio.sleep(0.5)
-    return {
-        "change reaches the first cluster, p50": share(firsts, 0.5),
-        "change reaches the last cluster, p50": share(lasts, 0.5),
-        "change reaches the last cluster, p99": share(lasts, 0.99),
-        "status back, p50": share(backs, 0.5),
-        "status back, p99": share(backs, 0.99),
-    }
+    figures.tell("change reaches the first cluster, p50", share(firsts, 0.5))
+    figures.tell("change reaches the last cluster, p50", share(lasts, 0.5))
+    figures.tell("change reaches the last cluster, p99", share(lasts, 0.99))
+    figures.tell("status back, p50", share(backs, 0.5))
+    figures.tell("status back, p99", share(backs, 0.99))
 
 
 async def status_back(up: KubeClient, server: Physical, found: Seen, number: int) -> float:
@@ -208,22 +214,27 @@ async def status_back(up: KubeClient, server: Physical, found: Seen, number: int
     return await until(is_told)
 
 
-def decisions(clusters: int, seconds: float = 3.0) -> float:
-    """Whole steps for workloads that are to be placed over all clusters, a second."""
+def per_second(clusters: int, seconds: float = 3.0) -> tuple[float, float]:
+    """Of CPU time: decisions for workloads to be divided over all clusters; whole steps, with leafs and status."""
     names = [f"c{number:03}" for number in range(clusters)]
     states = {name: ClusterState(name, {"zone": name[-1]}, free={"cpu": 100.0}) for name in names}
     root = deployment("web", 12)
     root["metadata"].update(namespace="default", uid="u", generation=1)
     view = View(root, (), states, None, "2026-12-01T00:00:00Z", request_of(root))
+    workload = Workload("default/web", 12, request_of(root))
+    decided = _rate(lambda: place(workload, Policy(), states.values(), {}), seconds)
+    return decided, _rate(lambda: step(view), seconds)
+
+
+def _rate(what: Callable[[], object], seconds: float) -> float:
     count, began = 0, time.process_time()
     while time.process_time() - began < seconds:
-        root["metadata"]["name"] = f"web-{count}"
-        step(replace(view, root=root))
+        what()
         count += 1
     return count / (time.process_time() - began)
 
 
-async def failover(up: KubeClient, workloads: int) -> dict[str, float]:
+async def failover(up: KubeClient, workloads: int, figures: Figures) -> None:
     """All run in one cluster, which dies."""
     mortal, others = Physical(1), Physical(2)
     try:
@@ -246,18 +257,18 @@ async def failover(up: KubeClient, workloads: int) -> dict[str, float]:
                 return sum("/w-" in key for key in found.marks) >= workloads
 
             await until(lambda: are(there), pause_s=0.2)
-            placed_s = time.monotonic() - began
+            figures.tell(f"{workloads} workloads placed", time.monotonic() - began)
             await asyncio.sleep(5)
             mortal.kill()
             taken = await until(lambda: are(elsewhere), pause_s=0.1)
-        return {f"{workloads} workloads placed": placed_s, f"{workloads} workloads failed over": taken}
+        figures.tell(f"{workloads} workloads failed over", taken)
     finally:
         mortal.kill()
         others.kill()
 
 
-async def measure(access: Access, count: int, rounds: int, workloads: int) -> dict[str, float]:
-    found: dict[str, float] = {}
+async def measure(access: Access, count: int, rounds: int, workloads: int) -> None:
+    found = Figures()
     server = Physical(count)
     try:
         async with KubeClient(access, manager="bench") as up:
@@ -265,15 +276,14 @@ async def measure(access: Access, count: int, rounds: int, workloads: int) -> di
                 await up.create(CRDS, made)
             began = time.monotonic()
             times = [await register(up, f"c{number:03}", text) for number, text in enumerate(server.kubeconfigs)]
-            found["registration of one cluster, p50"] = share(times, 0.5)
-            found["registration of one cluster, p99"] = share(times, 0.99)
-            found[f"registration of {count} one after another"] = time.monotonic() - began
-            found |= await changes(up, server, count, rounds)
+            found.tell("registration of one cluster, p50", share(times, 0.5))
+            found.tell("registration of one cluster, p99", share(times, 0.99))
+            found.tell(f"registration of {count} one after another", time.monotonic() - began)
+            await changes(up, server, count, rounds, found)
             await up.delete(f"{DEPLOYMENTS}/wide")
-            found |= await failover(up, workloads)
+            await failover(up, workloads, found)
     finally:
         server.kill()
-    return found
 
 
 def main() -> None:
@@ -286,11 +296,10 @@ def main() -> None:
     if given.physical:
         physical(given.physical)
         return
-    print(f"{'placement decisions a second of CPU, 100 clusters':55} {decisions(100):9.0f}", flush=True)
+    for name, value in zip(("decisions", "whole steps"), per_second(100), strict=True):
+        print(f"{name + ' a second of CPU, 100 clusters':55} {value:9.0f}", flush=True)
     with tempfile.TemporaryDirectory(prefix="kcp-bench-") as directory, kcp(Path(directory)) as access:
-        found = asyncio.run(measure(access, given.clusters, given.rounds, given.workloads))
-    for name, value in found.items():
-        print(f"{name:55} {value:9.3f} s")
+        asyncio.run(measure(access, given.clusters, given.rounds, given.workloads))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ to the root; which root it belongs to is told by that reference's UID, never by 
 """
 
 from collections.abc import Mapping
-from copy import deepcopy
 from hashlib import blake2s
 from typing import Any, NamedTuple
 
@@ -69,8 +68,9 @@ def belongs_to(leaf: Raw, root: Raw) -> bool:
 
 
 def leaf_of(root: Raw, part: Part) -> Object:
-    """The leaf as it should be applied: no status, nothing that the server sets."""
-    metadata = {name: deepcopy(value) for name, value in root["metadata"].items() if name not in _NOT_COPIED}
+    """The leaf as it should be applied: no status, nothing that the server sets. It shares with the root what is equal
+    in both: nobody may change what is below its metadata and spec."""
+    metadata = {name: value for name, value in root["metadata"].items() if name not in _NOT_COPIED}
     name = root["metadata"]["name"]
     metadata["name"] = leaf_name(name, part.cluster)
     labels = dict(metadata.get("labels") or {})
@@ -85,10 +85,11 @@ def leaf_of(root: Raw, part: Part) -> Object:
         {"apiVersion": root["apiVersion"], "kind": root["kind"], "name": name, "uid": root["metadata"]["uid"]}
     ]
     leaf: Object = {"apiVersion": root["apiVersion"], "kind": root["kind"], "metadata": metadata}
-    leaf.update({key: deepcopy(value) for key, value in root.items() if key not in (*leaf, "status")})
+    leaf.update({key: value for key, value in root.items() if key not in (*leaf, "status")})
     spec = leaf.get("spec")
     if isinstance(spec, dict):
-        _give(spec, root["kind"], part)
+        leaf["spec"] = dict(spec)
+        _give(leaf["spec"], root["kind"], part)
     return leaf
 
 

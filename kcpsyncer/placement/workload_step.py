@@ -5,11 +5,12 @@ What a cluster was given last is what its leaf says; nothing else is remembered.
 time even if nothing changes; every change of the root, of a leaf, of a policy or of a cluster is a reason for one too.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2s
 from typing import Any, NamedTuple
+
+import orjson
 
 from kcpsyncer.conditions import Condition, with_conditions
 from kcpsyncer.placement.decision import Decision, place
@@ -175,8 +176,8 @@ def _whole(view: View, part: Part) -> Part:
 
 
 def _mark(leaf: Object) -> None:
-    digest = blake2s(json.dumps(leaf, sort_keys=True).encode(), digest_size=8).hexdigest()
-    leaf["metadata"].setdefault("annotations", {})[FINGERPRINT] = digest
+    digest = blake2s(orjson.dumps(leaf, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
+    leaf["metadata"]["annotations"] = {**(leaf["metadata"].get("annotations") or {}), FINGERPRINT: digest}
 
 
 def _differs(wanted: Raw, present: Raw) -> bool:
