@@ -30,3 +30,13 @@ def test_only_leafs_count() -> None:
     index = LeafIndex()
     index.change(None, {"metadata": {"name": "set", "ownerReferences": [{"uid": "u"}]}})
     assert index.of(ROOT) == []
+
+
+def test_namesakes_have_leafs_of_their_own() -> None:
+    """Equal names in two namespaces, and a root that was made anew under the name of a deleted one."""
+    index = LeafIndex()
+    here, there = leaf("web--a", "u", namespace="here"), leaf("web--a", "v", namespace="there")
+    for each in (here, there):
+        index.change(None, each)
+    assert index.of(ROOT) == [here] and index.of({"metadata": {"uid": "v"}}) == [there]
+    assert index.of({"metadata": {"uid": "new"}}) == []
