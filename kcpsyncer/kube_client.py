@@ -23,6 +23,7 @@ TIMEOUT_S = 20.0
 CONNECT_S = 5.0
 PAGE = 500
 ANSWER_BYTES = 32 * 1024 * 1024  # of one answer: OpenAPI documents are the largest
+REQUESTS = 32  # at a time
 WATCH_S = 290  # asked of the server; it ends the watch then
 CLOSING_S = 0.05  # for connections that were just being made: they close in the turns after their cancellation
 QUIET_S = 330.0  # without a word, not even a bookmark: the connection is dead
@@ -55,22 +56,28 @@ class KubeClient:
         self.url = url or access.server
         self._access, self._manager = access, manager
         self._session: aiohttp.ClientSession | None = None
+        self._watching: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         headers = {"User-Agent": "kcp", "Accept": "application/json"}
         if self._access.token:
             headers["Authorization"] = f"Bearer {self._access.token}"
-        connector = aiohttp.TCPConnector(ssl=tls_context(self._access), limit=32, keepalive_timeout=30)
+        tls = tls_context(self._access)
+        connector = aiohttp.TCPConnector(ssl=tls, limit=REQUESTS, keepalive_timeout=30)
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S, sock_connect=CONNECT_S)
         self._session = aiohttp.ClientSession(connector=connector, headers=headers, timeout=timeout)
+        # A watch keeps its connection. Among those of requests, a few clusters' watches would leave none for requests;
+        # how many there are is bounded by whoever watches.
+        self._watching = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls, limit=0), headers=headers)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            await asyncio.sleep(CLOSING_S)
+        for session in (self._session, self._watching):
+            if session is not None:
+                await session.close()
+        await asyncio.sleep(CLOSING_S)
 
     # --- verbs
 
@@ -167,7 +174,8 @@ class KubeClient:
         }
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=QUIET_S)
         try:
-            async with self._opened.get(
+            assert self._watching is not None
+            async with self._watching.get(
                 self.url + path,
                 params=asked,
                 timeout=timeout,

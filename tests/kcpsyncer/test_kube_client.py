@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kcpfront.embedding import EmbeddedCluster, EmbeddedServer
-from kcpsyncer.kube_client import Failure, KubeClient, resource_path, tls_context
+from kcpsyncer.kube_client import REQUESTS, Failure, KubeClient, resource_path, tls_context
 from kcpsyncer.kubeconfig import Access, parse
 
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -63,6 +63,26 @@ async def test_watch(client: KubeClient) -> None:
         async for _ in client.watch("/api/v1/nothing", "1"):
             pass
     assert refused.value.code == 404
+
+
+async def test_watches_take_no_connection_from_requests(client: KubeClient) -> None:
+    """One for each of many clusters' types, over one client."""
+    _, version = await client.list(MAPS)
+    seen = asyncio.Semaphore(0)
+
+    async def watch() -> None:
+        async for _event in client.watch(MAPS, version):
+            seen.release()
+
+    count = REQUESTS + 4
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        watching = [tasks.create_task(watch()) for _ in range(count)]
+        await client.create(MAPS, config("w"))
+        for _ in range(count):
+            await seen.acquire()
+        await client.create(MAPS, config("x"))
+        for task in watching:
+            task.cancel()
 
 
 async def test_a_server_whose_certificate_is_not_trusted(
