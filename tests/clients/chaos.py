@@ -199,11 +199,12 @@ class Chaos:
         self._return(place)
 
     def upgrade(self, place: Place) -> None:
-        if not self.upgrade_to or place.cluster.version == self.upgrade_to:
+        version = "" if self.upgrade_to == "default" else self.upgrade_to
+        if place.cluster.version == version:
             return
         before = place.cluster.ask("/version")["gitVersion"]
         self.checker.excuse()  # its pods run, but nobody can ask for them while its server is away
-        place.cluster.upgrade("" if self.upgrade_to == "default" else self.upgrade_to)
+        place.cluster.upgrade(version)
         self.say(f"{place.cluster.name} was {before} and is {place.cluster.ask('/version')['gitVersion']}")
         self._settle()
 
@@ -216,11 +217,12 @@ class Chaos:
         self._settle()
 
     def cut_all(self) -> None:
+        before = self.kubectl("get", "events").count("FailoverFrozen")
         self.say("all clusters are cut off")
         for place in self.places:
             place.way.cut()
         self.checker.keep_all(True)
-        self._wait("failover is frozen", lambda: "FailoverFrozen" in self.kubectl("get", "events"))
+        self._wait("failover is frozen", lambda: self.kubectl("get", "events").count("FailoverFrozen") > before)
         time.sleep(OUT_S)
         for place in self.places:
             place.way.mend()
