@@ -202,6 +202,9 @@ class Membership:
                         return
         except (Unreachable, Refused) as error:
             log.debug("the keeper's map ends: %s", error)
+        except ReadOnly as error:  # here: out of a TaskGroup it would come as another exception
+            log.warning("the copy of the shard map stays behind: %s", error)
+            await asyncio.sleep(LAST_PAUSE_S)
 
     async def _take(self, message: pb.ShardMap) -> None:
         if message.epoch > self._maps.accepted.epoch:
