@@ -6,7 +6,9 @@ did not ask for or a broken watch. Prints one line per phase; exits with 1 if an
 
 import argparse
 import asyncio
+import base64
 import json
+import os
 import random
 import shutil
 import sys
@@ -16,15 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from kcp import installation
+from kcp.current_map import dialler
 from kcp.keeper import ask_keeper
 from kcp.output import Refused
+from kcp.programs import shard_socket
 from kcpshard.placement.shard_map import KEEPER_CLUSTER
 from kcpshard.rpc import shard_pb2 as pb
+from kcpshard.rpc.placement_client import PlacementClient
 from tests.robustness.lives import STEPS as LIFE_STEPS
 from tests.robustness.lives import Lives, left_over
 from tests.robustness.phases import Deaths, Load, Phase
 from tests.robustness.run import stopping
 from tests.robustness.tier import Tier
+from tests.robustness.traffic import Traffic
 
 STEPS = (
     "moves.begun", "moves.copying", "moves.copied", "moves.sealing", "moves.seal", "moves.seal_durable", "moves.sealed",
@@ -98,6 +104,7 @@ async def calm(
     async with asyncio.TaskGroup() as group:
         phase = Phase(tier, load, name)
         await phase.begin(group)
+        await phase.watch_everywhere(group)
         before, connected = tier.front_counts("kcp_front_shard_lists_total"), phase.traffic.reconnects()
         phase.traffic.lists_allowed = False
         await act(mover, phase)
@@ -210,6 +217,10 @@ async def run(args: argparse.Namespace, directory: Path) -> list[str]:
     chance, breaches = random.Random(args.seed), []
     tier = Tier(directory / "kcp", args.port, SHARDS, 2)
     tier.environment |= SETTINGS
+    if args.tls:
+        tier.options += ["--internal-listen", f"127.0.0.1:{args.port + 10}"]
+    if args.sealed:
+        tier.options += ["--encryption-provider-config", str(write_encryption(directory))]
     with stopping(tier):
         tier.start()
         await asyncio.to_thread(tier.wait_shards)
@@ -227,14 +238,95 @@ async def run(args: argparse.Namespace, directory: Path) -> list[str]:
         if "deletions" in args.phases:
             for step in args.lives.split(","):
                 breaches += await deletions(tier, load, step, max(args.deaths, 5), chance)
+        if "large" in args.phases:
+            breaches += await large(tier, args.objects, args.port)
         tier.stop()
         breaches += tier.crashes()
+        if args.sealed:
+            breaches += plaintext(tier)
     return breaches
+
+
+def write_encryption(directory: Path) -> Path:
+    key = {"name": "k1", "secret": base64.b64encode(os.urandom(32)).decode()}
+    rule = {"resources": ["configmaps", "secrets"], "providers": [{"aesgcm": {"keys": [key]}}, {"identity": {}}]}
+    head = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration"}
+    path = directory / "encryption.json"
+    path.write_text(json.dumps({**head, "resources": [rule]}))
+    return path
+
+
+def plaintext(tier: Tier) -> list[str]:
+    """Files of shards in which a ConfigMap's content can be read: every one that traffic wrote has this label."""
+    files = [path for path in tier.directory.glob("shard-*/data/*") if path.is_file()]
+    assert files
+    return [f"{path.name} shows what should be sealed" for path in files if b'"labels":{"origin":' in path.read_bytes()]
+
+
+async def large(tier: Tier, objects: int, port: int) -> list[str]:
+    """One logical cluster of many objects moves while it is written to; how long writes waited, as shards count it."""
+    mover, cluster = Mover(tier, random.Random(1)), "large"
+    await asyncio.to_thread(tier.wait_shards)
+    traffic = Traffic(*tier.access(), [cluster], 1)
+    await traffic.give_life()
+    async with traffic.session() as session:
+        for first in range(0, objects, 500):
+            await traffic.until(session, "POST", transactions(traffic, cluster), (201,), config_maps(first, 500))
+    longest = 0.0
+    async with asyncio.TaskGroup() as group:
+        client = group.create_task(traffic.run_client(1, 0.01))
+        for number in (1, 2, 3, 1):
+            request = pb.MoveClustersRequest(cluster=cluster, shard=f"shard-{number}")
+            await mover.ask(lambda keeper, request=request: keeper.move_clusters(request))
+            while (await mover.figures())["active"] or (await mover.figures())["waiting"]:
+                await asyncio.sleep(0.2)
+        traffic.stopping = True
+        await client
+    writes = [o for o in traffic.history.operations if o.verb not in ("get", "list")]
+    longest = max((o.returned - o.called for o in writes), default=0)
+    refused = [o for o in traffic.history.operations if not o.code or o.code >= 500 or o.code in (410, 429)]
+    print(f"large: {objects} objects, {len(writes)} writes meanwhile, the slowest {longest * 1000:.0f} ms", flush=True)
+    for row in await asyncio.to_thread(pauses, tier):
+        print(f"    {row}", flush=True)
+    return [f"large: {len(refused)} requests failed, such as {refused[0]}"] if refused else []
+
+
+def transactions(traffic: Traffic, cluster: str) -> str:
+    return f"{traffic.server}/clusters/{cluster}/apis/changes.kcp.io/v1alpha1/transactions"
+
+
+def config_maps(first: int, number: int) -> dict[str, Any]:
+    def create(n: int) -> dict[str, Any]:
+        meta = {"name": f"large-{n}", "namespace": "default"}
+        return {
+            "verb": "Create",
+            "object": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"k": "x" * 200}},
+        }
+
+    operations = [create(n) for n in range(first, first + number)]
+    return {"apiVersion": "changes.kcp.io/v1alpha1", "kind": "Transaction", "spec": {"operations": operations}}
+
+
+def pauses(tier: Tier) -> list[str]:
+    """The histograms of the moves that each shard has taken."""
+
+    async def ask() -> list[str]:
+        made = installation.load(tier.directory)
+        assert made is not None
+        found = []
+        for number in made.numbers:
+            client = PlacementClient(dialler(made)(f"unix:{shard_socket(made, number, 'admin')}"))
+            moves = json.loads(await client.statistics(census=False))["moves"]
+            await client.close()
+            found.append(f"shard-{number}: {json.dumps(moves)}")
+        return found
+
+    return asyncio.run(ask())
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--phases", default="calm,restarts,deaths,keeper,deletions")
+    parser.add_argument("--phases", default="calm,restarts,deaths,keeper,deletions,large")
     parser.add_argument("--steps", default=",".join(STEPS))
     parser.add_argument("--lives", default=",".join(LIFE_STEPS), help="steps of births and deletions")
     parser.add_argument("--deaths", type=int, default=3, help="at each step")
@@ -242,6 +334,9 @@ def main() -> int:
     parser.add_argument("--clusters", type=int, default=4)
     parser.add_argument("--clients", type=int, default=6)
     parser.add_argument("--pause-ms", type=float, default=30)
+    parser.add_argument("--sealed", action="store_true", help="ConfigMaps and Secrets are sealed at rest")
+    parser.add_argument("--tls", action="store_true", help="shards talk over TLS, as on several machines")
+    parser.add_argument("--objects", type=int, default=100_000, help="of the logical cluster of the phase large")
     parser.add_argument("--port", type=int, default=18643)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=None)

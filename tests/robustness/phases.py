@@ -4,11 +4,13 @@ import asyncio
 import random
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.robustness import powerloss
 from tests.robustness.checks import judge
+from tests.robustness.everywhere import Everywhere
 from tests.robustness.history import History
 from tests.robustness.tier import Tier
 from tests.robustness.traffic import Traffic
@@ -39,6 +41,7 @@ class Phase:
         self.traffic = Traffic(server, token, authority, clusters, load.seed)
         self.watches: list[asyncio.Task[None]] = []
         self.clients: list[asyncio.Task[None]] = []
+        self.everywhere: Everywhere | None = None
 
     async def begin(self, group: asyncio.TaskGroup) -> None:
         await self.traffic.give_life()
@@ -51,14 +54,27 @@ class Phase:
         self.clients.append(group.create_task(births))
         await asyncio.sleep(1)
 
+    async def watch_everywhere(self, group: asyncio.TaskGroup) -> None:
+        self.everywhere = Everywhere(self.traffic)
+        await self.everywhere.begin()
+        self.watches.append(group.create_task(self.everywhere.run()))
+
     async def end(self) -> list[str]:
         self.traffic.stopping = True
         await asyncio.wait(self.clients)
         await self.traffic.finish()
+        if self.everywhere is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(30):
+                    while not self.everywhere.has_seen(self.traffic.history):
+                        await asyncio.sleep(0.1)
         for task in self.watches:
             task.cancel()
         history = self.traffic.history
         breaches = judge(history)
+        if self.everywhere is not None:
+            breaches += self.everywhere.breaches(history)
+            print(f"    {len(self.everywhere.events)} events of all logical clusters", flush=True)
         if self.load.out:
             self.load.out.mkdir(parents=True, exist_ok=True)
             history.save(self.load.out / f"{self.name}.json")

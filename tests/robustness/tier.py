@@ -29,6 +29,7 @@ class Tier:
     ) -> None:
         self.directory, self.port, self.shards, self.fronts = directory, port, shards, fronts
         self.environment = environment or dict(os.environ)
+        self.options: list[str] = []  # further ones of `kcp start`
         self.process: subprocess.Popen[bytes] | None = None
         self.log = (directory.parent / f"{directory.name}.log").open("ab")
 
@@ -36,6 +37,7 @@ class Tier:
         """Without `wait` for a tier that may die before it is ready: then it is started again."""
         command = [sys.executable, "-m", "kcp", "start", "--root-directory", str(self.directory)]
         command += ["--listen", f"127.0.0.1:{self.port}", "--shards", str(self.shards), "--fronts", str(self.fronts)]
+        command += self.options
         environment = self.environment | (extra_environment or {})
         while True:
             self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, env=environment)
