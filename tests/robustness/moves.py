@@ -252,6 +252,7 @@ def write_encryption(directory: Path) -> Path:
     rule = {"resources": ["configmaps", "secrets"], "providers": [{"aesgcm": {"keys": [key]}}, {"identity": {}}]}
     head = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration"}
     path = directory / "encryption.json"
+    path.touch(0o600)
     path.write_text(json.dumps({**head, "resources": [rule]}))
     return path
 
