@@ -9,7 +9,11 @@ from typing import NamedTuple
 from tests.attack.targets import Attack
 
 _IGNORED = frozenset({"date", "audit-id", "content-length"})
-_ALTERING = re.compile(rb"\d{19}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z")
+# Revisions, uids, times, and the ages that tables show.
+_ALTERING = re.compile(
+    rb"\d{19}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+Z"
+    rb'|(?<=")(?:\d+[smhd]){1,2}(?=")'
+)
 
 
 class Answer(NamedTuple):
