@@ -211,6 +211,17 @@ pip-audit:
 demo: setup
 	$(BIN)/python -m tests.clients.demo $(ARGS)
 
+# logs, exec, attach, port-forward and cp of the real kubectl into pods that a real physical cluster runs. As long as agents
+# do not write the pods upstream: make delegation ARGS=--show-pods
+.PHONY: delegation
+delegation: setup
+	$(BIN)/python -m tests.clients.delegation $(ARGS)
+
+# A Service of one real physical cluster in another
+.PHONY: services
+services: setup
+	$(BIN)/python -m tests.clients.service_discovery $(ARGS)
+
 # A physical cluster dies and its workloads are replaced
 .PHONY: failover
 failover: setup

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from kcpshard.rpc import shard_pb2 as pb
@@ -19,8 +20,10 @@ from kcpsyncer.imported_apis import CLUSTER_API_VERSION, GROUP, IMPORTS, VERSION
 from kcpsyncer.kube_client import Failure, KubeClient, resource_path
 from kcpsyncer.kubeconfig import Access
 from kcpsyncer.stream.feed import Place
+from kcpsyncer.stream.shard_stream import ShardStream
 from kcpsyncer.stream.upstream import Upstream
 from kcpsyncer.synchronisation import Synchronisation
+from kcpsyncer.tunnels import Tunnels
 
 _log = logging.getLogger(__name__)
 Object = dict[str, Any]
@@ -76,6 +79,8 @@ class Agent:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
+            tunnels = Tunnels(self._registered.name, self._registered.uid, self._downstream, tasks)
+            self._upstream.on_batch = partial(_open_tunnels, tunnels)
             tasks.create_task(self._upstream.run())
             if not self._calls:
                 await self._prepare()
@@ -196,6 +201,11 @@ class Agent:
             await self._upstream.update(f"{path}/{changed['metadata']['name']}", changed)
         for gone in changes.delete:
             await self._upstream.delete(f"{path}/{gone['metadata']['name']}", gone["metadata"]["uid"])
+
+
+def _open_tunnels(tunnels: Tunnels, stream: ShardStream, batch: pb.SyncDownBatch) -> None:
+    for opening in batch.open_tunnels:
+        tunnels.open(stream.channel, opening)
 
 
 async def _forever(step: Any, period_s: float, what: str) -> None:

@@ -114,6 +114,13 @@ def physical_rules(joining: Joining) -> list[Object]:
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": _ALL},
         {"apiGroups": [""], "resources": ["secrets", "configmaps", "serviceaccounts"], "verbs": _ALL},
         {"apiGroups": [""], "resources": ["nodes", "pods"], "verbs": _READ},  # what is free
+        # What people do in the pods they see upstream; who may is decided there.
+        {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+        {
+            "apiGroups": [""],
+            "resources": ["pods/attach", "pods/exec", "pods/portforward"],
+            "verbs": ["get", "create"],
+        },
         {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": _READ},
     ]
     for each in joining.resources:

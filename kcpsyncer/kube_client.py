@@ -79,6 +79,10 @@ class KubeClient:
                 await session.close()
         await asyncio.sleep(CLOSING_S)
 
+    @property
+    def access(self) -> Access:
+        return self._access
+
     # --- verbs
 
     async def request(

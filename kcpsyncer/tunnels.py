@@ -22,7 +22,6 @@ from kcpshard.callouts.raw_connection import Place, RawConnection, connect
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc.connection_stream import TUNNEL_METHOD, PieceStream, relay, tell
 from kcpsyncer.kube_client import Failure, KubeClient, tls_context
-from kcpsyncer.kubeconfig import Access
 from kcpsyncer.namespace_mapping import CLUSTER_ANNOTATION, NAMESPACE_ANNOTATION, Origin, downstream_namespace
 from kcpsyncer.placed_objects import is_ours
 
@@ -49,10 +48,9 @@ class Asked(NamedTuple):
 class Tunnels:
     """Of one agent. They end with `tasks`."""
 
-    def __init__(
-        self, cluster: str, uid: str, access: Access, downstream: KubeClient, tasks: asyncio.TaskGroup
-    ) -> None:
-        self._cluster, self._uid, self._access, self._downstream = cluster, uid, access, downstream
+    def __init__(self, cluster: str, uid: str, downstream: KubeClient, tasks: asyncio.TaskGroup) -> None:
+        self._cluster, self._uid, self._downstream = cluster, uid, downstream
+        self._access = downstream.access
         self._tasks = tasks
         self._open = 0
         self._trust: ssl.SSLContext | None = None

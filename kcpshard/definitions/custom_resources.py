@@ -194,6 +194,8 @@ def _resource(definition: Definition, version: Version) -> Resource:
     found.namespaced = summary.namespaced
     found.verbs = _VERBS
     found.subresources = _subresources(version)
+    if (group, names.plural) == ("", "pods"):  # imported from clusters that run them
+        found.subresources = {**found.subresources, **_WAYS_INTO_PODS}
     found.api_version = _api_version(group, version.name)
     found.group_resource = f"{names.plural}.{group}" if group else names.plural
     found.storage_version = _api_version(group, summary.storage)
@@ -212,6 +214,14 @@ def _resource(definition: Definition, version: Version) -> Resource:
     found.deprecation = version.warning
     found.definition = definition
     return found
+
+
+_WAYS_INTO_PODS = {
+    "attach": Subresource("attach", ("create", "get"), "PodAttachOptions"),
+    "exec": Subresource("exec", ("create", "get"), "PodExecOptions"),
+    "log": Subresource("log", ("get",)),
+    "portforward": Subresource("portforward", ("create", "get"), "PodPortForwardOptions"),
+}
 
 
 def _subresources(version: Version) -> Mapping[str, Subresource]:

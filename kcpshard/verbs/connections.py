@@ -152,8 +152,8 @@ def _offered(shard: Shard, target: Target, request: Request, options: Options, p
     """The way to the physical cluster that runs the pod; None: none does. A pod that only says so leads nowhere: the
     agent looks for its namespace, which it has made itself."""
     metadata = pod["metadata"]
-    uid = (metadata.get("annotations") or {}).get(CLUSTER_UID)
-    name = (metadata.get("labels") or {}).get(CLUSTER_NAME)
+    labels = metadata.get("labels") or {}
+    name, uid = labels.get(CLUSTER_NAME), labels.get(CLUSTER_UID)
     if not uid or not name or target.cluster is None:
         return None
     if not pod["spec"].get("nodeName"):

@@ -27,9 +27,9 @@ class Demo:
         self.directory, self.port = directory, port
         self.kubeconfig = directory / "kcp" / "admin.kubeconfig"
 
-    def start(self) -> "subprocess.Popen[str]":
+    def start(self, *more: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "kcp", "start", "--root-directory", str(self.directory / "kcp")]
-        command += ["--listen", f"127.0.0.1:{self.port}", "--resources-to-sync", "deployments.apps"]
+        command += ["--listen", f"127.0.0.1:{self.port}", "--resources-to-sync", "deployments.apps", *more]
         log = (self.directory / "kcp.log").open("w")
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
         assert process.stdout is not None

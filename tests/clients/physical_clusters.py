@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class PhysicalCluster:
         self.port, self._etcd, self._peer = free_port(), free_port(), free_port()
         self._token = secrets.token_hex(16)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self.kwok_flags: Sequence[str] = ()  # further ones, before `start`
         directory.mkdir(parents=True)
         self._write_keys()
 
@@ -102,7 +104,11 @@ class PhysicalCluster:
         stages = [f"--config={path}" for path in sorted((PEERS / "stages").glob("*.yaml"))]
         assert stages, f"no stages of KWOK in {PEERS}"
         kwok = PEERS / "bin" / "kwok" if (PEERS / "bin" / "kwok").exists() else PEERS / "kwok"
-        self._run("kwok", kwok, [*access, "--manage-all-nodes=true", "--node-lease-duration-seconds=40", *stages])
+        self._run(
+            "kwok",
+            kwok,
+            [*access, "--manage-all-nodes=true", "--node-lease-duration-seconds=40", *stages, *self.kwok_flags],
+        )
 
     def _run(self, name: str, program: Path, flags: list[str]) -> None:
         with (self.directory / f"{name}.log").open("ab") as log:

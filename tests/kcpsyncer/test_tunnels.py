@@ -51,7 +51,7 @@ class Link:
         channel = await enter(grpc.aio.insecure_channel(address, CHANNEL_OPTIONS))
         tasks = await enter(asyncio.TaskGroup())
         downstream = await enter(KubeClient(self.pods.access))
-        self.tunnels = Tunnels("east", UID, self.pods.access, downstream, tasks)
+        self.tunnels = Tunnels("east", UID, downstream, tasks)
 
         def send(uid: str, opening: pb.OpenTunnel) -> bool:
             if self.is_connected and uid == UID:
@@ -99,7 +99,7 @@ def cluster(server: EmbeddedServer, link: Link) -> EmbeddedCluster:
 
 
 def place(cluster: EmbeddedCluster, name: str) -> None:
-    meta = {"name": name, "labels": {"kcp.dev/cluster": "east"}, "annotations": {"kcp.dev/syncer": UID}}
+    meta = {"name": name, "labels": {"kcp.dev/cluster": "east", "kcp.dev/syncer": UID}}
     spec = {"containers": [{"name": "a", "image": "x"}], "nodeName": "n", "automountServiceAccountToken": False}
     code, made = ask(cluster, "POST", PODS, {"metadata": meta, "spec": spec})
     assert code == 201, made

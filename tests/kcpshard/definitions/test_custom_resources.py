@@ -5,7 +5,7 @@ import pytest
 
 from kcpshard.definitions.custom_resources import without_descriptions
 from tests.contracts.api_client import MERGE
-from tests.contracts.custom_types import SCHEMA, WIDGETS, crd, established, version, widget
+from tests.contracts.custom_types import CRDS, SCHEMA, WIDGETS, crd, established, version, widget
 
 V2 = WIDGETS.replace("/v1/", "/v2/")
 OPEN: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -118,3 +118,23 @@ def test_descriptions_are_not_kept() -> None:
     }
     assert without_descriptions(schema) == {"type": "object", "properties": {"description": {"type": "string"}}}
     assert without_descriptions(SCHEMA) == SCHEMA
+
+
+async def test_pods_that_were_imported_are_ways_to_whoever_runs_them() -> None:
+    """A set without pods, in which clusters have brought them."""
+    pods = "/api/v1/namespaces/default/pods"
+    async with established() as client:
+        made = crd(version(schema=OPEN, subresources={"status": {}}), plural="pods", kind="Pod")
+        made["metadata"]["name"], made["spec"]["group"] = "pods.core", ""
+        made["metadata"]["annotations"] = {"api-approved.kubernetes.io": "https://example.com"}
+        await client.create(CRDS, made)
+        async with asyncio.timeout(60):
+            while (await client.do("GET", pods)).code != 200:
+                await asyncio.sleep(0)
+        labels = {"kcp.dev/cluster": "east", "kcp.dev/syncer": "uid"}
+        spec = {"containers": [{"name": "a"}], "nodeName": "n"}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": labels}, "spec": spec}
+        await client.create(pods, pod)
+        assert [(await client.do("GET", f"{pods}/p/{each}")).code for each in ("log", "exec")] == [472, 472]
+        refused = await client.do("GET", f"{pods}/p/log?container=b")
+        assert (refused.code, refused.message) == (400, "container b is not valid for pod p")
