@@ -21,7 +21,7 @@ _FRONTS = frozenset({FRONT})
 _ADMINISTRATION = frozenset({ADMIN, SHARD})
 
 METHOD_ROLES: Mapping[str, frozenset[str]] = {
-    f"{_PACKAGE}ShardSession/Session": _FRONTS,
+    f"{_PACKAGE}ShardSession/Session": _FRONTS | {SHARD},  # shards ask each other about workspaces, exports, agents
     f"{_PACKAGE}ShardSession/Connect": _FRONTS,
     f"{_PACKAGE}ShardSession/UseConnection": _FRONTS,
     f"{_PACKAGE}ShardWatch/Watch": _FRONTS,
