@@ -45,7 +45,7 @@ from kcpshard.verbs.writes import put_of
 CONTROLLER = "workspace-controller"
 LABELS = "labels"
 _LOOK_AGAIN_S = 5.0  # at a path that is taken
-_LOOK_AT_ENDS_S = 15.0  # at a deletion whose end nobody has told us of
+_LOOK_AT_ENDS_S = 30.0  # at a deletion whose end nobody has told us of: thousands may be on their way
 _ASK_S = 10.0
 
 
