@@ -2,12 +2,14 @@
 
 from functools import lru_cache
 
+from kcpshard.api import loop_time
 from kcpshard.cel.checking import Checked, CompileFault, check
 from kcpshard.cel.constants import constant_fault
 from kcpshard.cel.pricing import estimate
 from kcpshard.cel.types import ANY_ATTRIBUTE, BOOL, OPAQUE, STRING, Type, exact_name, map_of, struct
 
 COST_LIMIT = 1_000_000
+_WEIGHT = 300  # what compiling a byte takes, in bytes of an object that is decoded and judged: 35 µs
 _MAX_ENTRIES = 32  # attributes and capacities of one device together
 
 
@@ -32,7 +34,8 @@ DEVICE = struct(
 
 
 def selector_fault(text: str) -> str:
-    """What is wrong with a selector, in kube-apiserver's words; empty if nothing is."""
+    """What is wrong with a selector, in kube-apiserver's words; empty if nothing is. On a loop, raises TooLong for one
+    that is long and not known yet."""
     return _compiled(text)[1]
 
 
@@ -44,6 +47,7 @@ def is_too_complex(text: str) -> bool:
 
 @lru_cache(maxsize=64)  # the same class's or template's selectors come again and again; at most 10 KiB each
 def _compiled(text: str) -> tuple[Checked | None, str]:
+    loop_time.check_size(len(text) * _WEIGHT)  # where it would hold a loop a worker compiles it
     try:
         checked = check(text, {"device": DEVICE}, binds=True)
     except CompileFault as fault:

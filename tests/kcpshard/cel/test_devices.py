@@ -1,5 +1,6 @@
 import pytest
 
+from kcpshard.api import loop_time
 from kcpshard.cel.devices import is_too_complex, selector_fault
 
 
@@ -37,3 +38,17 @@ def test_matching_each_attribute_with_a_long_pattern_costs_too_much() -> None:
     assert not is_too_complex(text % "a*")
     assert selector_fault(text % ("a*" * 2000)) == ""
     assert is_too_complex(text % ("a*" * 2000))
+
+
+def test_a_long_selector_is_not_compiled_on_a_loop() -> None:
+    long = " && ".join(f"device.driver != '{n}.long.dev'" for n in range(20))
+    loop_time.bound()
+    try:
+        assert selector_fault("device.driver == 'short.dev'") == ""
+        with pytest.raises(loop_time.TooLong):
+            selector_fault(long)
+        with loop_time.unbounded():
+            assert selector_fault(long) == ""
+        assert selector_fault(long) == "", "it is known now"
+    finally:
+        loop_time.bound(1 << 62, 1 << 62)
