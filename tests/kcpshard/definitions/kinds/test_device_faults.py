@@ -1,6 +1,16 @@
 from typing import Any
 
+import pytest
+
+from kcpshard.api import loop_time
 from kcpshard.definitions.kinds.device_faults import attribute_name_faults, device_claim_faults
+
+
+@pytest.fixture(autouse=True)
+def without_a_loop() -> None:
+    """Whoever has run a shard in this process has bounded what may be done at once."""
+    loop_time.bound(1 << 62, 1 << 62)
+
 
 Object = dict[str, Any]
 GOOD: Object = {
