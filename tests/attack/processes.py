@@ -17,7 +17,7 @@ from kcpshard.rpc.transport import TlsFiles, dial
 
 PROCESSES = frozenset({"front", "shard", "syncer", "admin"})
 RIGHTS: Mapping[str, frozenset[str]] = {
-    "ShardSession": frozenset({"front"}),
+    "ShardSession": frozenset({"front", "shard"}),
     "ShardWatch": frozenset({"front"}),
     "ShardPlacement": frozenset({"front", "shard", "admin"}),
     "ShardPlacement/FollowAuthorities": frozenset({"front"}),
