@@ -4,6 +4,8 @@ What a body means is the shard's business, also whether its JSON can be parsed: 
 is read in a worker process: one of 3 MB takes from 50 ms to seconds.
 """
 
+import asyncio
+
 import orjson
 
 from kcpfront import json_text, yaml_text
@@ -141,7 +143,9 @@ async def _decoded_elsewhere(
     workers: WorkerPool, cluster: str, body: bytes, form: str, kind: ResourceKind | None, is_delete: bool
 ) -> tuple[bytes | None, list[str]]:
     head = orjson.dumps([form, list(kind) if kind is not None else None, is_delete])
+    await asyncio.sleep(0)  # a body of megabytes is copied four times on its way: not all in one turn of the loop
     answer = await workers.run(cluster, f"{__name__}:decode_job", head + b"\n" + body)
+    await asyncio.sleep(0)
     line, _, text = answer.partition(b"\n")
     fault, is_same, duplicates = orjson.loads(line)
     if fault is not None:

@@ -111,11 +111,12 @@ class SessionLane:
                 request.repeat, request.first_sent_us = True, pending.first_sent_us
             else:
                 pending.first_sent_us = time.time_ns() // 1000
-        if len(request.body) <= FRAME_BYTES:
+        body = request.body  # each look at it is a copy
+        if len(body) <= FRAME_BYTES:
             self._outbox.put(request_entry(request))
         else:
             pending.upload = FramedBody(self._outbox, partial(before_request_frame, request), windowed=False)
-            pending.upload.add(request.body, last=True)
+            pending.upload.add(body, last=True)
 
     # --- the stream
 
