@@ -123,7 +123,8 @@ async def run(directory: str, mode: str, clusters: int, times: int) -> float:
     async with asyncio.TaskGroup() as tasks:
         local = LocalShard(Execution(asked, tasks))
         files = CredentialFiles(Path(directory).parent, _token_file(directory))
-        front = Front(local, local, files, trail=_trail(directory) if mode == "audit" else None)  # type: ignore[arg-type]
+        trail = _trail(directory) if mode == "audit" else None
+        front = Front(local, local, files, trail=trail)  # type: ignore[arg-type]
         chain = front._edge.handle
         if mode == "open":
             _let_everybody_in(chain)
@@ -147,12 +148,21 @@ async def run(directory: str, mode: str, clusters: int, times: int) -> float:
         began = time.process_time()
         for _ in range(times):
             await get(order.randrange(clusters))
+        if trail is not None:
+            await _written(trail)  # no get above has left the loop to whoever formats and writes
         spent = time.process_time() - began
         end_counting()
         await front.stop()
         local.close()
     await store.close()
     return spent
+
+
+async def _written(trail: Any) -> None:
+    while trail._waiting:
+        trail._format()
+    for place in trail.places:
+        await place.written()
 
 
 def _trail(directory: str) -> Any:
