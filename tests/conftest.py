@@ -8,6 +8,10 @@ os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 from hypothesis import HealthCheck, settings
 
+from kcpshard.rpc.transport import keep_poller
+
+keep_poller()
+
 # A busy machine is no fault of the code: how long an example may take is for benchmarks to say. The examples are the
 # same each time, so that a change is judged by what it changes; `make properties` looks for new ones.
 settings.register_profile("kcp", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])

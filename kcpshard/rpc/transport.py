@@ -8,6 +8,7 @@ address, one without them lives on the shard's machine and takes the socket.
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -107,12 +108,20 @@ def choose(address: str, tls: bool) -> str:
 def dial(address: str, tls: Tls | None) -> grpc.aio.Channel:
     """A new channel; it connects when it is used, always with the certificate of this moment. Raises ValueError as
     `choose` does."""
+    keep_poller()
     address = choose(address, tls is not None)
     if tls is None or is_unix(address):
         return grpc.aio.insecure_channel(address, CHANNEL_OPTIONS)
     files = files_of(tls)
     credentials = grpc.ssl_channel_credentials(files.authority, files.key, files.certificate)
     return grpc.aio.secure_channel(address, credentials, CHANNEL_OPTIONS)
+
+
+@cache
+def keep_poller() -> None:
+    """Have gRPC poll until this process ends. Otherwise it joins its poller when the last channel goes; if the
+    collector of garbage comes upon that channel before it has come to a call that was given up, that never returns."""
+    grpc.aio.init_grpc_aio()
 
 
 class Dialler:
