@@ -105,8 +105,8 @@ async def calm(
         phase = Phase(tier, load, name)
         await phase.begin(group)
         await phase.watch_everywhere(group)
+        await phase.traffic.without_lists()
         before, connected = tier.front_counts("kcp_front_shard_lists_total"), phase.traffic.reconnects()
-        phase.traffic.lists_allowed = False
         await act(mover, phase)
         failed = await mover.settled()
         broken = phase.traffic.reconnects() - connected

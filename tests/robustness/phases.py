@@ -197,6 +197,7 @@ async def restart_phase(tier: Tier, load: Load, restarts: int) -> list[str]:
         phase = Phase(tier, load, "restarts")
         phase.traffic.lists_allowed = False
         await phase.begin(group)
+        await phase.traffic.without_lists()
         before, connected = tier.front_counts("kcp_front_shard_lists_total"), phase.traffic.reconnects()
         for number in range(restarts):
             victims = tier.members("shard")

@@ -5,8 +5,8 @@ import json
 import random
 import ssl
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -28,6 +28,7 @@ class Traffic:
         self.history = History()
         self.stopping = False
         self.lists_allowed = True
+        self.listing = 0  # lists under way
         self.watching = True
 
     def namespaces(self, cluster: str) -> str:
@@ -109,14 +110,31 @@ class Traffic:
             operation.value = ""
         operation.called = time.monotonic()
         try:
-            async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                await self.send(session, operation)
+            with self._listing(verb == "list"):
+                async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                    await self.send(session, operation)
         except (aiohttp.ClientError, TimeoutError, OSError, json.JSONDecodeError):
             operation.outcome = "unknown"
         operation.returned = time.monotonic()
         self.history.operations.append(operation)
         if operation.outcome == "unknown":
             await asyncio.sleep(0.05)
+
+    async def without_lists(self) -> None:
+        """No more lists from here on. Returns when those under way have been answered, those that each watch begins
+        with too."""
+        self.lists_allowed = False
+        while self.listing or len(self.history.watches) < 2 * len(self.clusters):
+            _check_cancelled()
+            await asyncio.sleep(0.05)
+
+    @contextmanager
+    def _listing(self, is_list: bool = True) -> Iterator[None]:
+        self.listing += is_list
+        try:
+            yield
+        finally:
+            self.listing -= is_list
 
     async def send(self, session: aiohttp.ClientSession, o: Operation) -> None:
         url = self.collection(o.cluster)
@@ -183,7 +201,7 @@ class Traffic:
 
     async def newest(self, session: aiohttp.ClientSession, cluster: str) -> int:
         while True:
-            with suppress(aiohttp.ClientError, OSError, TimeoutError):
+            with suppress(aiohttp.ClientError, OSError, TimeoutError), self._listing():
                 async with session.get(self.collection(cluster), params={"limit": "1"}) as answer:
                     if answer.status == 200:
                         return int((await answer.json())["metadata"]["resourceVersion"])
