@@ -97,11 +97,11 @@ class Membership:
         """Keep the copy of the map true; at the keeper, move slots. Raises MayNotServe if the keeper refuses us."""
         while True:
             try:
-                await self._register()
+                address = await self._register()
                 if self._role.keeper is not None:
                     await self._role.keeper.run()
-                else:
-                    await self._follow(self._keeper_address())
+                elif address:  # else the role went while we registered with ourselves
+                    await self._follow(address)
             except RoleLost:
                 continue
             except ReadOnly as error:
@@ -155,24 +155,29 @@ class Membership:
 
     # --- the keeper
 
-    async def _register(self) -> None:
+    async def _register(self) -> str:
+        """Where the keeper is that took us; its first map may not say yet that it is the keeper."""
         request = pb.RegisterShardRequest(shard=self._entry, ownership_epoch=self._ownership.epoch)
         if self._role.keeper is not None:
             try:
                 await self._role.keeper.register(request)
             except RegistrationRefused as error:
                 raise MayNotServe(str(error)) from error
-            return
-        if (shown := await self._register_at_keeper(request)) is not None:
-            await self._take(shown)
+            return ""
+        found = await self._register_at_keeper(request)
+        if found is None:
+            return ""
+        address, shown = found
+        await self._take(shown)
+        return address
 
-    async def _register_at_keeper(self, request: pb.RegisterShardRequest) -> pb.ShardMap | None:
-        """What it answers; None: we are the keeper ourselves now."""
+    async def _register_at_keeper(self, request: pb.RegisterShardRequest) -> tuple[str, pb.ShardMap] | None:
+        """Its address, and what it answers; None: we are the keeper ourselves now."""
         pause_s = FIRST_PAUSE_S
         while self._role.keeper is None:
             for address in self._known_addresses():
                 try:
-                    return await self._client(address).register(request)
+                    return address, await self._client(address).register(request)
                 except (NotKeeper, Unreachable) as error:
                     log.debug("%s does not register us: %s", address, error)
                 except Refused as error:
@@ -194,11 +199,12 @@ class Membership:
             await asyncio.sleep(FIRST_PAUSE_S)
 
     async def _follow_stream(self, address: str) -> None:
+        keeper = owner_of(self._maps.accepted, KEEPER_CLUSTER)
         try:
             async with aclosing(self._follower.follow(address, self._maps.accepted.epoch)) as maps:
                 async for message in maps:
                     await self._take(message)
-                    if self._keeper_address() != address:
+                    if owner_of(self._maps.accepted, KEEPER_CLUSTER) != keeper:
                         return
         except (Unreachable, Refused) as error:
             log.debug("the keeper's map ends: %s", error)
