@@ -157,31 +157,37 @@ class Membership:
 
     async def _register(self) -> str:
         """Where the keeper is that took us; its first map may not say yet that it is the keeper."""
-        request = pb.RegisterShardRequest(shard=self._entry, ownership_epoch=self._ownership.epoch)
         if self._role.keeper is not None:
             try:
-                await self._role.keeper.register(request)
+                await self._role.keeper.register(self._registration())
             except RegistrationRefused as error:
                 raise MayNotServe(str(error)) from error
             return ""
-        found = await self._register_at_keeper(request)
+        found = await self._register_at_keeper()
         if found is None:
             return ""
         address, shown = found
         await self._take(shown)
         return address
 
-    async def _register_at_keeper(self, request: pb.RegisterShardRequest) -> tuple[str, pb.ShardMap] | None:
+    def _registration(self) -> pb.RegisterShardRequest:
+        return pb.RegisterShardRequest(shard=self._entry, ownership_epoch=self._ownership.epoch)
+
+    async def _register_at_keeper(self) -> tuple[str, pb.ShardMap] | None:
         """Its address, and what it answers; None: we are the keeper ourselves now."""
         pause_s = FIRST_PAUSE_S
         while self._role.keeper is None:
             for address in self._known_addresses():
+                request = self._registration()
                 try:
                     return address, await self._client(address).register(request)
                 except (NotKeeper, Unreachable) as error:
                     log.debug("%s does not register us: %s", address, error)
                 except Refused as error:
-                    raise MayNotServe(str(error)) from error
+                    if request.ownership_epoch == self._ownership.epoch:
+                        raise MayNotServe(str(error)) from error
+                    # A keeper that commands us already knows a newer epoch than what was on its way to it.
+                    log.info("%s took our registration for an old one: %s", address, error)
             log.info("waiting for the shard that keeps the map")
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LAST_PAUSE_S)
