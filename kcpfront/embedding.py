@@ -223,7 +223,11 @@ class EmbeddedServer:
             )
             authorities.update([pb.ShardEntry(number=1, address="here")])
             feed = tasks.create_task(authorities.run())
-            port = await front.start(HOST, self._port)
+            try:
+                port = await front.start(HOST, self._port)
+            except BaseException:
+                await shard.stop()  # what listens for agents would outlive its loop
+                raise
             shard.serve_at(f"https://{HOST}:{port}")
             ready.set_result(port)
             await front.run(stop)
