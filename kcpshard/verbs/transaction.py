@@ -22,6 +22,7 @@ from kcpshard.api.errors import (
     ApiError,
     BadRequest,
     Cause,
+    Conflict,
     FieldError,
     ForeignStatus,
     duplicate,
@@ -199,6 +200,7 @@ async def _after_calls(
         steps[index] = steps[index]._replace(request=cast(Request, Replayed(steps[index].request, wanted.replay)))
         while True:
             try:
+                cluster = _as_it_is_now(shard, cluster, request)
                 with loop_time.unbounded():
                     return _run(shard, cluster, request, steps, warnings)
             except NotDurable as pending:
@@ -208,6 +210,21 @@ async def _after_calls(
             except _StepWaits as more:
                 waits = more
                 break
+
+
+def _as_it_is_now(shard: Shard, cluster: LogicalCluster | None, request: Request) -> LogicalCluster | None:
+    """The same incarnation, whose instance is another once it has moved away and come back.
+
+    Raises Conflict if that incarnation is gone, and what `ownership` raises if the path belongs to another shard.
+    """
+    shard.ownership.check(request.cluster)
+    if cluster is None:  # a dry run where nothing had been born
+        return None
+    found = shard.store.pending_cluster(request.cluster)
+    if found is None or found.id != cluster.id:
+        text = f'logical cluster "{request.cluster}" was deleted while webhooks were asked'
+        raise Conflict(text, name=request.cluster, kind="logicalclusters")
+    return found
 
 
 def _run(

@@ -4,7 +4,7 @@ import pytest
 
 from kcpshard.api.requests import Identity
 from kcpshard.storage.object_store import Store
-from kcpshard.verbs import cluster_limits
+from kcpshard.verbs import births, cluster_limits
 from tests.contracts.admission_hooks import configure, hook, reviewing
 from tests.contracts.api_client import ApiClient, Reply, memory_shard
 from tests.contracts.registrations import RULE
@@ -286,3 +286,24 @@ async def test_webhooks_are_asked_once_about_each_object() -> None:
         assert asked == [("d", True)]
     await client.shard.callouts.close()
     await client.shard.store.close()
+
+
+@pytest.mark.parametrize("is_born_again", [False, True])
+async def test_a_logical_cluster_that_goes_while_webhooks_are_asked(is_born_again: bool) -> None:
+    client = ApiClient(memory_shard(api_set="full", webhooks_at=["127.0.0.0/8", "::1/128"]))
+    store = client.shard.store
+
+    def answer(_request: dict[str, Any]) -> dict[str, Any]:
+        cluster = store.pending_cluster("root")
+        assert cluster is not None
+        store.remove_cluster(cluster, ())
+        if is_born_again:
+            births.bear(client.shard, "root")
+        return {"allowed": True}
+
+    async with webhook_server(reviewing(answer)) as server:
+        await configure(client, "validating", hook(server, rules=[RULE]))
+        reply = await send(client, apply(config_map("a")))
+    assert (reply.code, reply.json["reason"]) == (409, "Conflict") and "was deleted" in reply.message
+    await client.shard.callouts.close()
+    await store.close()
