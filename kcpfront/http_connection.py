@@ -387,10 +387,6 @@ class HttpConnection(asyncio.BufferedProtocol):
             else:
                 self.abort()
 
-    @property
-    def is_busy(self) -> bool:
-        return self._task is not None
-
     def close_if_idle(self) -> None:
         if self._task is None:
             self._close()

@@ -115,7 +115,6 @@ class Front:
         self.metrics.connections = lambda: self._edge.connections + len(self.open_watches) + len(self.upgraded)
         self.metrics.watches = lambda: len(self.open_watches)
         self.metrics.certificate_not_after = lambda: self._not_after
-        self._reload_timer: asyncio.TimerHandle | None = None
 
     def take_keys(self, keys: Sequence[SigningKey]) -> None:
         """The signing keys of each shard map."""

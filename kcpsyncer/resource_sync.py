@@ -33,7 +33,6 @@ from kcpsyncer.work_queue import WorkQueue
 _log = logging.getLogger(__name__)
 Object = dict[str, Any]
 TERMINATING_S = 2.0  # until something that is being deleted downstream is looked at again
-TELLING_S = 60.0
 
 
 class Carried(NamedTuple):

@@ -374,4 +374,3 @@ def parse_field_selector(text: str, allowed: Collection[str] = _EVERYWHERE) -> F
 
 
 NO_LABELS = parse_label_selector("")
-NO_FIELDS = parse_field_selector("")

@@ -70,7 +70,7 @@ class Authorizer:
         for each in bootstrap_objects() if template is None else template:
             self._template.put(each.group_resource, each.namespace, each.name, each.document)
         # Of every path without a logical cluster: nobody is named there.
-        self._unborn = Policy(0, Layer(), self._template, lambda _type, _place: False)
+        self._unborn = Policy(Layer(), self._template, lambda _type, _place: False)
         self._changed: list[Callable[[LogicalCluster], None]] = []
         self._chain: Sequence[Webhook | str] = ()  # NODE, RBAC or a webhook; empty: those two, in this order
         self._nodes = NodeAccess(source, self._template.roles.get(_NODE_ROLE, ()))
@@ -286,7 +286,7 @@ class Authorizer:
         ancestors = tuple(ancestor for _, ancestor in standing.ancestors)
         for path, _ in standing.ancestors:
             self._heirs.setdefault(path, WeakSet()).add(cluster)
-        policy = Policy(cluster.id, own, self._template, hidden, ancestors, standing.is_workspace)
+        policy = Policy(own, self._template, hidden, ancestors, standing.is_workspace)
         entry = _Entry(policy, None)
         loading = Loading(self._source, cluster, TYPES, own.put)
         cluster.cached[_CACHED] = entry

@@ -168,11 +168,10 @@ class Grants:
 class Policy:
     """One logical cluster's. `hidden(type, place)`: what of the template it has removed. `id` 0: not born."""
 
-    __slots__ = ("_cluster_id", "_hidden", "_identities", "_template", "ancestors", "is_gated", "own")
+    __slots__ = ("_hidden", "_identities", "_template", "ancestors", "is_gated", "own")
 
     def __init__(
         self,
-        cluster_id: int,
         own: Layer,
         template: Layer,
         hidden: Hidden,
@@ -181,7 +180,6 @@ class Policy:
     ) -> None:
         """`ancestors`: whose rights hold here too, nearest first. Gated: whoever is not of this logical cluster needs
         the verb `access` on `/` to be anybody here, as in kcp."""
-        self._cluster_id = cluster_id
         self.own, self._template, self._hidden = own, template, hidden
         self.ancestors, self.is_gated = ancestors, is_gated
         self._identities: dict[bytes, Grants] = {}

@@ -27,7 +27,7 @@ def policy() -> Policy:
     own.put(CLUSTER_ROLE_BINDINGS, "", "lost", binding("ClusterRole", "nowhere", "User", "bob"))
     template.put(CLUSTER_ROLES, "", "paths", PATHS)
     template.put(CLUSTER_ROLE_BINDINGS, "", "paths", binding("ClusterRole", "paths", "Group", "system:authenticated"))
-    return Policy(1, own, template, lambda kind, place: place[1] == "removed")
+    return Policy(own, template, lambda kind, place: place[1] == "removed")
 
 
 def allowed(grants: Grants, verb: str, resource: str, namespace: str = "", name: str = "") -> bool:
