@@ -2,8 +2,11 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
+
 from kcpshard.api.requests import Request
 from kcpshard.definitions.contract import Resource
+from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, ObjectStore, Put, Remove
 
 if TYPE_CHECKING:
@@ -40,6 +43,13 @@ class Attributes(NamedTuple):
     # Of what is written in another form than the resource's: its type, if a document describes it, and that it is.
     form: Resource | None = None
     is_other_form: bool = False
+
+    def stored(self, group_resource: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """Another object of the logical cluster, as it is accepted; None: there is none."""
+        if self.cluster is None:
+            return None
+        value = self.store.pending(self.cluster, group_resource, namespace, name)
+        return None if value is None else orjson.loads(envelope.body(value))
 
 
 class Notes(NamedTuple):

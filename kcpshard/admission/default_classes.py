@@ -81,10 +81,10 @@ def _size(claim: Object) -> Fraction:
 
 def _can_grow(attributes: "Attributes", new: Object, old: Object) -> bool:
     name = _class(new)
-    if not name or name != _class(old) or attributes.cluster is None:
+    if not name or name != _class(old):
         return False
-    value = attributes.store.pending(attributes.cluster, _STORAGE_CLASSES, "", name)
-    return value is not None and orjson.loads(envelope.body(value)).get("allowVolumeExpansion") is True
+    found = attributes.stored(_STORAGE_CLASSES, "", name)
+    return found is not None and found.get("allowVolumeExpansion") is True
 
 
 def _class(claim: Object) -> str:

@@ -4,7 +4,7 @@ their eviction."""
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kcpshard.admission.node_requests import Object, forbidden, found, node_of_pod, pod_named
+from kcpshard.admission.node_requests import Object, forbidden, node_of_pod, pod_named
 from kcpshard.api.errors import object_not_found
 from kcpshard.authorization.attributes import quoted
 from kcpshard.authorization.node_graph import MIRROR, config_map_names, secret_names
@@ -83,7 +83,7 @@ def _owner_fault(attributes: "Attributes", owners: list[Object], node: str) -> s
         return f"{start} a controller owner reference set to itself"
     if owner.get("blockOwnerDeletion"):
         return f"node {quoted(node)} must not set blockOwnerDeletion on an owner reference"
-    own = found(attributes, "nodes", "", node)
+    own = attributes.stored("nodes", "", node)
     if own is None:
         raise object_not_found("", "node", node)
     uid, given = own["metadata"]["uid"], owner.get("uid", "")

@@ -2,10 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from kcpshard.api.errors import Forbidden, object_not_found
-from kcpshard.storage import envelope
 
 if TYPE_CHECKING:
     from kcpshard.admission.attributes import Attributes
@@ -21,15 +18,8 @@ def forbidden(attributes: "Attributes", text: str) -> Forbidden:
     return Forbidden(f'{kind} "{shown}" is forbidden: {text}', name=shown, group=resource.group, kind=resource.plural)
 
 
-def found(attributes: "Attributes", group_resource: str, namespace: str, name: str) -> Object | None:
-    if attributes.cluster is None:
-        return None
-    value = attributes.store.pending(attributes.cluster, group_resource, namespace, name)
-    return None if value is None else orjson.loads(envelope.body(value))
-
-
 def pod_named(attributes: "Attributes", name: str) -> Object:
-    pod = found(attributes, "pods", attributes.namespace, name)
+    pod = attributes.stored("pods", attributes.namespace, name)
     if pod is None:
         raise object_not_found("", "pod", name)
     return pod

@@ -9,7 +9,7 @@ Other audiences need the right `request-serviceaccounts-token-audience`.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from kcpshard.admission.node_requests import Object, forbidden, found, node_of_pod, pod_named
+from kcpshard.admission.node_requests import Object, forbidden, node_of_pod, pod_named
 from kcpshard.api.errors import object_not_found
 from kcpshard.api.requests import decode_identity
 from kcpshard.authorization.attributes import quoted
@@ -65,7 +65,7 @@ def _audience_fault(attributes: "Attributes", pod: Object, audiences: Sequence[s
             return ""
         driver, fault = _driver_of(attributes, pod, volume)
         if driver and not fault:
-            known = found(attributes, _DRIVERS, "", driver)
+            known = attributes.stored(_DRIVERS, "", driver)
             fault = "" if known is not None else _missing("storage.k8s.io", "csidriver", driver)
             if known is not None and _asks_for(known, audience):
                 return ""
@@ -101,11 +101,11 @@ def _old_driver(spec: Object) -> str:
 
 
 def _driver_of_claim(attributes: "Attributes", name: str) -> tuple[str, str]:
-    claim = found(attributes, "persistentvolumeclaims", attributes.namespace, name)
+    claim = attributes.stored("persistentvolumeclaims", attributes.namespace, name)
     if claim is None:
         return "", _missing("", "persistentvolumeclaim", name)
     bound = (claim.get("spec") or {}).get("volumeName") or ""
-    volume = found(attributes, "persistentvolumes", "", bound) if bound else None
+    volume = attributes.stored("persistentvolumes", "", bound) if bound else None
     if volume is None:
         return "", _missing("", "persistentvolume", bound)
     spec = volume.get("spec") or {}

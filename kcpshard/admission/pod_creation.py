@@ -76,16 +76,9 @@ def _admit_pod(attributes: "Attributes", pod: Object) -> None:
     _set_runtime(attributes, spec)
 
 
-def _found(attributes: "Attributes", group_resource: str, namespace: str, name: str) -> Object | None:
-    if attributes.cluster is None:
-        return None
-    value = attributes.store.pending(attributes.cluster, group_resource, namespace, name)
-    return None if value is None else orjson.loads(envelope.body(value))
-
-
 def _set_account(attributes: "Attributes", spec: Object) -> None:
     name = spec["serviceAccountName"] = spec["serviceAccount"] = spec.get("serviceAccountName") or "default"
-    account = _found(attributes, "serviceaccounts", attributes.namespace, name)
+    account = attributes.stored("serviceaccounts", attributes.namespace, name)
     if account is None:
         text = f'error looking up service account {attributes.namespace}/{name}: serviceaccount "{name}" not found'
         raise _forbidden(attributes, text)
@@ -128,7 +121,7 @@ def _check_mirror(attributes: "Attributes", spec: Object) -> None:
 def _check_secrets(attributes: "Attributes", pod: Object, members: tuple[str, ...]) -> None:
     """Where the account says so, its pods may only use the secrets that it lists."""
     name = pod["spec"].get("serviceAccountName", "")
-    account = _found(attributes, "serviceaccounts", attributes.namespace, name)
+    account = attributes.stored("serviceaccounts", attributes.namespace, name)
     if account is None:
         text = f'error looking up service account {attributes.namespace}/{name}: serviceaccount "{name}" not found'
         raise _forbidden(attributes, text)
@@ -186,7 +179,7 @@ def _set_priority(attributes: "Attributes", spec: Object) -> None:
     name, policy = spec.get("priorityClassName", ""), "PreemptLowerPriority"
     if name:
         value = _SYSTEM.get(name)
-        found = _found(attributes, _PRIORITY_CLASSES, "", name)
+        found = attributes.stored(_PRIORITY_CLASSES, "", name)
         if found is None and value is None:
             raise _forbidden(attributes, f"no PriorityClass with name {name} was found")
         value = found.get("value", 0) if found else value
@@ -270,7 +263,7 @@ def _runtime_class(attributes: "Attributes", spec: Object) -> Object | None:
     name = spec.get("runtimeClassName")
     if name is None:
         return None
-    found = _found(attributes, "runtimeclasses.node.k8s.io", "", name)
+    found = attributes.stored("runtimeclasses.node.k8s.io", "", name)
     if found is None:
         raise _forbidden(attributes, f'pod rejected: RuntimeClass "{name}" not found')
     return found

@@ -12,7 +12,6 @@ import orjson
 from kcpshard.api.errors import Cause, Forbidden
 from kcpshard.definitions.pod_resources import pod_requests
 from kcpshard.definitions.quantities import Quantity, parse_quantity
-from kcpshard.storage import envelope
 
 if TYPE_CHECKING:
     from kcpshard.admission.attributes import Attributes
@@ -84,11 +83,9 @@ def _spec(pod: Object) -> Object:
 
 
 def _node(attributes: "Attributes", name: str) -> Object:
-    cluster = attributes.cluster
-    value = attributes.store.pending(cluster, "nodes", "", name) if cluster is not None else None
-    if value is None:
+    found = attributes.stored("nodes", "", name)
+    if found is None:
         raise _forbidden(attributes, f'node "{name}" not found')
-    found: Object = orjson.loads(envelope.body(value))
     return found
 
 

@@ -13,7 +13,6 @@ from kcpshard.api.objects import Object
 from kcpshard.api.requests import Identity, decode_identity
 from kcpshard.authorization.attributes import Attributes as RightAttributes
 from kcpshard.authorization.policy import MASTERS
-from kcpshard.storage import envelope
 from kcpshard.tenancy import type_graph
 from kcpshard.tenancy.directory import Directory
 from kcpshard.tenancy.logical_clusters import type_of
@@ -112,10 +111,7 @@ def _path(attributes: Attributes) -> str:
 
 def _parent_type(attributes: Attributes, path: str) -> TypeReference:
     """Of the workspace in which the new one lies."""
-    if attributes.cluster is None:
-        return type_of(None, path)
-    value = attributes.store.pending(attributes.cluster, LOGICAL_CLUSTERS, "", NAME)
-    return type_of(None if value is None else orjson.loads(envelope.body(value)), path)
+    return type_of(attributes.stored(LOGICAL_CLUSTERS, "", NAME), path)
 
 
 def user_info(identity: Identity, path: str) -> str:
