@@ -6,15 +6,13 @@ front's: they end when it stops.
 """
 
 import asyncio
-import socket
-from collections import deque
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
 from kcpfront.exchange import Connection, Exchange
+from kcpshard.rpc.raw_bytes import RawBytes
 
-_READ_AHEAD = 256 << 10
 _ENDING_S = 5.0
 # About one connection; of an upgraded one's head both are written here.
 _OWN_LINES = frozenset(("connection", "upgrade"))
@@ -49,74 +47,22 @@ def switching_head(protocol: str, headers: Iterable[tuple[str, str]]) -> bytes:
     return head.encode("utf-8", "replace")
 
 
-class ClientSide(asyncio.Protocol):
+class ClientSide(RawBytes):
     """The client's connection, taken away from the HTTP library."""
+
+    gone = "the client is gone"
 
     def __init__(self, connection: Connection, head: bytes) -> None:
         """Sends the head. Raises ConnectionError if the client is gone."""
-        self._pieces: deque[bytes] = deque()
-        self._size = 0
-        self._has_ended = self._is_paused = False
+        super().__init__()
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._came, self._room = asyncio.Event(), asyncio.Event()
-        self._room.set()
-        self._transport = connection.hand_over(self)
-        with suppress(OSError, AttributeError):  # a silent client that has died would not be noticed otherwise
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self.take(connection.hand_over(self))
         self._transport.write(head)
 
-    def data_received(self, data: bytes) -> None:
-        self._pieces.append(bytes(data))
-        self._size += len(data)
-        self._came.set()
-        if self._size > _READ_AHEAD and not self._is_paused:
-            self._is_paused = True
-            self._transport.pause_reading()
-
-    def eof_received(self) -> bool:
-        self._end()
-        return False
-
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end()
+        super().connection_lost(exc)
         if not self.lost.done():
             self.lost.set_result(None)
-
-    def _end(self) -> None:
-        self._has_ended = True
-        self._came.set()
-        self._room.set()
-
-    def pause_writing(self) -> None:
-        self._room.clear()
-
-    def resume_writing(self) -> None:
-        self._room.set()
-
-    async def read(self) -> bytes:
-        """b"" when the client has ended."""
-        while not self._pieces:
-            if self._has_ended:
-                return b""
-            self._came.clear()
-            await self._came.wait()
-        piece = self._pieces.popleft()
-        self._size -= len(piece)
-        if self._is_paused and self._size < _READ_AHEAD // 2 and not self._transport.is_closing():
-            self._is_paused = False
-            self._transport.resume_reading()
-        return piece
-
-    async def write(self, data: bytes) -> None:
-        """Raises ConnectionError."""
-        await self._room.wait()
-        if self._has_ended or self._transport.is_closing():
-            raise ConnectionResetError("the client is gone")
-        self._transport.write(data)
-
-    def close(self) -> None:
-        """What was written still goes out."""
-        self._transport.close()
 
     def abort(self) -> None:
         self._transport.abort()
