@@ -12,8 +12,6 @@ from functools import partial
 from typing import NamedTuple
 from weakref import ReferenceType, WeakSet, ref
 
-import orjson
-
 from kcpshard.api.errors import Unauthorized
 from kcpshard.api.requests import Identity, decode_identity
 from kcpshard.authorization import inheritance
@@ -22,13 +20,12 @@ from kcpshard.authorization.bootstrap import BootstrapObject, bootstrap_objects
 from kcpshard.authorization.configuration import NODE, RBAC
 from kcpshard.authorization.inheritance import Ancestor
 from kcpshard.authorization.layer import TYPES, Layer, Place
-from kcpshard.authorization.loading import Loading, Source
+from kcpshard.authorization.loading import Kept, Source
 from kcpshard.authorization.node_access import TYPES as NODE_TYPES
 from kcpshard.authorization.node_access import NodeAccess
 from kcpshard.authorization.policy import ALLOWED, DENIED, MASTERS, Decision, Grants, Policy
 from kcpshard.authorization.rules import Rule
 from kcpshard.authorization.webhook import NoOpinion, Webhook
-from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, NotDurable
 
 _CACHED = "policy"  # key in LogicalCluster.cached
@@ -53,14 +50,12 @@ Standing = Callable[[LogicalCluster], InTree]
 _ALONE = InTree(False)
 
 
-class _Entry:
-    """A policy on its way or in force, and the places in which it is behind."""
+class _Entry(Kept):
+    __slots__ = ("policy",)
 
-    __slots__ = ("loading", "policy", "stale")
-
-    def __init__(self, policy: Policy, loading: "Loading | None") -> None:
-        self.policy, self.loading = policy, loading
-        self.stale: dict[tuple[str, Place], None] = {}
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        super().__init__(policy.own.put)
 
 
 class Authorizer:
@@ -268,10 +263,9 @@ class Authorizer:
     def _policy(self, cluster: LogicalCluster) -> Policy:
         found = cluster.cached.get(_CACHED)
         entry = found if type(found) is _Entry else self._load(cluster)
-        if entry.loading is not None:
-            raise NotDurable(entry.loading)
-        if entry.stale:
-            self._refresh(cluster, entry)
+        if entry.loading is not None or entry.stale:
+            entry.catch_up(self._source, cluster)
+            entry.policy.forget()
         return entry.policy
 
     def policy_at(self, path: str) -> Policy | None:
@@ -287,16 +281,8 @@ class Authorizer:
         for path, _ in standing.ancestors:
             self._heirs.setdefault(path, WeakSet()).add(cluster)
         policy = Policy(own, self._template, hidden, ancestors, standing.is_workspace)
-        entry = _Entry(policy, None)
-        loading = Loading(self._source, cluster, TYPES, own.put)
-        cluster.cached[_CACHED] = entry
-        if loading.read():
-            self._keep(cluster, own)
-        else:
-            entry.loading = loading
-            loading.when_durable(lambda: setattr(entry, "loading", None))
-            loading.when_durable(lambda: self._keep(cluster, own))
-            loading.go_on()
+        entry = cluster.cached[_CACHED] = _Entry(policy)
+        entry.load(self._source, cluster, TYPES, lambda: self._keep(cluster, own))
         if ancestors:
             self._tell(cluster)  # nobody has looked at them since they were forgotten
         return entry
@@ -310,21 +296,13 @@ class Authorizer:
         cluster = place()
         return cluster is not None and self._source.is_removed(cluster, group_resource, *role)
 
-    def _refresh(self, cluster: LogicalCluster, entry: _Entry) -> None:
-        stale, entry.stale = entry.stale, {}
-        for group_resource, (namespace, name) in stale:
-            value = self._source.pending_own(cluster, group_resource, namespace, name)
-            obj = None if value is None else orjson.loads(envelope.body(value))
-            entry.policy.own.put(group_resource, namespace, name, obj)
-        entry.policy.forget()
-
     def _accepted(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> None:
         if group_resource in NODE_TYPES:
             self._nodes.written(cluster, group_resource, namespace, name)
             return
         entry = cluster.cached.get(_CACHED)
         if type(entry) is _Entry:
-            entry.stale[group_resource, (namespace, name)] = None
+            entry.stale[group_resource, namespace, name] = None
         self._tell(cluster)
         if cluster.path in self._heirs:
             self.inherited_changed(cluster.path)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import orjson
 
 from kcpshard.storage import envelope
-from kcpshard.storage.contract import LogicalCluster, ReadOnly, ScanItem
+from kcpshard.storage.contract import LogicalCluster, NotDurable, ReadOnly, ScanItem
 
 _SLICE = 128  # objects compiled in one go: about a millisecond
 Put = Callable[[str, str, str, Mapping[str, Any] | None], None]  # group resource, namespace, name, the object
@@ -75,3 +75,35 @@ class Loading:
 
     def when_refused(self, callback: Callable[[ReadOnly], None]) -> None:
         """Never."""
+
+
+class Kept:
+    """What is compiled of some types of one logical cluster by `put`: on its way or in force, and the places in which
+    it is behind. Whoever is told of writes notes those in `stale`."""
+
+    __slots__ = ("_put", "loading", "stale")
+
+    def __init__(self, put: Put) -> None:
+        self._put = put
+        self.loading: Loading | None = None
+        self.stale: dict[tuple[str, str, str], None] = {}  # group resource, namespace, name
+
+    def load(self, source: Source, cluster: LogicalCluster, types: Iterable[str], whole: Callable[[], None]) -> None:
+        """Read everything; `whole` is called when that is done, in this turn if it is little."""
+        loading = Loading(source, cluster, types, self._put)
+        if loading.read():
+            whole()
+            return
+        self.loading = loading
+        loading.when_durable(lambda: setattr(self, "loading", None))
+        loading.when_durable(whole)
+        loading.go_on()
+
+    def catch_up(self, source: Source, cluster: LogicalCluster) -> None:
+        """Raises NotDurable while it is being read."""
+        if self.loading is not None:
+            raise NotDurable(self.loading)
+        stale, self.stale = self.stale, {}
+        for place in stale:
+            value = source.pending_own(cluster, *place)
+            self._put(*place, None if value is None else orjson.loads(envelope.body(value)))

@@ -6,31 +6,25 @@ node asks nothing is kept.
 
 from collections.abc import Sequence
 
-import orjson
-
 from kcpshard.authorization.attributes import Attributes
-from kcpshard.authorization.loading import Loading, Source
+from kcpshard.authorization.loading import Kept, Source
 from kcpshard.authorization.node_graph import TYPES, NodeGraph
 from kcpshard.authorization.node_rules import decide
 from kcpshard.authorization.policy import Decision
 from kcpshard.authorization.rules import Rule
-from kcpshard.storage import envelope
-from kcpshard.storage.contract import LogicalCluster, NotDurable
+from kcpshard.storage.contract import LogicalCluster
 
 _CACHED = "nodes"  # key in LogicalCluster.cached
 # Places that a graph may be behind in before it is dropped and read anew, in slices: as many as a slice has.
 _MOST_STALE = 128
 
 
-class _Kept:
-    """A graph on its way or in force, and the places in which it is behind."""
-
-    __slots__ = ("graph", "loading", "stale")
+class _Entry(Kept):
+    __slots__ = ("graph",)
 
     def __init__(self) -> None:
         self.graph = NodeGraph()
-        self.loading: Loading | None = None
-        self.stale: dict[tuple[str, str, str], None] = {}
+        super().__init__(self.graph.put)
 
 
 class NodeAccess:
@@ -49,7 +43,7 @@ class NodeAccess:
 
     def written(self, cluster: LogicalCluster, group_resource: str, namespace: str, name: str) -> None:
         kept = cluster.cached.get(_CACHED)
-        if type(kept) is not _Kept:
+        if type(kept) is not _Entry:
             return
         kept.stale[group_resource, namespace, name] = None
         if len(kept.stale) > _MOST_STALE and kept.loading is None:
@@ -60,29 +54,14 @@ class NodeAccess:
 
     def _graph(self, cluster: LogicalCluster) -> NodeGraph:
         found = cluster.cached.get(_CACHED)
-        kept = found if type(found) is _Kept else self._load(cluster)
-        if kept.loading is not None:
-            raise NotDurable(kept.loading)
-        if kept.stale:
-            self._refresh(cluster, kept)
+        kept = found if type(found) is _Entry else self._load(cluster)
+        kept.catch_up(self._source, cluster)
         return kept.graph
 
-    def _load(self, cluster: LogicalCluster) -> _Kept:
-        kept = cluster.cached[_CACHED] = _Kept()
-        loading = Loading(self._source, cluster, TYPES, kept.graph.put)
-        if not loading.read():
-            kept.loading = loading
-            loading.when_durable(lambda: setattr(kept, "loading", None))
-            loading.go_on()
+    def _load(self, cluster: LogicalCluster) -> _Entry:
+        kept = cluster.cached[_CACHED] = _Entry()
+        kept.load(self._source, cluster, TYPES, lambda: None)
         return kept
-
-    def _refresh(self, cluster: LogicalCluster, kept: _Kept) -> None:
-        stale, kept.stale = kept.stale, {}
-        for group_resource, namespace, name in stale:
-            value = self._source.pending_own(cluster, group_resource, namespace, name)
-            kept.graph.put(
-                group_resource, namespace, name, None if value is None else orjson.loads(envelope.body(value))
-            )
 
 
 __all__ = ["TYPES", "NodeAccess"]
