@@ -171,29 +171,20 @@ class Chaos:
     # --- phases: each takes something away and gives it back
 
     def pause(self, place: Place) -> None:
-        self.say(f"{place.cluster.name} is paused")
-        self._lose(place, place.cluster.pause)
-        self._wait(f"web runs without {place.cluster.name}", lambda: self._ready_elsewhere(place) >= REPLICAS)
-        time.sleep(10)
+        self._away(place, "is paused", lambda: self._lose(place, place.cluster.pause))
         self.say(f"{place.cluster.name} goes on")
         place.cluster.resume()
         self._return(place)
 
     def cut(self, place: Place) -> None:
         """Its pods go on running, and nobody can tell it anything."""
-        self.say(f"{place.cluster.name} is cut off")
-        place.way.cut()
-        self._wait(f"web runs without {place.cluster.name}", lambda: self._ready_elsewhere(place) >= REPLICAS)
-        time.sleep(10)
+        self._away(place, "is cut off", place.way.cut)
         self.say(f"{place.cluster.name} is reached again")
         place.way.mend()
         self._settle()
 
     def kill(self, place: Place) -> None:
-        self.say(f"{place.cluster.name} is killed")
-        self._lose(place, place.cluster.kill)
-        self._wait(f"web runs without {place.cluster.name}", lambda: self._ready_elsewhere(place) >= REPLICAS)
-        time.sleep(10)
+        self._away(place, "is killed", lambda: self._lose(place, place.cluster.kill))
         self.say(f"{place.cluster.name} is started again")
         place.cluster.restart()
         self._return(place)
@@ -232,6 +223,13 @@ class Chaos:
         self._settle()
 
     # --- parts of them
+
+    def _away(self, place: Place, what: str, take: Callable[[], None]) -> None:
+        """Until the others have done its work for a while."""
+        self.say(f"{place.cluster.name} {what}")
+        take()
+        self._wait(f"web runs without {place.cluster.name}", lambda: self._ready_elsewhere(place) >= REPLICAS)
+        time.sleep(10)
 
     def _lose(self, place: Place, how: Callable[[], None]) -> None:
         self.checker.excuse()

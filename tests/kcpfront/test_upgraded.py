@@ -4,8 +4,7 @@ import base64
 import json
 import socket
 import ssl
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
 import pytest
@@ -15,6 +14,7 @@ from kcpfront.embedding import EmbeddedCluster, EmbeddedServer
 from kcpfront.upgraded import switching_head
 from tests.contracts.extension_server import GROUP, ROOT
 from tests.contracts.upgrading_server import FLOOD_BYTES, UpgradingServer, upgrading_server
+from tests.contracts.waiting import until
 
 SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 
@@ -62,13 +62,6 @@ class Talk:
             return not self._read and not self._socket.recv(1)
         except ConnectionError:
             return True
-
-
-def until(condition: Callable[[], bool], text: str) -> None:
-    ends = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < ends, text
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

@@ -158,6 +158,24 @@ async def closed(waiting: object) -> bool:
     return False
 
 
+async def watched(it: converting.Converting, tasks: asyncio.TaskGroup) -> tuple[Reader, asyncio.Task[None]]:
+    """A watch of the new version that has told its first state, and what runs it."""
+    hello = pb.Hello(protocol=PROTOCOL, process="shard-1", shard=1)
+    service = WatchService(it.client.shard, lambda: hello, None, tasks.create_task)
+    client = WatchClient(LocalWatchTransport(service), "front-1")
+    running = tasks.create_task(client.run())
+    reader = Reader()
+    start = pb.StartWatch(
+        cluster="root", group="example.com", version="v2", resource="endings", initial=True,
+        identity=it.client.identity.encode(),
+    )  # fmt: skip
+    client.watch(start, reader)
+    async with asyncio.timeout(60):
+        while not any(entry.startswith("initial") for entry in reader.log):
+            await asyncio.sleep(0.01)
+    return reader, running
+
+
 async def test_a_watch_shows_what_a_webhook_converts() -> None:
     """First state, then live: each object once, in order, in the version of the watch; a webhook that fails ends it."""
     is_broken = False
@@ -167,19 +185,7 @@ async def test_a_watch_shows_what_a_webhook_converts() -> None:
 
     async with converting.converting(answering) as it, asyncio.TaskGroup() as tasks:
         await it.client.create(converting.ENDPOINTS_V1, converting.ending("v1", "a"))
-        hello = pb.Hello(protocol=PROTOCOL, process="shard-1", shard=1)
-        service = WatchService(it.client.shard, lambda: hello, None, tasks.create_task)
-        client = WatchClient(LocalWatchTransport(service), "front-1")
-        running = tasks.create_task(client.run())
-        reader = Reader()
-        start = pb.StartWatch(
-            cluster="root", group="example.com", version="v2", resource="endings", initial=True,
-            identity=it.client.identity.encode(),
-        )  # fmt: skip
-        client.watch(start, reader)
-        async with asyncio.timeout(60):
-            while not any(entry.startswith("initial") for entry in reader.log):
-                await asyncio.sleep(0.01)
+        reader, running = await watched(it, tasks)
         for name in "bcd":
             await it.client.create(converting.ENDPOINTS_V1, converting.ending("v1", name))
         await it.client.create(converting.ENDPOINTS_V2, converting.ending("v2", "e"))
@@ -205,19 +211,7 @@ async def test_a_webhook_is_asked_for_many_objects_at_once() -> None:
         for number in range(20):
             await it.client.create(converting.ENDPOINTS_V1, converting.ending("v1", f"n{number:02}"))
         sizes.clear()
-        hello = pb.Hello(protocol=PROTOCOL, process="shard-1", shard=1)
-        service = WatchService(it.client.shard, lambda: hello, None, tasks.create_task)
-        client = WatchClient(LocalWatchTransport(service), "front-1")
-        running = tasks.create_task(client.run())
-        reader = Reader()
-        start = pb.StartWatch(
-            cluster="root", group="example.com", version="v2", resource="endings", initial=True,
-            identity=it.client.identity.encode(),
-        )  # fmt: skip
-        client.watch(start, reader)
-        async with asyncio.timeout(60):
-            while not any(entry.startswith("initial") for entry in reader.log):
-                await asyncio.sleep(0.01)
+        reader, running = await watched(it, tasks)
         assert sum(sizes) == 20 and len(sizes) < 5
         running.cancel()
 

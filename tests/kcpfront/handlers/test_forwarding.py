@@ -4,8 +4,7 @@ import base64
 import http.client
 import json
 import ssl
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -16,6 +15,7 @@ from kcpfront.embedding import EmbeddedCluster, EmbeddedServer
 from kcpfront.handlers.forwarding import NOT_REMOTE, USE_PROXY, own_target
 from kcpshard.definitions import remote_apis
 from tests.contracts.extension_server import GROUP, ROOT, ExtensionServer, extension_server
+from tests.contracts.waiting import until
 
 SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 FRUITS = f"{ROOT}/namespaces/default/fruits"
@@ -51,13 +51,6 @@ class Client:
         text = response.read()
         self._connections.pop().close()
         return response.status, json.loads(text) if text[:1] == b"{" else text
-
-
-def until(condition: Callable[[], bool], text: str) -> None:
-    ends = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < ends, text
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
