@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 
 
-def until(condition: Callable[[], bool], text: str) -> None:
-    """Fails with `text` after half a minute."""
-    ends = time.monotonic() + 30
+def until(condition: Callable[[], bool], text: str, within_s: float = 30) -> None:
+    """Fails with `text` if it does not come about."""
+    ends = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < ends, text
         time.sleep(0.02)

@@ -211,7 +211,7 @@ async def test_a_webhook_is_asked_for_many_objects_at_once() -> None:
         for number in range(20):
             await it.client.create(converting.ENDPOINTS_V1, converting.ending("v1", f"n{number:02}"))
         sizes.clear()
-        reader, running = await watched(it, tasks)
+        _, running = await watched(it, tasks)
         assert sum(sizes) == 20 and len(sizes) < 5
         running.cancel()
 

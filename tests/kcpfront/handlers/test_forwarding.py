@@ -72,7 +72,7 @@ class Served:
         document = {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": meta, "spec": spec}
         code, made = self.client.ask("POST", SERVICES, document)
         assert code == 201, made
-        until(lambda: self.condition()["reason"] == "FailedDiscoveryCheck", "no probe")
+        until(lambda: self.condition()["reason"] == "FailedDiscoveryCheck", "no probe", 20)
         config = self.client.ask("GET", "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication")
         self.config = config[1]["data"]
         allowed = json.loads(self.config["requestheader-allowed-names"])
@@ -86,7 +86,7 @@ class Served:
             "PATCH", f"{SERVICES}/v1.{GROUP}", patch, Content_Type="application/merge-patch+json"
         )
         assert code == 200, made
-        until(lambda: self.condition()["reason"] == "Passed", "never available")
+        until(lambda: self.condition()["reason"] == "Passed", "never available", 20)
         self.fruits.seen.clear()
 
     def condition(self) -> dict[str, str]:
@@ -186,7 +186,7 @@ def test_a_watch_comes_as_it_happens_and_ends_with_its_client(served: Served) ->
     assert served.fruits.watching == 1
     response.close()
     served.client.close()
-    until(lambda: served.fruits.watching == 0, "the watch goes on without its client")
+    until(lambda: served.fruits.watching == 0, "the watch goes on without its client", 20)
 
 
 def test_whoever_may_not_is_refused_before_the_server_hears_of_it(served: Served) -> None:
@@ -242,7 +242,7 @@ def test_another_logical_cluster_knows_nothing_of_it_and_cannot_speak_for_it(
     notes = {"apiregistration.kcp.io/url": f"https://localhost:{served.fruits.port}"}
     meta = {"name": f"v1.{GROUP}", "annotations": notes}
     assert other.ask("POST", SERVICES, {"metadata": meta, "spec": spec})[0] == 201
-    until(lambda: other.ask("GET", FRUITS)[0] != 503, "never available")
+    until(lambda: other.ask("GET", FRUITS)[0] != 503, "never available", 20)
     assert other.ask("GET", FRUITS)[0] == 401  # its certificate has another name
 
 
@@ -252,16 +252,16 @@ def test_a_server_that_fails_is_unavailable_until_it_is_well_again(server: Embed
         served.fruits.is_ill = True
         patch = {"metadata": {"labels": {"look": "again"}}}
         served.client.ask("PATCH", f"{SERVICES}/v1.{GROUP}", patch, Content_Type="application/merge-patch+json")
-        until(lambda: served.condition()["status"] == "False", "it seems well")
+        until(lambda: served.condition()["status"] == "False", "it seems well", 20)
         assert served.told["message"].endswith("/apis/fruit.example.com/v1: 500")
         assert served.client.ask("GET", FRUITS) == (503, b"service unavailable\n")
         item = fruits_of(served.client)
         assert item["versions"][0]["freshness"] == "Stale"
         served.fruits.is_ill = False
-        until(lambda: served.condition()["status"] == "True", "it stays ill")
+        until(lambda: served.condition()["status"] == "True", "it stays ill", 20)
         assert served.client.ask("GET", FRUITS)[0] == 200
         assert served.client.ask("DELETE", f"{SERVICES}/v1.{GROUP}")[0] == 200
-        until(lambda: served.client.ask("GET", FRUITS)[0] == 404, "it is still there")
+        until(lambda: served.client.ask("GET", FRUITS)[0] == 404, "it is still there", 20)
 
 
 def test_a_server_that_is_gone_is_told_of(server: EmbeddedServer) -> None:
