@@ -15,6 +15,8 @@ PROTOCOL = 1
 REQUEST_BODY_BYTES = 3 * 1024 * 1024 + 64 * 1024  # a submitted object is at most 3 MiB; some room for what wraps it
 RESPONSE_BODY_BYTES = 64 * 1024 * 1024  # the OpenAPI document of 500 CRDs is 20 MB; no object comes near
 
+SYNC_OBJECT_BYTES = 200  # what an object costs of an agent's credit besides its JSON: both ends count it
+
 WRITES = frozenset({pb.CREATE, pb.UPDATE, pb.PATCH, pb.DELETE, pb.DELETE_COLLECTION})
 _BULKY = frozenset({pb.LIST, pb.LIST_MANY, pb.DELETE_COLLECTION, pb.DOCUMENT, pb.FORWARD})
 

@@ -13,10 +13,11 @@ from kcpshard.api.errors import ApiError, TooManyRequests
 from kcpshard.api.pod_references import references
 from kcpshard.api.requests import Answer
 from kcpshard.api.unconverted import NotConverted
+from kcpshard.definitions.builtin import group_resource
 from kcpshard.definitions.contract import Resource
 from kcpshard.execution import Execution, Job, error_answer
 from kcpshard.rpc import shard_pb2 as pb
-from kcpshard.rpc.messages import answer_response
+from kcpshard.rpc.messages import SYNC_OBJECT_BYTES, answer_response
 from kcpshard.storage import envelope
 from kcpshard.storage.contract import LogicalCluster, NotDurable
 from kcpshard.syncing import gate, usage
@@ -42,7 +43,6 @@ BATCH_BYTES = 256 * 1024
 PIECE_BYTES = 256 * 1024  # of an object
 BATCH_OBJECTS = 256
 MAX_REQUESTS = 128
-OBJECT_OVERHEAD = 200  # what an object costs of the agent's credit besides its JSON
 _TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - the type of a Secret
 MAX_TYPES = 200
 MAX_KNOWN = 100_000  # logical clusters that an agent may name
@@ -117,7 +117,7 @@ class AgentStream:
     def _subscribe(self, asked: pb.SyncSubscribe) -> None:
         if len(asked.types) > MAX_TYPES or len(asked.known) > MAX_KNOWN:
             raise TooMuch(f"at most {MAX_TYPES} types and {MAX_KNOWN} logical clusters")
-        self._types = {_group_resource(each): each for each in asked.types}
+        self._types = {group_resource(each.group, each.resource): each for each in asked.types}
         self._types.update(OWN_TYPES)
         self._known = {each.id for each in asked.known}
         self._asked = frozenset(each.path for each in asked.known)
@@ -249,7 +249,7 @@ class AgentStream:
         json = found.json
         if json is not None and may_have and found.revision <= self._resumed_from and place.cluster_id in self._known:
             made.unchanged, json = True, None
-        size = OBJECT_OVERHEAD + len(json or b"")
+        size = SYNC_OBJECT_BYTES + len(json or b"")
         self._feed.named(place, size)
         _append(out, made, json)
         return size
@@ -335,8 +335,7 @@ class AgentStream:
         def labels(group: str, resource: str, namespace: str, name: str) -> Mapping[str, str] | None:
             if cluster is None:
                 return None
-            group_resource = f"{resource}.{group}" if group else resource
-            value = self._shard.store.pending(cluster, group_resource, namespace, name)
+            value = self._shard.store.pending(cluster, group_resource(group, resource), namespace, name)
             return envelope.labels(value) if value is not None else None
 
         def is_placed(group: str, resource: str, namespace: str, name: str) -> bool:
@@ -386,12 +385,11 @@ def _value(shard: Shard, cluster: LogicalCluster, place: Place, type_: pb.SyncTy
     if resource is None:
         return None
     store, stored = shard.store, resource.storage_resource or resource
-    group_resource, retention = stored.group_resource, stored.retention
     try:
-        value = store.get(cluster, group_resource, place.namespace, place.name)
+        value = store.get(cluster, stored.group_resource, place.namespace, place.name)
     except NotDurable:
         revision = store.durable_revision
-        value = store.get_at(cluster, group_resource, place.namespace, place.name, revision, retention)
+        value = store.get_at(cluster, stored.group_resource, place.namespace, place.name, revision, stored.retention)
     return (resource, value) if value is not None else None
 
 
@@ -405,14 +403,9 @@ def _append(out: pb.SyncDownBatch, made: pb.SyncObject, json: bytes | None) -> N
         piece.object, piece.more = json[start : start + PIECE_BYTES], start + PIECE_BYTES < len(json)
 
 
-def _group_resource(type_: pb.SyncType) -> str:
-    return f"{type_.resource}.{type_.group}" if type_.group else type_.resource
-
-
 def _group(place: Place) -> str:
     return place.group_resource.partition(".")[2]
 
 
 def _place(found: pb.SyncObject) -> Place:
-    group_resource = f"{found.resource}.{found.group}" if found.group else found.resource
-    return Place(found.cluster_id, group_resource, found.namespace, found.name)
+    return Place(found.cluster_id, group_resource(found.group, found.resource), found.namespace, found.name)

@@ -13,12 +13,11 @@ import grpc.aio
 
 from kcpshard.rpc import shard_pb2 as pb
 from kcpshard.rpc import shard_pb2_grpc
-from kcpshard.rpc.messages import PROTOCOL, SOFTWARE
+from kcpshard.rpc.messages import PROTOCOL, SOFTWARE, SYNC_OBJECT_BYTES
 from kcpsyncer.kube_client import Failure
 
 _log = logging.getLogger(__name__)
 WINDOW_BYTES = 4 * 1024 * 1024  # of objects that a shard may be ahead of us
-OBJECT_OVERHEAD = 200  # what a shard counts for an object besides its JSON
 MAX_REQUESTS = 64  # under way; others wait
 TIMEOUT_S = 15.0
 HELLO_S = 10.0
@@ -123,7 +122,7 @@ class ShardStream:
         if batch.revision:
             self.revision = self._out.taken = batch.revision
         if batch.objects:
-            self._out.credit_bytes += sum(len(each.object) + OBJECT_OVERHEAD for each in batch.objects)
+            self._out.credit_bytes += sum(len(each.object) + SYNC_OBJECT_BYTES for each in batch.objects)
             self._wake.set()
 
     async def _write(self, call: Any) -> None:
